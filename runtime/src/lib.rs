@@ -1,1 +1,16 @@
-//! Herald.
+//! Effects that the controller, the speaker and heraldctl share.
+//!
+//! Not here: anything that knows a Herald object, an address or a protocol. Each module is one
+//! effect: reading the clock, owning tasks, keeping a copy of what the API server says, holding a
+//! Lease, writing objects, recording Events, answering the admin port.
+
+pub mod admin;
+pub mod apply;
+pub mod args;
+pub mod client;
+pub mod clock;
+pub mod events;
+pub mod lease;
+pub mod logging;
+pub mod supervise;
+pub mod watch;

@@ -1,0 +1,34 @@
+//! The command-line flags every long-running Herald process takes.
+
+use std::path::PathBuf;
+
+use crate::logging::Format;
+
+/// How to reach the API server, what to call ourselves there, and how to be observed.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Common {
+    /// Kubeconfig file; without it the ServiceAccount of the pod is used
+    #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Namespace that Herald is installed in (Leases are kept there)
+    #[arg(long, env = "HERALD_NAMESPACE", default_value = "herald-system")]
+    pub namespace: String,
+
+    /// loadBalancerClass that Herald serves, besides Services without a class
+    #[arg(long, default_value = "heraldlb.io/herald", value_name = "CLASS")]
+    pub lb_class: String,
+
+    /// Form of the log
+    #[arg(long, env = "HERALD_LOG_FORMAT", value_enum, default_value_t = Format::Text)]
+    pub log_format: Format,
+
+    /// What is logged: error, warn, info, debug, trace, or a filter such as info,herald_l2=trace
+    #[arg(
+        long,
+        env = "HERALD_LOG_LEVEL",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    pub log_level: String,
+}

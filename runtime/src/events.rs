@@ -1,0 +1,185 @@
+//! Kubernetes Events: one for a change, never one for a look.
+//!
+//! The caller says what changed; a bounded queue and one task bring it to the API server behind
+//! everything else. When the queue is full the newest Event is dropped and counted: an Event is a
+//! courtesy, the status is the truth.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use tokio::sync::mpsc;
+
+use crate::supervise::Tasks;
+use crate::{client, clock};
+
+/// Events waiting to be written. Full: the newest is dropped and counted.
+const QUEUE: usize = 4096;
+
+/// The longest note the API server accepts, in bytes.
+const NOTE_LIMIT: usize = 1024;
+
+/// Whether the reader should worry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Something happened as it should.
+    Normal,
+    /// Somebody should look.
+    Warning,
+}
+
+/// What happened to an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Happening {
+    /// The object it happened to.
+    pub regarding: ObjectReference,
+    /// Whether the reader should worry.
+    pub kind: Kind,
+    /// CamelCase word for machines.
+    pub reason: &'static str,
+    /// CamelCase word: what was being done.
+    pub action: &'static str,
+    /// One sentence for people.
+    pub note: String,
+}
+
+/// Hands Events to the task that writes them. Never waits.
+#[derive(Debug, Clone)]
+pub struct Events {
+    queue: mpsc::Sender<Happening>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Events {
+    /// Starts the writing task. `controller` and `instance` name who reports.
+    #[must_use]
+    pub fn start(tasks: &mut Tasks, client: Client, controller: &str, instance: &str) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let writer = Writer {
+            client,
+            controller: controller.to_owned(),
+            instance: instance.to_owned(),
+            written: 0,
+        };
+        tasks.spawn_until_stop("events", writer.run(waiting));
+        Self {
+            queue,
+            dropped: Arc::default(),
+        }
+    }
+
+    /// Queues one Event.
+    pub fn publish(&self, happening: Happening) {
+        tracing::info!(
+            object = happening.regarding.name.as_deref().unwrap_or_default(),
+            namespace = happening.regarding.namespace.as_deref().unwrap_or_default(),
+            reason = happening.reason,
+            "{}",
+            happening.note
+        );
+        if self.queue.try_send(happening).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many Events were dropped because the queue was full.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+struct Writer {
+    client: Client,
+    controller: String,
+    instance: String,
+    written: u64,
+}
+
+impl Writer {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Happening>) -> anyhow::Result<()> {
+        while let Some(happening) = waiting.recv().await {
+            let event = self.event(happening);
+            let namespace = event.metadata.namespace.clone().unwrap_or_default();
+            let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+            if let Err(error) = api.create(&PostParams::default(), &event).await {
+                let error = client::describe(&error);
+                tracing::warn!(%error, "an Event could not be written");
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, happening: Happening) -> Event {
+        let now = clock::wall();
+        self.written += 1;
+        let object = happening.regarding.name.clone().unwrap_or_default();
+        Event {
+            metadata: ObjectMeta {
+                namespace: Some(namespace_of(&happening.regarding)),
+                name: Some(format!(
+                    "{object}.{:x}.{:x}",
+                    now.as_nanosecond(),
+                    self.written
+                )),
+                ..ObjectMeta::default()
+            },
+            type_: Some(
+                match happening.kind {
+                    Kind::Normal => "Normal",
+                    Kind::Warning => "Warning",
+                }
+                .to_owned(),
+            ),
+            reason: Some(happening.reason.to_owned()),
+            action: Some(happening.action.to_owned()),
+            note: Some(shortened(happening.note)),
+            regarding: Some(happening.regarding),
+            event_time: Some(MicroTime(now)),
+            reporting_controller: Some(self.controller.clone()),
+            reporting_instance: Some(self.instance.clone()),
+            ..Event::default()
+        }
+    }
+}
+
+/// Events about cluster-scoped objects live in `default`, as kubectl expects.
+fn namespace_of(regarding: &ObjectReference) -> String {
+    match regarding.namespace.as_deref() {
+        None | Some("") => "default".to_owned(),
+        Some(namespace) => namespace.to_owned(),
+    }
+}
+
+fn shortened(mut note: String) -> String {
+    if note.len() > NOTE_LIMIT {
+        let mut end = NOTE_LIMIT - '…'.len_utf8();
+        while !note.is_char_boundary(end) {
+            end -= 1;
+        }
+        note.truncate(end);
+        note.push('…');
+    }
+    note
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_note_is_cut_at_a_character() {
+        let short = shortened("é".repeat(600));
+        assert!(short.len() <= NOTE_LIMIT && short.ends_with("é…"));
+        assert_eq!(shortened("fine".to_owned()), "fine");
+    }
+
+    #[test]
+    fn events_about_cluster_scoped_objects_live_in_default() {
+        assert_eq!(namespace_of(&ObjectReference::default()), "default");
+    }
+}

@@ -1,0 +1,231 @@
+//! A live copy of what the API server says, one kind at a time.
+//!
+//! A pump per kind feeds a [`Replica`]; readers take whole snapshots and are told *that* something
+//! changed, never what. A relist replaces the whole copy at once, so a reader never sees half of
+//! one. When the API server goes away the last copy stays; when it comes back with other data, the
+//! relist brings exactly that.
+//!
+//! `Apply` before `Init` cannot happen; a failing watch is retried for ever, slower each time, and
+//! says why in [`Watches::report`].
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, Resource, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch as channel;
+
+use crate::client;
+use crate::supervise::Tasks;
+
+mod replica;
+
+pub use replica::{ObjectName, Replica};
+
+/// Waits between attempts of a failing watch; the last one repeats.
+const RETRY: [Duration; 6] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+];
+
+/// How one watch is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// What is watched, in the plural form the API uses.
+    pub name: &'static str,
+    /// Whether a complete list was received since the start.
+    pub synced: bool,
+    /// Why the watch does not run at the moment, in the API server's words.
+    pub error: Option<String>,
+}
+
+/// All watches of one process.
+#[derive(Debug)]
+pub struct Watches {
+    reports: Arc<Mutex<BTreeMap<&'static str, Report>>>,
+    changed: channel::Sender<()>,
+}
+
+impl Default for Watches {
+    fn default() -> Self {
+        Self {
+            reports: Arc::default(),
+            changed: channel::Sender::new(()),
+        }
+    }
+}
+
+impl Watches {
+    /// No watches yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts to keep a copy of every object of one kind. `name` is the plural, for people.
+    pub fn watch<K>(&self, tasks: &mut Tasks, name: &'static str, api: Api<K>) -> Watched<K>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
+        self.watch_with(tasks, name, api, watcher::Config::default())
+    }
+
+    /// As [`Self::watch`], restricted by selectors.
+    pub fn watch_with<K>(
+        &self,
+        tasks: &mut Tasks,
+        name: &'static str,
+        api: Api<K>,
+        config: watcher::Config,
+    ) -> Watched<K>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
+        let watched = Watched {
+            replica: Arc::new(RwLock::new(Replica::default())),
+        };
+        let pump = Pump {
+            name,
+            replica: Arc::clone(&watched.replica),
+            reports: Arc::clone(&self.reports),
+            changed: self.changed.clone(),
+        };
+        pump.report(false, None);
+        tasks.spawn_until_stop(name, pump.run(api, config));
+        watched
+    }
+
+    /// A receiver that is told when any copy or report changed.
+    #[must_use]
+    pub fn subscribe(&self) -> channel::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// How every watch is doing, by name.
+    #[must_use]
+    pub fn report(&self) -> Vec<Report> {
+        locked(&self.reports).values().cloned().collect()
+    }
+
+    /// Whether every watch has received a complete list since the start.
+    #[must_use]
+    pub fn synced(&self) -> bool {
+        locked(&self.reports).values().all(|report| report.synced)
+    }
+}
+
+/// The copy of one kind.
+#[derive(Debug, Clone)]
+pub struct Watched<K> {
+    replica: Arc<RwLock<Replica<K>>>,
+}
+
+impl<K> Watched<K> {
+    /// Every object as of now, by namespace and name.
+    #[must_use]
+    pub fn snapshot(&self) -> BTreeMap<ObjectName, Arc<K>> {
+        self.replica
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .objects()
+            .clone()
+    }
+}
+
+struct Pump<K> {
+    name: &'static str,
+    replica: Arc<RwLock<Replica<K>>>,
+    reports: Arc<Mutex<BTreeMap<&'static str, Report>>>,
+    changed: channel::Sender<()>,
+}
+
+impl<K> Pump<K>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    async fn run(self, api: Api<K>, config: watcher::Config) -> anyhow::Result<()> {
+        let mut stream = pin!(watcher::watcher(api, config));
+        let mut failures = 0;
+        while let Some(step) = stream.next().await {
+            match step {
+                Ok(event) => {
+                    failures = 0;
+                    self.apply(event);
+                }
+                Err(error) => {
+                    self.report(self.was_synced(), Some(describe(&error)));
+                    tokio::time::sleep(RETRY[failures.min(RETRY.len() - 1)]).await;
+                    failures += 1;
+                }
+            }
+        }
+        anyhow::bail!("the watch of {} ended", self.name)
+    }
+
+    fn apply(&self, event: Event<K>) {
+        let changed = {
+            let mut replica = self.replica.write().unwrap_or_else(PoisonError::into_inner);
+            replica.apply(event, |object| ObjectName {
+                namespace: object.namespace().unwrap_or_default(),
+                name: object.name_any(),
+            })
+        };
+        let synced = self
+            .replica
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_complete();
+        self.report(synced, None);
+        if changed {
+            self.changed.send_replace(());
+        }
+    }
+
+    fn was_synced(&self) -> bool {
+        locked(&self.reports)
+            .get(self.name)
+            .is_some_and(|report| report.synced)
+    }
+
+    fn report(&self, synced: bool, error: Option<String>) {
+        let report = Report {
+            name: self.name,
+            synced,
+            error,
+        };
+        let before = locked(&self.reports).insert(self.name, report.clone());
+        if before.as_ref() == Some(&report) {
+            return;
+        }
+        match (&report.error, before.and_then(|before| before.error)) {
+            (Some(error), _) => tracing::warn!(watch = self.name, %error, "watch fails, retrying"),
+            (None, Some(_)) => tracing::info!(watch = self.name, "watch runs again"),
+            (None, None) => {}
+        }
+        self.changed.send_replace(());
+    }
+}
+
+fn describe(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(cause)
+        | watcher::Error::WatchStartFailed(cause)
+        | watcher::Error::WatchFailed(cause) => client::describe(cause),
+        watcher::Error::WatchError(status) => format!("{} ({})", status.message, status.code),
+        watcher::Error::NoResourceVersion => error.to_string(),
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

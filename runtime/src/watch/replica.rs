@@ -1,0 +1,143 @@
+//! The copy itself: watch events in, a map out. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use kube::runtime::watcher::Event;
+use serde::Serialize;
+
+/// What identifies an object of one kind. Cluster-scoped objects have an empty namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ObjectName {
+    /// Namespace, empty for a cluster-scoped kind.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{}", self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
+    }
+}
+
+/// A copy of every object of one kind.
+#[derive(Debug)]
+pub struct Replica<K> {
+    objects: BTreeMap<ObjectName, Arc<K>>,
+    relist: Option<BTreeMap<ObjectName, Arc<K>>>,
+    complete: bool,
+}
+
+impl<K> Default for Replica<K> {
+    fn default() -> Self {
+        Self {
+            objects: BTreeMap::new(),
+            relist: None,
+            complete: false,
+        }
+    }
+}
+
+impl<K> Replica<K> {
+    /// Every object known, as of the last complete list and the changes since.
+    #[must_use]
+    pub fn objects(&self) -> &BTreeMap<ObjectName, Arc<K>> {
+        &self.objects
+    }
+
+    /// Whether a complete list was ever received.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Takes one event; true when readers see something else than before.
+    pub fn apply(&mut self, event: Event<K>, name: impl Fn(&K) -> ObjectName) -> bool {
+        match event {
+            Event::Apply(object) => {
+                self.objects.insert(name(&object), Arc::new(object));
+                true
+            }
+            Event::Delete(object) => self.objects.remove(&name(&object)).is_some(),
+            Event::Init => {
+                self.relist = Some(BTreeMap::new());
+                false
+            }
+            Event::InitApply(object) => {
+                let relist = self.relist.get_or_insert_default();
+                relist.insert(name(&object), Arc::new(object));
+                false
+            }
+            Event::InitDone => {
+                self.objects = self.relist.take().unwrap_or_default();
+                self.complete = true;
+                true
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Pair = (&'static str, u32);
+
+    fn name(pair: &Pair) -> ObjectName {
+        ObjectName {
+            namespace: String::new(),
+            name: pair.0.to_owned(),
+        }
+    }
+
+    fn seen(replica: &Replica<Pair>) -> Vec<Pair> {
+        replica.objects().values().map(|object| **object).collect()
+    }
+
+    fn replica(events: Vec<Event<Pair>>) -> Replica<Pair> {
+        let mut replica = Replica::default();
+        for event in events {
+            replica.apply(event, name);
+        }
+        replica
+    }
+
+    #[test]
+    fn nothing_is_seen_of_the_first_list_before_it_is_complete() {
+        let half = replica(vec![Event::Init, Event::InitApply(("a", 1))]);
+        assert_eq!((seen(&half), half.is_complete()), (vec![], false));
+        let whole = replica(vec![
+            Event::Init,
+            Event::InitApply(("a", 1)),
+            Event::InitDone,
+        ]);
+        assert_eq!((seen(&whole), whole.is_complete()), (vec![("a", 1)], true));
+    }
+
+    #[test]
+    fn a_relist_removes_what_it_does_not_name_and_only_when_it_is_done() {
+        let mut copy = replica(vec![
+            Event::Init,
+            Event::InitApply(("a", 1)),
+            Event::InitApply(("b", 1)),
+            Event::InitDone,
+            Event::Init,
+            Event::InitApply(("b", 2)),
+        ]);
+        assert_eq!(seen(&copy), vec![("a", 1), ("b", 1)]);
+        assert!(copy.apply(Event::InitDone, name));
+        assert_eq!(seen(&copy), vec![("b", 2)]);
+    }
+
+    #[test]
+    fn a_deleted_object_that_was_never_seen_changes_nothing() {
+        let mut copy = replica(vec![Event::Init, Event::InitDone]);
+        assert!(!copy.apply(Event::Delete(("ghost", 1)), name));
+    }
+}
