@@ -74,3 +74,47 @@ impl Selector {
 pub fn any_or_all(selectors: &[Selector], labels: &Labels) -> bool {
     selectors.is_empty() || selectors.iter().any(|s| s.matches(labels))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kubernetes documentation, "Labels and Selectors": NotIn also selects objects without the
+    /// key.
+    #[test]
+    fn each_operator_answers_for_absent_equal_and_other_values() {
+        let values = || BTreeSet::from(["a".to_owned(), "b".to_owned()]);
+        for (operator, absent, listed, other) in [
+            (Operator::In(values()), false, true, false),
+            (Operator::NotIn(values()), true, false, true),
+            (Operator::Exists, false, true, true),
+            (Operator::DoesNotExist, true, false, false),
+        ] {
+            let requirement = Requirement {
+                key: "k".into(),
+                operator,
+            };
+            let selector = Selector {
+                match_expressions: vec![requirement],
+                ..Selector::default()
+            };
+            let with = |value: &str| Labels::from([("k".to_owned(), value.to_owned())]);
+            let got = [Labels::new(), with("b"), with("c")].map(|l| selector.matches(&l));
+            assert_eq!(got, [absent, listed, other], "{selector:?}");
+        }
+    }
+
+    #[test]
+    fn all_parts_of_a_selector_must_match_and_any_of_a_list() {
+        let labels = Labels::from([("a", "1"), ("b", "2")].map(|(k, v)| (k.into(), v.into())));
+        let (a, ab, ac) = (
+            Selector::labels([("a", "1")]),
+            Selector::labels([("a", "1"), ("b", "2")]),
+            Selector::labels([("a", "1"), ("b", "3")]),
+        );
+        assert!(a.matches(&labels) && ab.matches(&labels) && !ac.matches(&labels));
+        assert!(Selector::default().matches(&labels));
+        assert!(any_or_all(&[], &labels) && any_or_all(&[ac.clone(), a], &labels));
+        assert!(!any_or_all(&[ac], &labels));
+    }
+}

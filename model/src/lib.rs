@@ -7,6 +7,7 @@
 //! on the answers.
 
 pub mod address;
+pub mod alloc;
 pub mod announce;
 pub mod labels;
 pub mod pool;

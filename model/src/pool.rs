@@ -92,12 +92,10 @@ impl Pool {
         self.allocation.as_ref()?.restriction(service, namespaces)
     }
 
-    /// What keeps anyone from having this address of the pool, if anything.
+    /// What keeps anyone from having this address, one of the pool's, if anything.
     #[must_use]
     pub fn forbidden(&self, address: IpAddr) -> Option<Forbidden> {
-        if !self.ranges.contains(address) {
-            Some(Forbidden::Outside)
-        } else if self.excluded.contains(address) {
+        if self.excluded.contains(address) {
             Some(Forbidden::Excluded)
         } else if self.avoid_buggy_ips && is_buggy(address) {
             Some(Forbidden::Buggy)
@@ -149,8 +147,6 @@ impl fmt::Display for Restriction {
 /// Why a pool gives an address to nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Forbidden {
-    /// In none of its ranges.
-    Outside,
     /// In `excludedAddresses`.
     Excluded,
     /// Ends in .0 or .255 and the pool has `avoidBuggyIPs`.
@@ -160,7 +156,6 @@ pub enum Forbidden {
 impl fmt::Display for Forbidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Outside => "no longer contains it",
             Self::Excluded => "lists it in excludedAddresses",
             Self::Buggy => "has avoidBuggyIPs and the address ends in .0 or .255",
         })
