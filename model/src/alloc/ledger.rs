@@ -310,6 +310,3 @@ impl Shelf {
         (None, steps)
     }
 }
-
-#[cfg(test)]
-mod tests;
