@@ -1,1 +1,25 @@
-//! Herald.
+//! What the user meant: raw objects in, one valid configuration and a list of problems out.
+//!
+//! Pure and total: [`compile`] never fails and never panics. A bad object, or where that is
+//! possible only its bad part, is set aside with a [`Problem`] that names the object, the field and
+//! the fix; all others keep working. After this crate nobody sees a raw object: [`service`] and
+//! [`node`] translate the built-in kinds for the controller, the speaker and heraldctl alike.
+//!
+//! Not here: reading objects, writing conditions (the controller does), allocation (`model`).
+
+mod addresses;
+mod compile;
+mod l2;
+pub mod node;
+mod pools;
+mod problem;
+mod selector;
+pub mod service;
+mod unbuilt;
+
+#[cfg(test)]
+mod tests;
+
+pub use compile::{Compiled, Config, Objects, compile};
+pub use node::NodeFacts;
+pub use problem::{ObjectRef, Problem, Reason, Verdict};

@@ -1,0 +1,41 @@
+//! EndpointSlices: where a Service's traffic can go.
+
+use std::collections::BTreeSet;
+
+use herald_model::service::{Endpoint, ServiceKey};
+use k8s_openapi::api::discovery::v1::{Endpoint as KubeEndpoint, EndpointSlice};
+
+/// Names the Service a slice belongs to.
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// The Service a slice belongs to; slices without one belong to nobody.
+#[must_use]
+pub fn owner(slice: &EndpointSlice) -> Option<ServiceKey> {
+    let name = slice.metadata.labels.as_ref()?.get(SERVICE_NAME)?;
+    Some(ServiceKey::new(
+        slice.metadata.namespace.clone()?,
+        name.clone(),
+    ))
+}
+
+/// The endpoints of all slices, each kind once, in a fixed order.
+pub(super) fn translate<'a>(slices: impl IntoIterator<Item = &'a EndpointSlice>) -> Vec<Endpoint> {
+    let addresses = slices
+        .into_iter()
+        .filter(|slice| slice.address_type != "FQDN");
+    let endpoints = addresses.flat_map(|slice| &slice.endpoints).map(endpoint);
+    endpoints.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Conditions default as the API documents: ready and serving to true, terminating to false;
+/// where serving is absent and ready is not, serving follows ready.
+fn endpoint(endpoint: &KubeEndpoint) -> Endpoint {
+    let conditions = endpoint.conditions.as_ref();
+    let ready = conditions.and_then(|c| c.ready);
+    Endpoint {
+        node: endpoint.node_name.clone(),
+        ready: ready.unwrap_or(true),
+        serving: conditions.and_then(|c| c.serving).or(ready).unwrap_or(true),
+        terminating: conditions.and_then(|c| c.terminating).unwrap_or(false),
+    }
+}

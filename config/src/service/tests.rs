@@ -1,0 +1,222 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn service(metadata: Value, spec: Value) -> KubeService {
+    let mut metadata = metadata;
+    metadata["name"] = json!("web");
+    metadata["namespace"] = json!("shop");
+    serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+}
+
+fn annotated(annotations: Value) -> KubeService {
+    service(
+        json!({"annotations": annotations}),
+        json!({"type": "LoadBalancer", "clusterIP": "10.0.0.1"}),
+    )
+}
+
+fn read(service: &KubeService) -> (Service, Vec<Problem>) {
+    from_service(service, [])
+}
+
+fn addresses(texts: &[&str]) -> Vec<IpAddr> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+#[test]
+fn ours_are_load_balancers_without_class_or_of_our_class() {
+    let cases = [
+        (json!({"type": "LoadBalancer"}), true),
+        (
+            json!({"type": "LoadBalancer", "loadBalancerClass": DEFAULT_CLASS}),
+            true,
+        ),
+        (
+            json!({"type": "LoadBalancer", "loadBalancerClass": "other/class"}),
+            false,
+        ),
+        (json!({"type": "ClusterIP"}), false),
+        (json!({}), false),
+    ];
+    for (spec, wanted) in cases {
+        assert_eq!(
+            is_ours(&service(json!({}), spec.clone()), DEFAULT_CLASS),
+            wanted,
+            "{spec}"
+        );
+    }
+    let mine = service(
+        json!({}),
+        json!({"type": "LoadBalancer", "loadBalancerClass": "mine/lb"}),
+    );
+    assert!(is_ours(&mine, "mine/lb"));
+}
+
+#[test]
+fn our_annotations_win_over_metallbs_which_win_over_the_old_ones() {
+    let all = json!({
+        "metallb.universe.tf/address-pool": "oldest",
+        "metallb.io/address-pool": "older",
+        "heraldlb.io/address-pool": "ours",
+        "metallb.universe.tf/allow-shared-ip": "key-old",
+        "metallb.io/loadBalancerIPs": " 192.0.2.1 , 2001:db8::1 ",
+    });
+    let (service, problems) = read(&annotated(all));
+    assert_eq!(service.requested_pool.as_deref(), Some("ours"));
+    assert_eq!(service.sharing_key.as_deref(), Some("key-old"));
+    assert_eq!(
+        service.requested_addresses,
+        addresses(&["192.0.2.1", "2001:db8::1"])
+    );
+    assert_eq!(problems, []);
+}
+
+#[test]
+fn an_empty_annotation_is_as_good_as_none() {
+    let (service, problems) = read(&annotated(json!({
+        "heraldlb.io/address-pool": " ",
+        "metallb.io/address-pool": "lan",
+        "heraldlb.io/loadBalancerIPs": "",
+        "heraldlb.io/allow-shared-ip": "",
+    })));
+    assert_eq!(service.requested_pool.as_deref(), Some("lan"));
+    assert_eq!(
+        (service.requested_addresses, service.sharing_key),
+        (vec![], None)
+    );
+    assert_eq!(problems, []);
+}
+
+#[test]
+fn a_request_that_cannot_be_understood_names_its_annotation() {
+    let cases = [
+        ("192.0.2.300", "\"192.0.2.300\" is not an IP address"),
+        ("192.0.2.1,,2001:db8::1", "\"\" is not an IP address"),
+        (
+            "192.0.2.1,192.0.2.2",
+            "192.0.2.1 and 192.0.2.2 are both IPv4",
+        ),
+    ];
+    for (value, words) in cases {
+        let (service, problems) = read(&annotated(json!({"metallb.io/loadBalancerIPs": value})));
+        assert_eq!(problems.len(), 1, "{value}");
+        assert_eq!(
+            problems[0].field,
+            "metadata.annotations[metallb.io/loadBalancerIPs]"
+        );
+        assert_eq!(problems[0].object.to_string(), "Service shop/web");
+        assert!(
+            problems[0].message.contains(words),
+            "{}",
+            problems[0].message
+        );
+        let unreadable = service.unreadable_request.unwrap();
+        assert!(unreadable.starts_with("metadata.annotations[metallb.io/loadBalancerIPs]: "));
+    }
+}
+
+#[test]
+fn the_field_and_the_annotation_may_both_stand_when_they_agree() {
+    let both = |field: &str| {
+        let annotations = json!({"heraldlb.io/loadBalancerIPs": "192.0.2.1"});
+        let spec = json!({"type": "LoadBalancer", "loadBalancerIP": field});
+        read(&service(json!({ "annotations": annotations }), spec))
+    };
+    assert_eq!(both("192.0.2.1").1, []);
+    let (_, problems) = both("192.0.2.2");
+    assert_eq!(
+        problems[0].message,
+        "spec.loadBalancerIP asks for something else; remove one of the two"
+    );
+    let (field_only, problems) = read(&service(
+        json!({}),
+        json!({"type": "LoadBalancer", "loadBalancerIP": "192.0.2.7"}),
+    ));
+    assert_eq!(
+        (field_only.requested_addresses, problems),
+        (addresses(&["192.0.2.7"]), vec![])
+    );
+}
+
+#[test]
+fn families_follow_the_cluster_addresses() {
+    let cases: [(Value, &[Family]); 5] = [
+        (json!({"clusterIP": "10.0.0.1"}), &[Family::V4]),
+        (
+            json!({"clusterIP": "fd00::1", "clusterIPs": ["fd00::1", "10.0.0.1"]}),
+            &[Family::V6, Family::V4],
+        ),
+        (json!({"clusterIP": "None", "clusterIPs": ["None"]}), &[]),
+        (json!({}), &[]),
+        (json!({"clusterIP": ""}), &[]),
+    ];
+    for (spec, wanted) in cases {
+        assert_eq!(
+            read(&service(json!({}), spec.clone())).0.families,
+            wanted,
+            "{spec}"
+        );
+    }
+}
+
+#[test]
+fn ports_policy_and_selector_are_translated() {
+    let spec = json!({
+        "type": "LoadBalancer", "ipFamilyPolicy": "RequireDualStack", "externalTrafficPolicy": "Local",
+        "selector": {"b": "2", "a": "1"},
+        "ports": [{"port": 53, "protocol": "UDP"}, {"port": 80}, {"port": 99999}],
+    });
+    let (service, _) = read(&service(
+        json!({"creationTimestamp": "1970-01-01T00:01:00Z"}),
+        spec,
+    ));
+    assert_eq!(service.family_policy, FamilyPolicy::RequireDual);
+    assert_eq!(service.traffic_policy, TrafficPolicy::Local);
+    assert_eq!(service.backend_key, "a=1,b=2");
+    assert_eq!(service.created, 60);
+    let ports: Vec<String> = service.ports.iter().map(ToString::to_string).collect();
+    assert_eq!(ports, ["TCP/80", "UDP/53"]);
+}
+
+#[test]
+fn what_it_holds_is_read_from_status_and_annotation() {
+    let mut service = annotated(json!({ALLOCATED_FROM_POOL: "lan, six"}));
+    service.status = serde_json::from_value(json!({
+        "loadBalancer": {"ingress": [{"ip": "192.0.2.1"}, {"hostname": "x"}, {"ip": "192.0.2.1"}, {"ip": "2001:db8::1"}]},
+    }))
+    .unwrap();
+    let (service, _) = read(&service);
+    assert_eq!(service.held, addresses(&["192.0.2.1", "2001:db8::1"]));
+    assert_eq!(service.held_pools, ["lan", "six"]);
+}
+
+#[test]
+fn endpoint_conditions_default_as_the_api_documents() {
+    let slice: EndpointSlice = serde_json::from_value(json!({
+        "metadata": {"namespace": "shop", "name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": "IPv4",
+        "endpoints": [
+            {"addresses": ["10.1.0.1"], "nodeName": "n1"},
+            {"addresses": ["10.1.0.2"], "nodeName": "n2", "conditions": {"ready": false}},
+            {"addresses": ["10.1.0.3"], "nodeName": "n3",
+             "conditions": {"ready": false, "serving": true, "terminating": true}},
+        ],
+    }))
+    .unwrap();
+    assert_eq!(owner(&slice), Some(ServiceKey::new("shop", "web")));
+    let (service, _) = from_service(&annotated(json!({})), [&slice]);
+    let told: Vec<_> = service
+        .endpoints
+        .iter()
+        .map(|e| (e.node.as_deref(), e.ready, e.serving, e.terminating))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Some("n1"), true, true, false),
+            (Some("n2"), false, false, false),
+            (Some("n3"), false, true, true),
+        ]
+    );
+}

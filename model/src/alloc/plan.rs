@@ -1,0 +1,179 @@
+//! What a plan is made from and what it says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::ledger::Ledger;
+use super::{Cause, Refusal, Tally};
+use crate::address::{Count, Family};
+use crate::labels::Labels;
+use crate::pool::Pool;
+use crate::service::{Service, ServiceKey};
+
+/// Everything a plan depends on, at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The pools in force, by name.
+    pub pools: BTreeMap<String, Pool>,
+    /// Pools that exist but are set aside for a mistake in them: addresses that came from one of
+    /// these stay with their holders.
+    pub quarantined_pools: BTreeSet<String>,
+    /// Namespaces with their labels.
+    pub namespaces: BTreeMap<String, Labels>,
+    /// The Services of type LoadBalancer that are ours.
+    pub services: BTreeMap<ServiceKey, Service>,
+}
+
+/// One address of a Service and the pool it is from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The address.
+    pub address: IpAddr,
+    /// The pool's name.
+    pub pool: String,
+}
+
+/// An address a Service no longer has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lost {
+    /// The address.
+    pub address: IpAddr,
+    /// Why.
+    pub cause: Cause,
+}
+
+impl Lost {
+    pub(super) fn new(address: IpAddr, cause: Cause) -> Self {
+        Self { address, cause }
+    }
+}
+
+/// What a Service shall have from now on, different from what its status says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// In the order the status shall list them.
+    pub places: Vec<Place>,
+    /// What is different.
+    pub change: Change,
+}
+
+/// How an assignment differs from what the Service's status says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It had nothing.
+    New,
+    /// It keeps what it had and gets these.
+    Added(Vec<IpAddr>),
+    /// It loses some or all of what it had.
+    Moved(Vec<Lost>),
+}
+
+/// A Service that had addresses and has none from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// What it lost; never empty.
+    pub lost: Vec<Lost>,
+}
+
+/// Addresses of one pool by family: in use, and still to give. Saturating at `i64::MAX`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolCounts {
+    /// IPv4 addresses somebody holds, a shared one counted once.
+    pub assigned_ipv4: i64,
+    /// IPv4 addresses nobody holds.
+    pub available_ipv4: i64,
+    /// IPv6 addresses somebody holds, a shared one counted once.
+    pub assigned_ipv6: i64,
+    /// IPv6 addresses nobody holds.
+    pub available_ipv6: i64,
+}
+
+/// What shall be. Each Service is in at most one of `assign`, `keep` and `release`, and may be in
+/// `refuse` besides: it asks for something it does not get.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Services whose addresses change.
+    pub assign: BTreeMap<ServiceKey, Assignment>,
+    /// Services that keep exactly the addresses they have.
+    pub keep: BTreeMap<ServiceKey, Vec<Place>>,
+    /// Services that lose all they have.
+    pub release: BTreeMap<ServiceKey, Release>,
+    /// Services that ask for something they do not get.
+    pub refuse: BTreeMap<ServiceKey, Refusal>,
+    /// Every pool in force.
+    pub counts: BTreeMap<String, PoolCounts>,
+}
+
+impl Plan {
+    /// What the Service shall have.
+    #[must_use]
+    pub fn places(&self, key: &ServiceKey) -> &[Place] {
+        let assigned = self.assign.get(key).map(|a| a.places.as_slice());
+        assigned
+            .or_else(|| self.keep.get(key).map(Vec::as_slice))
+            .unwrap_or_default()
+    }
+
+    pub(super) fn record(&mut self, service: &Service, tally: Tally) {
+        let Tally {
+            mut places,
+            lost,
+            refusal,
+        } = tally;
+        let key = service.key.clone();
+        if let Some(refusal) = refusal {
+            self.refuse.insert(key.clone(), refusal);
+        }
+        let held: BTreeSet<_> = service.held.iter().copied().collect();
+        let now: BTreeSet<_> = places.iter().map(|place| place.address).collect();
+        if now.is_empty() {
+            if !held.is_empty() {
+                self.release.insert(key, Release { lost });
+            }
+        } else if now == held {
+            places.sort_by_key(|p| service.held.iter().position(|a| *a == p.address));
+            self.keep.insert(key, places);
+        } else {
+            let wish = |p: &Place| {
+                service
+                    .requested_addresses
+                    .iter()
+                    .position(|a| *a == p.address)
+            };
+            places.sort_by_key(|p| (wish(p).unwrap_or(usize::MAX), Family::of(p.address)));
+            let change = if held.is_empty() {
+                Change::New
+            } else if held.is_subset(&now) {
+                Change::Added(now.difference(&held).copied().collect())
+            } else {
+                Change::Moved(lost)
+            };
+            self.assign.insert(key, Assignment { places, change });
+        }
+    }
+}
+
+/// How full every pool is.
+pub(super) fn counts(snapshot: &Snapshot, ledger: &Ledger<'_>) -> BTreeMap<String, PoolCounts> {
+    let in_use = ledger.in_use();
+    let of = |pool: &Pool| {
+        let used = |family| {
+            in_use
+                .get(&(pool.name.as_str(), family))
+                .copied()
+                .unwrap_or_default()
+        };
+        let left = |family| -> Count { pool.capacity(family).minus(used(family)) };
+        PoolCounts {
+            assigned_ipv4: used(Family::V4).to_i64(),
+            available_ipv4: left(Family::V4).to_i64(),
+            assigned_ipv6: used(Family::V6).to_i64(),
+            available_ipv6: left(Family::V6).to_i64(),
+        }
+    };
+    snapshot
+        .pools
+        .iter()
+        .map(|(name, pool)| (name.clone(), of(pool)))
+        .collect()
+}

@@ -1,0 +1,165 @@
+//! What planning and announcing need to know about one Service of type LoadBalancer.
+//!
+//! Not here: how it is read from Kubernetes (`config::service`), or what happens to it (`alloc`,
+//! `announce`).
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::address::Family;
+use crate::labels::Labels;
+
+/// Names one Service; shown as `namespace/name`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceKey {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl ServiceKey {
+    /// `namespace/name`.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// `spec.ipFamilyPolicy`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FamilyPolicy {
+    /// One family.
+    #[default]
+    Single,
+    /// Both when the Service has both, else one.
+    PreferDual,
+    /// Both or nothing.
+    RequireDual,
+}
+
+/// `spec.externalTrafficPolicy`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TrafficPolicy {
+    /// Any node forwards to any endpoint.
+    #[default]
+    Cluster,
+    /// A node serves its own endpoints only.
+    Local,
+}
+
+/// Transport protocol of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    Tcp,
+    Udp,
+    Sctp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
+        })
+    }
+}
+
+/// What two Services on one address may not have in common; shown as `TCP/80`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PortKey {
+    /// TCP, UDP or SCTP.
+    pub protocol: Protocol,
+    /// The Service's port (not its target or node port).
+    pub port: u16,
+}
+
+impl fmt::Display for PortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.protocol, self.port)
+    }
+}
+
+/// One endpoint as its EndpointSlice says it, conditions defaulted as Kubernetes documents.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// The node it runs on, when known.
+    pub node: Option<String>,
+    /// Takes new traffic.
+    pub ready: bool,
+    /// Would answer, terminating or not.
+    pub serving: bool,
+    /// Is being deleted.
+    pub terminating: bool,
+}
+
+/// One Service of type LoadBalancer that is ours (class checked).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its name.
+    pub key: ServiceKey,
+    /// Its labels.
+    pub labels: Labels,
+    /// When it was created, seconds since 1970: the older one is served first.
+    pub created: i64,
+    /// One family or two.
+    pub family_policy: FamilyPolicy,
+    /// The families of its cluster addresses, primary first; empty for a headless Service, which
+    /// cannot have an address.
+    pub families: Vec<Family>,
+    /// The addresses the user asked for.
+    pub requested_addresses: Vec<IpAddr>,
+    /// The pool the user asked for.
+    pub requested_pool: Option<String>,
+    /// Why the request cannot be understood, as one sentence naming the annotation or field. Such
+    /// a Service keeps what it holds and is given nothing.
+    pub unreadable_request: Option<String>,
+    /// Services with equal keys may share an address; never empty.
+    pub sharing_key: Option<String>,
+    /// Further condition for sharing: empty for policy Cluster, the pod selector for Local.
+    pub backend_key: String,
+    /// Its ports.
+    pub ports: BTreeSet<PortKey>,
+    /// The addresses its status says it has.
+    pub held: Vec<IpAddr>,
+    /// The pools it says they came from (annotation `ip-allocated-from-pool`).
+    pub held_pools: Vec<String>,
+    /// Where traffic may enter.
+    pub traffic_policy: TrafficPolicy,
+    /// Its endpoints.
+    pub endpoints: Vec<Endpoint>,
+}
+
+impl Service {
+    /// A single-stack IPv4 Service that asks for nothing, holds nothing and has no endpoints.
+    #[must_use]
+    pub fn new(key: ServiceKey) -> Self {
+        Self {
+            key,
+            labels: Labels::new(),
+            created: 0,
+            family_policy: FamilyPolicy::Single,
+            families: vec![Family::V4],
+            requested_addresses: Vec::new(),
+            requested_pool: None,
+            unreadable_request: None,
+            sharing_key: None,
+            backend_key: String::new(),
+            ports: BTreeSet::new(),
+            held: Vec::new(),
+            held_pools: Vec::new(),
+            traffic_policy: TrafficPolicy::Cluster,
+            endpoints: Vec::new(),
+        }
+    }
+}
