@@ -10,5 +10,6 @@ pub mod address;
 pub mod alloc;
 pub mod announce;
 pub mod labels;
+pub mod placement;
 pub mod pool;
 pub mod service;

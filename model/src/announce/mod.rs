@@ -1,7 +1,100 @@
 //! Which nodes may announce which address on the LAN, and why the others may not.
 //!
 //! Not here: which of them does (`placement`), or how it is said on the wire.
+//!
+//! An address is announced when at least one of the Services that hold it may be. Each such
+//! Service has its own set of candidate nodes; the candidates of the address are the nodes all of
+//! them accept. Where their sets have no node in common the older Services go first, and one that
+//! would leave no candidate is left out and told so.
 
+mod eligible;
+mod glob;
+mod verdict;
 mod world;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use eligible::Judge;
+pub use verdict::{NodeObstacle, Obstacle, Verdict};
 pub use world::{L2Advertisement, Node, World};
+
+use crate::service::{Service, ServiceKey};
+
+/// What shall be announced and by whom it may be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// The addresses that have at least one candidate.
+    pub addresses: BTreeMap<IpAddr, Announcement>,
+    /// For every address of every Service that holds one: whether and why not.
+    pub verdicts: BTreeMap<ServiceKey, BTreeMap<IpAddr, Verdict>>,
+}
+
+/// One address to announce.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Announcement {
+    /// The Services it is announced for; never empty.
+    pub services: BTreeSet<ServiceKey>,
+    /// The nodes that may announce it; never empty.
+    pub candidates: BTreeMap<String, Candidate>,
+}
+
+/// How a node may announce an address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Candidate {
+    /// The interfaces to announce it on; never empty.
+    pub interfaces: BTreeSet<String>,
+    /// How much the advertisements prefer this node; more is better.
+    pub weight: u32,
+}
+
+/// The candidates of every address held by a Service, and a verdict for each of the others.
+#[must_use]
+pub fn desired(world: &World) -> Desired {
+    let mut judge = Judge::new(world);
+    let mut desired = Desired::default();
+    let mut services: Vec<&Service> = world.services.values().collect();
+    services.sort_by_key(|s| (s.created, &s.key));
+    for service in services {
+        for address in &service.held {
+            let (candidates, mut verdict) = judge.candidates(service, *address);
+            if verdict.obstacle.is_none() {
+                verdict.obstacle = desired.join(service, *address, candidates);
+            }
+            let verdicts = desired.verdicts.entry(service.key.clone()).or_default();
+            verdicts.insert(*address, verdict);
+        }
+    }
+    desired
+}
+
+impl Desired {
+    /// Adds a Service to those an address is announced for, unless that leaves no candidate.
+    fn join(
+        &mut self,
+        service: &Service,
+        address: IpAddr,
+        mut candidates: BTreeMap<String, Candidate>,
+    ) -> Option<Obstacle> {
+        if let Some(others) = self.addresses.get(&address) {
+            candidates.retain(|node, _| others.candidates.contains_key(node));
+            if candidates.is_empty() {
+                let with = others.services.first().cloned();
+                return with.map(|with| Obstacle::SharedElsewhere { address, with });
+            }
+        }
+        let announcement = self.addresses.entry(address).or_default();
+        for (node, candidate) in &mut candidates {
+            if let Some(other) = announcement.candidates.remove(node) {
+                candidate.interfaces.extend(other.interfaces);
+                candidate.weight = candidate.weight.max(other.weight);
+            }
+        }
+        announcement.candidates = candidates;
+        announcement.services.insert(service.key.clone());
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

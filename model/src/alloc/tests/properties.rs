@@ -130,7 +130,7 @@ fn written_out(pool: &Pool) -> Vec<IpAddr> {
     let bad = |a: &IpAddr| {
         a.is_ipv4() && (a.to_string().ends_with(".0") || a.to_string().ends_with(".255"))
     };
-    all.filter(|a| !pool.excluded.contains(*a) && !(pool.avoid_buggy_ips && bad(a)))
+    all.filter(|a| !(pool.excluded.contains(*a) || (pool.avoid_buggy_ips && bad(a))))
         .collect()
 }
 

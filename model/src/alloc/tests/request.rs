@@ -99,7 +99,7 @@ fn each_request_that_cannot_be_met_gets_its_own_sentence() {
             },
         ]
     };
-    for (service, label, sentence) in [
+    for (asking_service, label, sentence) in [
         (
             asking("s", &["203.0.113.1"]),
             "OutsideEveryPool",
@@ -197,8 +197,8 @@ fn each_request_that_cannot_be_met_gets_its_own_sentence() {
             "Service default/s gets no new address: no",
         ),
     ] {
-        let holder = holding(service_named("holder"), &["192.0.2.1"], &["full"]);
-        let mut snapshot = snapshot(pools(), [holder, service]);
+        let holder = holding(service("holder"), &["192.0.2.1"], &["full"]);
+        let mut snapshot = snapshot(pools(), [holder, asking_service]);
         snapshot.quarantined_pools.insert("broken".into());
         let plan = plan(&snapshot);
         let got = refusal(&plan, "s");
@@ -207,10 +207,6 @@ fn each_request_that_cannot_be_met_gets_its_own_sentence() {
         assert_eq!(given(&plan, "s"), [""; 0], "{label}");
         assert_eq!(given(&plan, "holder"), ["192.0.2.1 full"], "{label}");
     }
-}
-
-fn service_named(name: &str) -> Service {
-    service(name)
 }
 
 #[test]

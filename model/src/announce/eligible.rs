@@ -1,0 +1,227 @@
+//! The candidates of one address of one Service.
+//!
+//! Not here: what happens when several Services share the address (`mod`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::{Candidate, L2Advertisement, Node, NodeObstacle, Obstacle, Verdict, World, glob};
+use crate::labels::any_or_all;
+use crate::service::{Service, TrafficPolicy};
+
+/// Nodes as a set of advertisements sees them, whatever the Service's endpoints.
+type Table = BTreeMap<String, Result<Candidate, NodeObstacle>>;
+
+/// Judges on one world; remembers what it worked out for a set of advertisements.
+pub(super) struct Judge<'a> {
+    world: &'a World,
+    tables: BTreeMap<Vec<usize>, Table>,
+}
+
+/// How good a node is for a Service; only those of the best rank that occurs are candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// Policy Local with terminating endpoints only.
+    terminating: bool,
+    /// Cordoned, draining or shutting down: better than nobody.
+    stopping: bool,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(world: &'a World) -> Self {
+        Self {
+            world,
+            tables: BTreeMap::new(),
+        }
+    }
+
+    /// The nodes that may announce the address for the Service, and what stands against the
+    /// others. Without candidates the verdict has an obstacle.
+    pub(super) fn candidates(
+        &mut self,
+        service: &Service,
+        address: IpAddr,
+    ) -> (BTreeMap<String, Candidate>, Verdict) {
+        let table = match self.table(service, address) {
+            Ok(table) => table.clone(),
+            Err(obstacle) => {
+                let verdict = Verdict {
+                    obstacle: Some(obstacle),
+                    nodes: BTreeMap::new(),
+                };
+                return (BTreeMap::new(), verdict);
+            }
+        };
+        let mut ranked: BTreeMap<Rank, BTreeMap<String, Candidate>> = BTreeMap::new();
+        let mut nodes = BTreeMap::new();
+        for (name, entry) in table {
+            let stopping = self
+                .world
+                .nodes
+                .get(&name)
+                .is_some_and(|node| node.stopping);
+            let outcome = entry.and_then(|candidate| {
+                let terminating = terminating_only(service, &name)?;
+                Ok((
+                    Rank {
+                        terminating,
+                        stopping,
+                    },
+                    candidate,
+                ))
+            });
+            match outcome {
+                Ok((rank, candidate)) => {
+                    ranked.entry(rank).or_default().insert(name, candidate);
+                }
+                Err(obstacle) => {
+                    nodes.insert(name, obstacle);
+                }
+            }
+        }
+        let candidates = ranked.pop_first().map(|(_, best)| best).unwrap_or_default();
+        for (rank, rest) in ranked {
+            let obstacle = || match rank.terminating {
+                true => NodeObstacle::EndpointsTerminating,
+                false => NodeObstacle::Stopping,
+            };
+            nodes.extend(rest.into_keys().map(|name| (name, obstacle())));
+        }
+        let obstacle = match (candidates.is_empty(), nodes.is_empty()) {
+            (false, _) => None,
+            (true, true) => Some(Obstacle::NoNodes),
+            (true, false) => Some(Obstacle::EveryNode {
+                address,
+                nodes: nodes.clone(),
+            }),
+        };
+        (candidates, Verdict { obstacle, nodes })
+    }
+
+    /// What the advertisements for this address and Service make of the nodes.
+    fn table(&mut self, service: &Service, address: IpAddr) -> Result<&Table, Obstacle> {
+        let key = || service.key.clone();
+        let Some(pool) = self.world.pool_of(service, address) else {
+            return Err(Obstacle::NoPool { address });
+        };
+        let for_pool: Vec<(usize, &L2Advertisement)> = self
+            .world
+            .advertisements
+            .iter()
+            .enumerate()
+            .filter(|(_, ad)| ad.pools.as_ref().is_none_or(|pools| pools.contains(pool)))
+            .collect();
+        if for_pool.is_empty() {
+            return Err(Obstacle::NoAdvertisement {
+                address,
+                pool: pool.to_owned(),
+            });
+        }
+        let matching: Vec<usize> = for_pool
+            .iter()
+            .filter(|(_, ad)| any_or_all(&ad.service_selectors, &service.labels))
+            .map(|(i, _)| *i)
+            .collect();
+        if matching.is_empty() {
+            let advertisements = for_pool.iter().map(|(_, ad)| ad.name.clone()).collect();
+            let pool = pool.to_owned();
+            return Err(Obstacle::ServiceNotSelected {
+                service: key(),
+                pool,
+                advertisements,
+            });
+        }
+        if !service.endpoints.iter().any(|e| e.ready || e.serving) {
+            return Err(Obstacle::NoEndpoints { service: key() });
+        }
+        let world = self.world;
+        Ok(self.tables.entry(matching).or_insert_with_key(|matching| {
+            let ads: Vec<_> = matching
+                .iter()
+                .filter_map(|i| world.advertisements.get(*i))
+                .collect();
+            let judge = |(name, node): (&String, &Node)| (name.clone(), on_node(&ads, node));
+            world.nodes.iter().map(judge).collect()
+        }))
+    }
+}
+
+impl World {
+    /// The pool an address counts for: the one that contains it, else the quarantined one it came
+    /// from.
+    fn pool_of<'a>(&'a self, service: &'a Service, address: IpAddr) -> Option<&'a str> {
+        let containing = self
+            .pools
+            .values()
+            .find(|pool| pool.ranges.contains(address));
+        let frozen = || {
+            let known = service
+                .held_pools
+                .iter()
+                .find(|p| self.quarantined_pools.contains(*p));
+            let unknown = self.quarantined_pools.first();
+            known.or(unknown.filter(|_| service.held_pools.is_empty()))
+        };
+        containing
+            .map(|pool| &pool.name)
+            .or_else(frozen)
+            .map(String::as_str)
+    }
+}
+
+/// What these advertisements (at least one) make of a node.
+fn on_node(ads: &[&L2Advertisement], node: &Node) -> Result<Candidate, NodeObstacle> {
+    if node.excluded {
+        return Err(NodeObstacle::Excluded);
+    }
+    if node.network_unavailable {
+        return Err(NodeObstacle::NetworkUnavailable);
+    }
+    let ads: Vec<_> = ads
+        .iter()
+        .filter(|ad| any_or_all(&ad.node_selectors, &node.labels))
+        .collect();
+    if ads.is_empty() {
+        return Err(NodeObstacle::NotSelected);
+    }
+    if node.interfaces.is_empty() {
+        return Err(NodeObstacle::NoSpeaker);
+    }
+    let everywhere = ads.iter().any(|ad| ad.interfaces.is_empty());
+    let wanted: BTreeSet<&String> = ads.iter().flat_map(|ad| &ad.interfaces).collect();
+    let fits = |name: &&String| everywhere || wanted.iter().any(|p| glob::matches(p, name));
+    let interfaces: BTreeSet<_> = node.interfaces.iter().filter(fits).cloned().collect();
+    if interfaces.is_empty() {
+        let wanted = wanted.into_iter().cloned().collect();
+        return Err(NodeObstacle::NoInterface { wanted });
+    }
+    let preferences = ads.iter().flat_map(|ad| &ad.preferred);
+    let weight = preferences
+        .filter(|(_, selector)| selector.matches(&node.labels))
+        .fold(0u32, |sum, (weight, _)| sum.saturating_add(*weight));
+    Ok(Candidate { interfaces, weight })
+}
+
+/// Whether traffic that enters at this node reaches only endpoints that are terminating. As
+/// kube-proxy does it: with policy Local the node's ready endpoints, else those that terminate and
+/// still serve; with policy Cluster any endpoint anywhere.
+fn terminating_only(service: &Service, node: &str) -> Result<bool, NodeObstacle> {
+    match service.traffic_policy {
+        TrafficPolicy::Cluster => Ok(false),
+        TrafficPolicy::Local => {
+            let here = || {
+                service
+                    .endpoints
+                    .iter()
+                    .filter(|e| e.node.as_deref() == Some(node))
+            };
+            if here().any(|e| e.ready) {
+                Ok(false)
+            } else if here().any(|e| e.serving && e.terminating) {
+                Ok(true)
+            } else {
+                Err(NodeObstacle::NoLocalEndpoint)
+            }
+        }
+    }
+}

@@ -1,0 +1,485 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::address::RangeSet;
+use crate::labels::{Labels, Selector};
+use crate::pool::Pool;
+use crate::service::{Endpoint, TrafficPolicy};
+
+const VIP: &str = "192.0.2.1";
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn key(name: &str) -> ServiceKey {
+    ServiceKey::new("default", name)
+}
+
+fn endpoint(node: &str, state: &str) -> Endpoint {
+    let (ready, serving, terminating) = match state {
+        "ready" => (true, true, false),
+        "unready" => (false, false, false),
+        "leaving" => (false, true, true),
+        "gone" => (false, false, true),
+        other => panic!("{other}"),
+    };
+    Endpoint {
+        node: Some(node.to_owned()),
+        ready,
+        serving,
+        terminating,
+    }
+}
+
+fn service(name: &str, endpoints: &[(&str, &str)]) -> Service {
+    Service {
+        held: vec![ip(VIP)],
+        held_pools: vec!["p".into()],
+        endpoints: endpoints
+            .iter()
+            .map(|(node, state)| endpoint(node, state))
+            .collect(),
+        ..Service::new(key(name))
+    }
+}
+
+fn local(name: &str, endpoints: &[(&str, &str)]) -> Service {
+    Service {
+        traffic_policy: TrafficPolicy::Local,
+        ..service(name, endpoints)
+    }
+}
+
+fn labelled(label: &str) -> Labels {
+    Labels::from([("is".to_owned(), label.to_owned())])
+}
+
+fn is(label: &str) -> Selector {
+    Selector::labels([("is", label)])
+}
+
+fn node(label: &str) -> Node {
+    Node {
+        labels: labelled(label),
+        interfaces: ["eth0", "eth1", "bond0"].map(str::to_owned).into(),
+        ..Node::default()
+    }
+}
+
+fn ad(name: &str) -> L2Advertisement {
+    L2Advertisement {
+        name: name.to_owned(),
+        ..L2Advertisement::default()
+    }
+}
+
+/// Nodes a, b and c, pool p, and one advertisement for everything.
+fn world(services: impl IntoIterator<Item = Service>) -> World {
+    let pool = |name: &str, text: &str| {
+        let ranges: RangeSet = [text.parse().unwrap()].into_iter().collect();
+        (name.to_owned(), Pool::new(name, ranges))
+    };
+    World {
+        services: services.into_iter().map(|s| (s.key.clone(), s)).collect(),
+        pools: [pool("p", "192.0.2.0/24"), pool("q", "198.51.100.0/24")].into(),
+        quarantined_pools: BTreeSet::new(),
+        advertisements: vec![ad("all")],
+        nodes: ["a", "b", "c"].map(|n| (n.to_owned(), node(n))).into(),
+    }
+}
+
+fn candidates(world: &World) -> String {
+    let desired = desired(world);
+    let names = desired
+        .addresses
+        .get(&ip(VIP))
+        .map(|a| a.candidates.keys().cloned().collect::<Vec<_>>());
+    names.unwrap_or_default().join(" ")
+}
+
+fn verdict(world: &World, name: &str) -> Verdict {
+    desired(world).verdicts[&key(name)][&ip(VIP)].clone()
+}
+
+#[test]
+fn endpoints_decide_as_kube_proxy_does() {
+    for (what, endpoints, cluster, local_nodes) in [
+        ("one ready", &[("b", "ready")][..], "a b c", "b"),
+        ("none", &[], "", ""),
+        ("unready only", &[("a", "unready")], "", ""),
+        ("gone only", &[("a", "gone")], "", ""),
+        (
+            "leaving only",
+            &[("a", "leaving"), ("b", "unready")],
+            "a b c",
+            "a",
+        ),
+        (
+            "ready before leaving",
+            &[("a", "leaving"), ("b", "ready")],
+            "a b c",
+            "b",
+        ),
+        (
+            "both on one node",
+            &[("a", "leaving"), ("a", "ready")],
+            "a b c",
+            "a",
+        ),
+        ("on an unknown node", &[("z", "ready")], "a b c", ""),
+    ] {
+        assert_eq!(
+            candidates(&world([service("s", endpoints)])),
+            cluster,
+            "{what}, Cluster"
+        );
+        assert_eq!(
+            candidates(&world([local("s", endpoints)])),
+            local_nodes,
+            "{what}, Local"
+        );
+    }
+    let mut nowhere = service("s", &[("a", "ready")]);
+    nowhere.endpoints[0].node = None;
+    assert_eq!(candidates(&world([nowhere])), "a b c");
+}
+
+#[test]
+fn each_obstacle_of_a_node_is_named() {
+    type Spoil = fn(&mut Node);
+    let spoils: [(&str, Spoil, &str); 4] = [
+        ("NodeExcluded", |n| n.excluded = true, "b c"),
+        (
+            "NodeNetworkUnavailable",
+            |n| n.network_unavailable = true,
+            "b c",
+        ),
+        ("NodeStopping", |n| n.stopping = true, "b c"),
+        ("NoSpeaker", |n| n.interfaces.clear(), "b c"),
+    ];
+    for (label, spoil, expected) in spoils {
+        let mut world = world([service("s", &[("a", "ready")])]);
+        spoil(world.nodes.get_mut("a").unwrap());
+        assert_eq!(candidates(&world), expected, "{label}");
+        let verdict = verdict(&world, "s");
+        let labels: Vec<_> = verdict
+            .nodes
+            .iter()
+            .map(|(n, o)| (n.as_str(), o.label()))
+            .collect();
+        assert_eq!(labels, [("a", label)]);
+        assert_eq!(verdict.obstacle, None);
+    }
+}
+
+#[test]
+fn a_stopping_node_is_better_than_nobody() {
+    let mut world = world([service("s", &[("a", "ready")])]);
+    world.nodes.retain(|name, _| name == "a");
+    world.nodes.get_mut("a").unwrap().stopping = true;
+    assert_eq!(candidates(&world), "a");
+    world.services = [local("s", &[("a", "ready"), ("b", "leaving")])]
+        .map(|s| (s.key.clone(), s))
+        .into();
+    world.nodes.insert("b".to_owned(), node("b"));
+    assert_eq!(
+        candidates(&world),
+        "a",
+        "ready on a stopping node before leaving elsewhere"
+    );
+    assert_eq!(
+        verdict(&world, "s").nodes["b"],
+        NodeObstacle::EndpointsTerminating
+    );
+}
+
+#[test]
+fn advertisements_select_pools_nodes_and_services() {
+    let only = |pool: &str| Some(BTreeSet::from([pool.to_owned()]));
+    let (nodes_a, nodes_ab) = (vec![is("a")], vec![is("a"), is("b")]);
+    for (what, ads, expected, obstacle) in [
+        ("none", vec![], "", Some("NoAdvertisement")),
+        ("all", vec![ad("x")], "a b c", None),
+        (
+            "its pool",
+            vec![L2Advertisement {
+                pools: only("p"),
+                ..ad("x")
+            }],
+            "a b c",
+            None,
+        ),
+        (
+            "another pool",
+            vec![L2Advertisement {
+                pools: only("q"),
+                ..ad("x")
+            }],
+            "",
+            Some("NoAdvertisement"),
+        ),
+        (
+            "selectors that matched no pool",
+            vec![L2Advertisement {
+                pools: Some(BTreeSet::new()),
+                ..ad("x")
+            }],
+            "",
+            Some("NoAdvertisement"),
+        ),
+        (
+            "some nodes",
+            vec![L2Advertisement {
+                node_selectors: nodes_ab.clone(),
+                ..ad("x")
+            }],
+            "a b",
+            None,
+        ),
+        (
+            "no node",
+            vec![L2Advertisement {
+                node_selectors: vec![is("z")],
+                ..ad("x")
+            }],
+            "",
+            Some("NoEligibleNode"),
+        ),
+        (
+            "union of two",
+            vec![
+                L2Advertisement {
+                    node_selectors: nodes_a,
+                    ..ad("x")
+                },
+                L2Advertisement {
+                    node_selectors: vec![is("c")],
+                    ..ad("y")
+                },
+            ],
+            "a c",
+            None,
+        ),
+        (
+            "its labels",
+            vec![L2Advertisement {
+                service_selectors: vec![is("z"), is("web")],
+                ..ad("x")
+            }],
+            "a b c",
+            None,
+        ),
+        (
+            "other labels",
+            vec![L2Advertisement {
+                service_selectors: vec![is("z")],
+                ..ad("x")
+            }],
+            "",
+            Some("ServiceNotSelected"),
+        ),
+        (
+            "an ad for others adds no node",
+            vec![
+                L2Advertisement {
+                    service_selectors: vec![is("z")],
+                    ..ad("x")
+                },
+                L2Advertisement {
+                    node_selectors: nodes_ab,
+                    ..ad("y")
+                },
+            ],
+            "a b",
+            None,
+        ),
+    ] {
+        let service = Service {
+            labels: labelled("web"),
+            ..service("s", &[("a", "ready")])
+        };
+        let world = World {
+            advertisements: ads,
+            ..world([service])
+        };
+        assert_eq!(candidates(&world), expected, "{what}");
+        let got = verdict(&world, "s").obstacle;
+        assert_eq!(got.as_ref().map(Obstacle::label), obstacle, "{what}");
+    }
+}
+
+#[test]
+fn interfaces_are_the_union_over_the_advertisements_for_the_node() {
+    let on = |interfaces: &[&str]| L2Advertisement {
+        interfaces: interfaces.iter().map(|i| (*i).to_owned()).collect(),
+        ..ad("x")
+    };
+    let elsewhere = L2Advertisement {
+        node_selectors: vec![is("b")],
+        ..ad("y")
+    };
+    for (ads, expected) in [
+        (vec![ad("x")], "bond0 eth0 eth1"),
+        (vec![on(&["eth1"])], "eth1"),
+        (vec![on(&["eth*"])], "eth0 eth1"),
+        (vec![on(&["eth0"]), on(&["b*"])], "bond0 eth0"),
+        (vec![on(&["eth0"]), ad("y")], "bond0 eth0 eth1"),
+        (vec![on(&["eth0"]), elsewhere], "eth0"),
+        (vec![on(&["wlan0", "eth0"])], "eth0"),
+    ] {
+        let world = World {
+            advertisements: ads,
+            ..world([service("s", &[("a", "ready")])])
+        };
+        let desired = desired(&world);
+        let interfaces = &desired.addresses[&ip(VIP)].candidates["a"].interfaces;
+        assert_eq!(
+            interfaces.iter().cloned().collect::<Vec<_>>().join(" "),
+            expected
+        );
+    }
+    let missing = World {
+        advertisements: vec![on(&["wlan0"])],
+        ..world([service("s", &[("a", "ready")])])
+    };
+    assert_eq!(
+        verdict(&missing, "s").obstacle.unwrap().to_string(),
+        "no node may announce 192.0.2.1: a has no interface that fits wlan0; b has no interface \
+         that fits wlan0; c has no interface that fits wlan0"
+    );
+}
+
+#[test]
+fn preference_weights_add_up_over_selectors_and_advertisements() {
+    let prefer = |name: &str, preferred| L2Advertisement {
+        preferred,
+        ..ad(name)
+    };
+    let world = World {
+        advertisements: vec![
+            prefer(
+                "x",
+                vec![(10, is("a")), (5, is("b")), (1, Selector::default())],
+            ),
+            prefer("y", vec![(7, is("b"))]),
+            L2Advertisement {
+                node_selectors: vec![is("a")],
+                ..prefer("z", vec![(100, Selector::default())])
+            },
+        ],
+        ..world([service("s", &[("a", "ready")])])
+    };
+    let desired = desired(&world);
+    let weights = desired.addresses[&ip(VIP)]
+        .candidates
+        .iter()
+        .map(|(n, c)| (n.as_str(), c.weight));
+    assert_eq!(
+        weights.collect::<Vec<_>>(),
+        [("a", 111), ("b", 13), ("c", 1)]
+    );
+}
+
+#[test]
+fn an_address_shared_by_several_services_goes_where_all_of_them_can_be_served() {
+    let aged = |created, service: Service| Service { created, ..service };
+    for (what, services, expected, left_out) in [
+        (
+            "both local, one node in common",
+            vec![
+                local("s", &[("a", "ready"), ("b", "ready")]),
+                local("t", &[("b", "ready"), ("c", "ready")]),
+            ],
+            "b",
+            None,
+        ),
+        (
+            "cluster and local",
+            vec![
+                service("s", &[("a", "ready")]),
+                local("t", &[("c", "ready")]),
+            ],
+            "c",
+            None,
+        ),
+        (
+            "nothing in common, the older one wins",
+            vec![
+                aged(2, local("s", &[("a", "ready")])),
+                aged(1, local("t", &[("b", "ready")])),
+            ],
+            "b",
+            Some("s"),
+        ),
+        (
+            "one without endpoints does not stop the other",
+            vec![service("s", &[]), service("t", &[("a", "ready")])],
+            "a b c",
+            None,
+        ),
+    ] {
+        let world = world(services);
+        assert_eq!(candidates(&world), expected, "{what}");
+        if let Some(name) = left_out {
+            assert_eq!(
+                verdict(&world, name).obstacle.unwrap().to_string(),
+                "192.0.2.1 is announced for Service default/t by nodes that may not announce it \
+                 for this one: make their endpoints or advertisements overlap, or give this one \
+                 its own address"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_address_in_no_pool_is_not_announced_unless_its_pool_is_only_set_aside() {
+    let stray = Service {
+        held: vec![ip("203.0.113.1")],
+        ..service("s", &[("a", "ready")])
+    };
+    let mut world = world([stray]);
+    let obstacle = |world: &World| {
+        let desired = desired(world);
+        desired.verdicts[&key("s")][&ip("203.0.113.1")]
+            .obstacle
+            .clone()
+    };
+    assert_eq!(
+        obstacle(&world).unwrap().to_string(),
+        "203.0.113.1 is in no IPAddressPool"
+    );
+    world.quarantined_pools.insert("p".into());
+    assert_eq!(obstacle(&world), None);
+}
+
+#[test]
+fn each_address_of_a_dual_stack_service_has_its_own_verdict() {
+    let both = Service {
+        held: vec![ip(VIP), ip("198.51.100.1")],
+        held_pools: vec!["p".into(), "q".into()],
+        ..service("s", &[("a", "ready")])
+    };
+    let mut world = world([both]);
+    world.advertisements[0].pools = Some(BTreeSet::from(["p".to_owned()]));
+    let desired = desired(&world);
+    assert_eq!(desired.addresses.keys().collect::<Vec<_>>(), [&ip(VIP)]);
+    assert_eq!(
+        desired.verdicts[&key("s")][&ip("198.51.100.1")]
+            .obstacle
+            .as_ref()
+            .unwrap()
+            .to_string(),
+        "no L2Advertisement is for pool q of 198.51.100.1: create one, or add the pool to \
+         spec.ipAddressPools of one"
+    );
+}
+
+#[test]
+fn without_nodes_the_verdict_says_so() {
+    let world = World {
+        nodes: BTreeMap::new(),
+        ..world([service("s", &[("a", "ready")])])
+    };
+    assert_eq!(verdict(&world, "s").obstacle, Some(Obstacle::NoNodes));
+}
