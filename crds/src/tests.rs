@@ -250,3 +250,13 @@ fn bgp_field_names_are_those_metallb_users_know() {
     assert!(spec.ebgp_multi_hop && spec.enable_graceful_restart && spec.dual_stack_address_family);
     assert_eq!(spec.router_id.as_deref(), Some("192.0.2.2"));
 }
+
+#[test]
+fn the_default_installation_holds_every_crd() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kustomization.yaml");
+    let kustomization = std::fs::read_to_string(path).unwrap();
+    for crd in all() {
+        let line = format!("- crds/{}", file_name(&crd));
+        assert!(kustomization.contains(&line), "deploy/kustomization.yaml lacks {line}");
+    }
+}
