@@ -128,7 +128,10 @@ fn communities(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-list-type": "set",
         "items": {
             "type": "string", "minLength": 1, "maxLength": 253,
-            "pattern": crate::community::REFERENCE,
+            "x-kubernetes-validations": [{
+                "rule": format!("self.matches(r'{}')", crate::community::REFERENCE),
+                "message": "write numbers (64512:100, large:64512:1:2, rt:64512:100), a well-known name (no-export) or a name from a Community",
+            }],
         },
     })
 }

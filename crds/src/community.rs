@@ -26,11 +26,6 @@ const WELL_KNOWN: &str = "graceful-shutdown|accept-own|llgr-stale|no-llgr|blackh
     derive = "PartialEq",
     doc = "Names for BGP communities, for use in BGPAdvertisements. Not built in this version.",
     printcolumn(
-        name = "Names",
-        type_ = "string",
-        json_path = ".spec.communities[*].name"
-    ),
-    printcolumn(
         name = "Accepted",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Accepted\")].status"
@@ -68,6 +63,9 @@ pub struct CommunityAlias {
 fn value(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string", "minLength": 1, "maxLength": 64,
-        "pattern": format!("^({NUMBERS}|{WELL_KNOWN})$"),
+        "x-kubernetes-validations": [{
+            "rule": format!("self.matches(r'^({NUMBERS}|{WELL_KNOWN})$')"),
+            "message": "write numbers (64512:100, large:64512:1:2, rt:64512:100) or a well-known name (no-export)",
+        }],
     })
 }

@@ -40,7 +40,12 @@ pub(crate) fn interfaces(_: &mut SchemaGenerator) -> Schema {
         "type": "array",
         "maxItems": 64,
         "x-kubernetes-list-type": "set",
-        "items": {"type": "string", "minLength": 1, "maxLength": 32, "pattern": r"^[^\s/]+$"},
+        "items": {
+            "type": "string", "minLength": 1, "maxLength": 32,
+            "x-kubernetes-validations": [
+                rule(r"self.matches(r'^[^\s/]+$')", "write an interface's name (eth0) or a pattern (bond*)"),
+            ],
+        },
     })
 }
 
@@ -69,13 +74,17 @@ fn address_list(min_items: u32) -> Value {
                     "write a network (192.0.2.0/24), a range (192.0.2.10-192.0.2.20) or one address (192.0.2.10)",
                 ),
                 rule(
-                    "!self.contains('-') || self.split('-').all(side, isIP(side.trim()))",
+                    "!self.contains('-') || (self.split('-').size() == 2 && self.split('-').all(side, isIP(side.trim())))",
                     "write a range as first-last with an IP address on both sides, for example 192.0.2.10-192.0.2.20",
+                ),
+                rule(
+                    "!self.contains('-') || !self.contains(':') || self.split('-').all(side, side.contains(':'))",
+                    "a range has one family: write one range for IPv4 and one for IPv6",
                 ),
                 {
                     "rule": "!isCIDR(self) || cidr(self) == cidr(self).masked()",
                     "message": "a network must not have host bits set",
-                    "messageExpression": "self + ' has host bits set; write ' + string(cidr(self).masked())",
+                    "messageExpression": "'%s has host bits set; write %s for the whole network'.format([self, string(cidr(self).masked())])",
                 },
             ],
         },

@@ -21,16 +21,27 @@ use crate::schema;
     derive = "PartialEq",
     doc = "The addresses a Service holds and the nodes that announce them; named as the Service and owned by it.",
     printcolumn(
-        name = "Addresses",
+        name = "Address",
         type_ = "string",
-        json_path = ".status.addresses[*].address"
+        json_path = ".status.addresses[0].address"
     ),
     printcolumn(
-        name = "Pools",
+        name = "Second Address",
         type_ = "string",
-        json_path = ".status.addresses[*].pool"
+        json_path = ".status.addresses[1].address"
     ),
-    printcolumn(name = "Nodes", type_ = "string", json_path = ".status.layer2[*].node"),
+    printcolumn(
+        name = "Pool",
+        type_ = "string",
+        json_path = ".status.addresses[0].pool"
+    ),
+    printcolumn(name = "Node", type_ = "string", json_path = ".status.layer2[0].node"),
+    printcolumn(
+        name = "Second Node",
+        type_ = "string",
+        json_path = ".status.layer2[1].node",
+        priority = 1
+    ),
     printcolumn(
         name = "Allocated",
         type_ = "string",

@@ -24,11 +24,6 @@ use crate::schema;
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status"
     ),
-    printcolumn(
-        name = "Interfaces",
-        type_ = "string",
-        json_path = ".status.interfaces[*].name"
-    ),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
     printcolumn(
         name = "Scheduling",

@@ -257,6 +257,28 @@ fn the_default_installation_holds_every_crd() {
     let kustomization = std::fs::read_to_string(path).unwrap();
     for crd in all() {
         let line = format!("- crds/{}", file_name(&crd));
-        assert!(kustomization.contains(&line), "deploy/kustomization.yaml lacks {line}");
+        assert!(
+            kustomization.contains(&line),
+            "deploy/kustomization.yaml lacks {line}"
+        );
+    }
+}
+
+/// The API server prints the first match of a path only.
+#[test]
+fn no_column_promises_a_list_and_shows_one_item() {
+    for crd in all() {
+        for column in crd.spec.versions[0]
+            .additional_printer_columns
+            .iter()
+            .flatten()
+        {
+            assert!(
+                !column.json_path.contains("[*]"),
+                "{}: {}",
+                crd.spec.names.kind,
+                column.name
+            );
+        }
     }
 }
