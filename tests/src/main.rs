@@ -35,7 +35,12 @@ struct Cli {
     #[arg(long, global = true)]
     bin_dir: Option<PathBuf>,
     /// Kustomize directory that installs Herald.
-    #[arg(long, global = true, default_value = "deploy")]
+    #[arg(
+        long,
+        global = true,
+        env = "HERALD_MANIFESTS",
+        default_value = "deploy"
+    )]
     manifests: PathBuf,
     /// Another etcd than the control plane's own.
     #[arg(long, global = true)]
