@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use crate::api::Api;
 use crate::clock::Stopwatch;
 use crate::controlplane::{self, Files};
+use crate::herald::{self, Herald};
+use crate::http;
 use crate::netns::run;
 use crate::pod::{self, Page};
 use crate::program::{Launch, Program};
@@ -46,6 +48,8 @@ pub struct Lab {
     pub files: Files,
     /// The tasks of every client of the API server.
     pub runtime: Arc<tokio::runtime::Runtime>,
+    /// Herald, once installed.
+    pub herald: Option<Herald>,
     standin: StandIn,
     pods: Vec<Pod>,
     proxies: Vec<(NodeNumber, Program)>,
@@ -128,6 +132,7 @@ impl Lab {
             programs: programs.clone(),
             files,
             runtime,
+            herald: None,
             standin,
             pods: Vec::new(),
             proxies,
@@ -230,13 +235,28 @@ impl Lab {
         self.topology.port(&node.ports()[0], true)
     }
 
-    /// A node's sudden death: both cables out, its processes killed, its Lease renewed no more. The
-    /// caller kills what it started there itself.
+    /// Installs Herald, gives it the lab's pool and waits until its programs are ready.
+    pub fn install_herald(&mut self, say: &dyn Fn(&str)) -> Result<()> {
+        self.herald = Some(Herald::install(self, say)?);
+        herald::apply_pool(self)?;
+        say("pool and advertisement are applied");
+        Ok(())
+    }
+
+    /// Herald's programs.
+    pub fn herald(&mut self) -> Result<&mut Herald> {
+        self.herald.as_mut().context("herald is not installed in this lab")
+    }
+
+    /// A node's sudden death: both cables out, its processes killed, its Lease renewed no more.
     pub fn kill(&mut self, node: NodeNumber) -> Result<()> {
         for port in node.ports() {
             self.topology.port(&port, false)?;
         }
         self.standin.kill(node);
+        if let Some(herald) = &mut self.herald {
+            herald.speaker(node)?.program.kill();
+        }
         for (_, proxy) in self
             .proxies
             .iter_mut()
@@ -281,7 +301,17 @@ impl Lab {
 
     /// Stops the API server and starts it again; returns once it is ready. Meanwhile nothing answers.
     pub fn restart_apiserver(&mut self) -> Result<()> {
+        self.stop_apiserver();
+        self.start_apiserver()
+    }
+
+    /// Stops the API server; until it is started again nothing answers.
+    pub fn stop_apiserver(&mut self) {
         self.apiserver.terminate(controlplane::PATIENCE);
+    }
+
+    /// Starts the API server again and waits until it is ready.
+    pub fn start_apiserver(&mut self) -> Result<()> {
         self.apiserver.restart()?;
         self.wait(
             "the API server is not ready again",
@@ -329,6 +359,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        self.herald = None;
         for (_, proxy) in &mut self.proxies {
             proxy.kill();
         }
@@ -399,19 +430,6 @@ fn prepare_namespaces(api: &Api) -> Result<()> {
 
 fn proxy_healthy(node: &NodeNet) -> bool {
     let address = SocketAddr::from(([127, 0, 0, 1], 10256));
-    node.machine
-        .within(|| -> std::io::Result<bool> {
-            use std::io::{Read as _, Write as _};
-            let limit = Duration::from_secs(1);
-            let mut stream = std::net::TcpStream::connect_timeout(&address, limit)?;
-            stream.set_read_timeout(Some(limit))?;
-            stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n")?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer
-                .lines()
-                .next()
-                .is_some_and(|line| line.contains(" 200 ")))
-        })
-        .is_ok_and(|healthy| healthy.unwrap_or(false))
+    let answer = http::get(&node.machine, address, "/healthz", Duration::from_secs(1));
+    answer.is_ok_and(|answer| answer.status == 200)
 }

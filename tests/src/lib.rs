@@ -10,13 +10,20 @@
 //! ends that process ends everything in them, and the kernel takes the network down.
 
 pub mod api;
+pub mod capture;
 pub mod clock;
 pub mod controlplane;
+pub mod figures;
+pub mod herald;
+pub mod http;
 pub mod lab;
+pub mod neigh;
 pub mod netns;
 pub mod pod;
+pub mod probe;
 pub mod program;
 pub mod programs;
 pub mod sandbox;
+pub mod services;
 pub mod standin;
 pub mod topology;

@@ -2,7 +2,7 @@
 //!
 //! The other side is here too: fetching such a page from any namespace.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::http;
 use crate::netns::Netns;
 
 /// What a pod answers, as JSON.
@@ -80,24 +81,10 @@ fn echo(socket: &UdpSocket) {
 
 /// Fetches a pod's page from a namespace, each step within `limit`.
 pub fn fetch(from: &Netns, address: SocketAddr, limit: Duration) -> Result<Page> {
-    from.within(|| fetch_here(address, limit))?
-        .with_context(|| format!("no page at http://{address}/ from {}", from.name()))
-}
-
-fn fetch_here(address: SocketAddr, limit: Duration) -> Result<Page> {
-    let mut stream = TcpStream::connect_timeout(&address, limit)?;
-    stream.set_read_timeout(Some(limit))?;
-    write!(
-        stream,
-        "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-        bail!("the answer has no body");
-    };
-    if !head.starts_with("HTTP/1.1 200 ") {
-        bail!("the answer is {}", head.lines().next().unwrap_or_default());
+    let answer = http::get(from, address, "/", limit)?;
+    if answer.status != 200 {
+        bail!("http://{address}/ answers {}", answer.status);
     }
-    Ok(serde_json::from_str(body)?)
+    serde_json::from_str(&answer.body)
+        .with_context(|| format!("http://{address}/ answers {}", answer.body))
 }
