@@ -35,7 +35,11 @@ impl Capture {
     /// Captures into a file until it is finished.
     pub fn start(netns: &Netns, path: &Path) -> Result<Self> {
         let socket = netns.within(|| -> std::io::Result<Socket> {
-            let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(ALL_PROTOCOLS)))?;
+            let socket = Socket::new(
+                Domain::PACKET,
+                Type::RAW,
+                Some(Protocol::from(ALL_PROTOCOLS)),
+            )?;
             socket.set_read_timeout(Some(Duration::from_millis(100)))?;
             Ok(socket)
         })??;
@@ -45,13 +49,20 @@ impl Capture {
             let stop = Arc::clone(&stop);
             move || record(socket, BufWriter::new(file), &stop)
         });
-        Ok(Self { path: path.to_path_buf(), stop, thread })
+        Ok(Self {
+            path: path.to_path_buf(),
+            stop,
+            thread,
+        })
     }
 
     /// Ends it; the file and how many frames are in it.
     pub fn finish(self) -> Result<(PathBuf, u64)> {
         self.stop.store(true, Ordering::Relaxed);
-        let frames = self.thread.join().map_err(|_| anyhow!("the capture panicked"))??;
+        let frames = self
+            .thread
+            .join()
+            .map_err(|_| anyhow!("the capture panicked"))??;
         Ok((self.path, frames))
     }
 }

@@ -30,11 +30,16 @@ pub struct Figure {
 impl Figure {
     /// From durations, in milliseconds.
     pub fn milliseconds(name: &str, measured: &[Duration], wanted: Option<Duration>) -> Self {
-        let mut sorted: Vec<f64> =
-            measured.iter().map(|one| (one.as_secs_f64() * 1e4).round() / 10.0).collect();
+        let mut sorted: Vec<f64> = measured
+            .iter()
+            .map(|one| (one.as_secs_f64() * 1e4).round() / 10.0)
+            .collect();
         sorted.sort_by(f64::total_cmp);
         let at = |percent: usize| {
-            let index = (sorted.len() * percent).div_ceil(100).clamp(1, sorted.len().max(1)) - 1;
+            let index = (sorted.len() * percent)
+                .div_ceil(100)
+                .clamp(1, sorted.len().max(1))
+                - 1;
             sorted.get(index).copied().unwrap_or_default()
         };
         let max = sorted.last().copied().unwrap_or_default();
@@ -65,7 +70,9 @@ pub fn print(figures: &[Figure], json: bool) -> bool {
             "", "runs", "min", "median", "p95", "max", "wanted"
         );
         for figure in figures {
-            let wanted = figure.wanted.map_or_else(|| "-".to_owned(), |wanted| format!("{wanted:.0}"));
+            let wanted = figure
+                .wanted
+                .map_or_else(|| "-".to_owned(), |wanted| format!("{wanted:.0}"));
             println!(
                 "{:<44} {:>4} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {wanted:>10} {} {}",
                 figure.name,
@@ -89,12 +96,17 @@ mod tests {
     #[test]
     fn a_figure_is_ok_when_its_greatest_is_not_above_what_is_wanted() {
         let measured = [30, 10, 20].map(Duration::from_millis);
-        let figure =
-            Figure::milliseconds("x", &measured, Some(Duration::from_millis(30)));
-        assert_eq!((figure.min, figure.median, figure.p95, figure.max), (10.0, 20.0, 30.0, 30.0));
+        let figure = Figure::milliseconds("x", &measured, Some(Duration::from_millis(30)));
+        assert_eq!(
+            (figure.min, figure.median, figure.p95, figure.max),
+            (10.0, 20.0, 30.0, 30.0)
+        );
         assert!(figure.ok);
         let strict = Figure::milliseconds("x", &measured, Some(Duration::from_millis(29)));
         assert!(!strict.ok);
-        assert!(!Figure::milliseconds("x", &[], None).ok, "nothing measured is not ok");
+        assert!(
+            !Figure::milliseconds("x", &[], None).ok,
+            "nothing measured is not ok"
+        );
     }
 }

@@ -51,7 +51,13 @@ impl Herald {
             bail!("{manifests} has no kustomization.yaml; --manifests names the directory");
         }
         lab.kubectl(&["apply", "-k", &manifests])?;
-        lab.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"])?;
+        lab.kubectl(&[
+            "wait",
+            "--for=condition=Established",
+            "--timeout=30s",
+            "crd",
+            "--all",
+        ])?;
         say("herald's manifests are applied");
         let controller = account(lab, "herald-controller")?;
         let speaker = account(lab, "herald-speaker")?;
@@ -64,7 +70,10 @@ impl Herald {
             let part = start_speaker(lab, &speaker, node.number, &node.machine)?;
             speakers.push((node.number, part));
         }
-        let mut herald = Self { controllers, speakers };
+        let mut herald = Self {
+            controllers,
+            speakers,
+        };
         herald.wait_ready()?;
         say("herald's programs are ready");
         Ok(herald)
@@ -72,11 +81,15 @@ impl Herald {
 
     /// Every program.
     pub fn parts(&self) -> impl Iterator<Item = &Part> {
-        self.controllers.iter().chain(self.speakers.iter().map(|(_, part)| part))
+        self.controllers
+            .iter()
+            .chain(self.speakers.iter().map(|(_, part)| part))
     }
 
     fn parts_mut(&mut self) -> impl Iterator<Item = &mut Part> {
-        self.controllers.iter_mut().chain(self.speakers.iter_mut().map(|(_, part)| part))
+        self.controllers
+            .iter_mut()
+            .chain(self.speakers.iter_mut().map(|(_, part)| part))
     }
 
     /// Waits until every program says it is ready; one that ended is an error with its log.
@@ -102,12 +115,15 @@ impl Herald {
 
     /// Kills every speaker and starts it again.
     pub fn restart_speakers(&mut self) -> Result<()> {
-        self.speakers.iter_mut().try_for_each(|(_, part)| part.restart())
+        self.speakers
+            .iter_mut()
+            .try_for_each(|(_, part)| part.restart())
     }
 
     /// What any program logged, by its name.
     pub fn logs(&self) -> impl Iterator<Item = (&str, String)> {
-        self.parts().map(|part| (part.program.name(), part.program.logged()))
+        self.parts()
+            .map(|part| (part.program.name(), part.program.logged()))
     }
 }
 
@@ -126,10 +142,14 @@ impl Part {
     /// Waits until it is ready.
     pub fn wait_ready(&mut self) -> Result<()> {
         let mut ended = None;
-        wait(&format!("{} is not ready", self.program.name()), Duration::from_secs(40), || {
-            ended = self.program.ended();
-            ended.is_some() || self.ready()
-        })
+        wait(
+            &format!("{} is not ready", self.program.name()),
+            Duration::from_secs(40),
+            || {
+                ended = self.program.ended();
+                ended.is_some() || self.ready()
+            },
+        )
         .map_err(|error| with_log(error, &self.program))?;
         if let Some(status) = ended {
             let error = anyhow::anyhow!("{} ended by itself: {status}", self.program.name());
@@ -150,7 +170,11 @@ impl Part {
 
     /// Stops it in its tracks without ending it (SIGSTOP), or lets it go on.
     pub fn freeze(&self, frozen: bool) {
-        self.program.signal(if frozen { Signal::SIGSTOP } else { Signal::SIGCONT });
+        self.program.signal(if frozen {
+            Signal::SIGSTOP
+        } else {
+            Signal::SIGCONT
+        });
     }
 }
 
@@ -191,15 +215,14 @@ fn start_controller(lab: &Lab, kubeconfig: &Path, number: u8, port: u16) -> Resu
         ],
         environment: Vec::new(),
     })?;
-    Ok(Part { program, netns, admin })
+    Ok(Part {
+        program,
+        netns,
+        admin,
+    })
 }
 
-fn start_speaker(
-    lab: &Lab,
-    kubeconfig: &Path,
-    node: NodeNumber,
-    machine: &Netns,
-) -> Result<Part> {
+fn start_speaker(lab: &Lab, kubeconfig: &Path, node: NodeNumber, machine: &Netns) -> Result<Part> {
     let program = lab.start(Launch {
         name: format!("herald-speaker-{}", node.0),
         netns: machine.clone(),
@@ -211,5 +234,9 @@ fn start_speaker(
         environment: Vec::new(),
     })?;
     let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, SPEAKER_PORT));
-    Ok(Part { program, netns: machine.clone(), admin })
+    Ok(Part {
+        program,
+        netns: machine.clone(),
+        admin,
+    })
 }

@@ -26,7 +26,10 @@ pub fn get(from: &Netns, address: SocketAddr, path: &str, limit: Duration) -> Re
 fn get_here(address: SocketAddr, path: &str, limit: Duration) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, limit)?;
     stream.set_read_timeout(Some(limit))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     let Some((head, body)) = text.split_once("\r\n\r\n") else {
@@ -37,5 +40,8 @@ fn get_here(address: SocketAddr, path: &str, limit: Duration) -> Result<Answer> 
         .nth(1)
         .and_then(|word| word.parse().ok())
         .context("the answer has no status")?;
-    Ok(Answer { status, body: body.to_owned() })
+    Ok(Answer {
+        status,
+        body: body.to_owned(),
+    })
 }

@@ -245,7 +245,9 @@ impl Lab {
 
     /// Herald's programs.
     pub fn herald(&mut self) -> Result<&mut Herald> {
-        self.herald.as_mut().context("herald is not installed in this lab")
+        self.herald
+            .as_mut()
+            .context("herald is not installed in this lab")
     }
 
     /// A node's sudden death: both cables out, its processes killed, its Lease renewed no more.

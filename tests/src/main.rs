@@ -8,9 +8,10 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use herald_tests::clock::Stopwatch;
 use herald_tests::lab::{Lab, Options};
-use herald_tests::pod;
 use herald_tests::programs::Programs;
 use herald_tests::sandbox::{self, Sandbox};
+use herald_tests::scenarios::{self, Counts};
+use herald_tests::{demo, figures, pod};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -56,6 +57,30 @@ enum Action {
         /// Leave it up and return.
         #[arg(long)]
         keep: bool,
+        /// Without Herald.
+        #[arg(long)]
+        bare: bool,
+    },
+    /// Show Herald's main job step by step.
+    Demo {
+        /// Leave the lab up afterwards.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Run the scenarios on one lab.
+    Check {
+        /// Only those whose name contains this.
+        #[arg(default_value = "")]
+        filter: String,
+        /// Print their names and do nothing.
+        #[arg(long)]
+        list: bool,
+        /// Print the figures as one JSON object a line.
+        #[arg(long)]
+        json: bool,
+        /// Fail when a figure is not as wanted.
+        #[arg(long)]
+        strict: bool,
     },
     /// A shell in a kept lab.
     Shell {
@@ -133,7 +158,23 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 },
             )
         }
-        Action::Up { keep } => in_sandbox(&cli, &sandbox, *keep),
+        Action::Check {
+            list: true, filter, ..
+        } => {
+            for scenario in scenarios::ALL
+                .iter()
+                .filter(|one| one.name.contains(filter))
+            {
+                println!("{}", scenario.name);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Up { keep, .. } | Action::Demo { keep } => in_sandbox(&cli, &sandbox, *keep),
+        Action::Check { .. } => {
+            // A lab of its own, so that one that is kept is not in the way.
+            let own = Sandbox::named(&format!("{}-check-{}", cli.name, std::process::id()))?;
+            in_sandbox(&cli, &own, false)
+        }
     }
 }
 
@@ -186,22 +227,61 @@ fn inside(cli: &Cli, state: &std::path::Path, keep: bool) -> Result<ExitCode> {
         nodes: cli.nodes,
         pods: 1,
     };
-    let _lab = Lab::up(&options, &say)?;
-    match (&cli.command, keep) {
-        (Action::Up { .. }, true) => {
-            println!("enter it:  cargo xtask lab shell client|router|control|node-1");
-            println!("ask it:    cargo xtask lab kubectl get nodes");
-            println!("logs:      {}", state.join("logs").display());
-            println!("end it:    cargo xtask lab down");
-            sandbox::keep(state, 0)?;
-        }
-        (Action::Up { .. }, false) => {
-            println!("Ctrl-C ends it");
-            loop {
-                std::thread::park();
+    let mut lab = Lab::up(&options, &say)?;
+    let code = match &cli.command {
+        Action::Up { bare, .. } => {
+            if !bare {
+                lab.install_herald(&say)?;
             }
+            ExitCode::SUCCESS
         }
-        _ => {}
+        Action::Demo { .. } => {
+            lab.install_herald(&say)?;
+            demo::show(&mut lab, &say)?;
+            ExitCode::SUCCESS
+        }
+        Action::Check {
+            filter,
+            json,
+            strict,
+            ..
+        } => {
+            lab.install_herald(&say)?;
+            let (counts, figures) = scenarios::run(lab, filter, in_ci())?;
+            let as_wanted = figures::print(&figures, *json);
+            let Counts {
+                passed,
+                failed,
+                skipped,
+            } = counts;
+            println!("{passed} passed, {failed} failed, {skipped} skipped");
+            let good = failed == 0 && (as_wanted || !strict);
+            return Ok(if good {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Action::Shell { .. } | Action::Kubectl { .. } | Action::Down | Action::Pod { .. } => {
+            ExitCode::SUCCESS
+        }
+    };
+    if keep {
+        println!("enter it:  cargo xtask lab shell client|router|control|node-1");
+        println!("ask it:    cargo xtask lab kubectl get nodes");
+        println!("logs:      {}", state.join("logs").display());
+        println!("end it:    cargo xtask lab down");
+        sandbox::keep(state)?;
     }
-    Ok(ExitCode::SUCCESS)
+    if matches!(cli.command, Action::Up { .. }) {
+        println!("Ctrl-C ends it");
+        loop {
+            std::thread::park();
+        }
+    }
+    Ok(code)
+}
+
+fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
 }

@@ -20,10 +20,20 @@ pub struct Neighbour {
 /// The entry for an address on `eth0`, if there is one.
 pub fn entry(netns: &Netns, address: IpAddr) -> Result<Option<Neighbour>> {
     let text = run(Command::new("ip").args([
-        "-j", "-n", netns.name(), "neigh", "show", &address.to_string(), "dev", "eth0",
+        "-j",
+        "-n",
+        netns.name(),
+        "neigh",
+        "show",
+        &address.to_string(),
+        "dev",
+        "eth0",
     ]))?;
-    let entries: Vec<Value> =
-        if text.trim().is_empty() { Vec::new() } else { serde_json::from_str(&text)? };
+    let entries: Vec<Value> = if text.trim().is_empty() {
+        Vec::new()
+    } else {
+        serde_json::from_str(&text)?
+    };
     Ok(entries.first().map(|entry| Neighbour {
         mac: entry["lladdr"].as_str().map(str::to_owned),
         state: entry["state"]
@@ -38,14 +48,23 @@ pub fn entry(netns: &Netns, address: IpAddr) -> Result<Option<Neighbour>> {
 /// Forgets an address.
 pub fn forget(netns: &Netns, address: IpAddr) -> Result<()> {
     run(Command::new("ip").args([
-        "-n", netns.name(), "neigh", "flush", "to", &address.to_string(), "dev", "eth0",
+        "-n",
+        netns.name(),
+        "neigh",
+        "flush",
+        "to",
+        &address.to_string(),
+        "dev",
+        "eth0",
     ]))
     .map(drop)
 }
 
 /// Believes a lie: an entry with a link-layer address nobody has.
 pub fn mislead(netns: &Netns, address: IpAddr) -> Result<()> {
-    netns.ip(&format!("neigh replace {address} lladdr 02:00:00:00:00:99 dev eth0 nud stale"))
+    netns.ip(&format!(
+        "neigh replace {address} lladdr 02:00:00:00:00:99 dev eth0 nud stale"
+    ))
 }
 
 /// The link-layer address of a namespace's `eth0`.

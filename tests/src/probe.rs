@@ -46,21 +46,31 @@ impl Record {
             match (lost_since, answered) {
                 (None, false) => lost_since = Some(*sent),
                 (Some(start), true) => {
-                    outages.push(Outage { start, length: sent.saturating_sub(start) });
+                    outages.push(Outage {
+                        start,
+                        length: sent.saturating_sub(start),
+                    });
                     lost_since = None;
                 }
                 (None, true) | (Some(_), false) => {}
             }
         }
         if let (Some(start), Some((last, _))) = (lost_since, self.probes.last()) {
-            outages.push(Outage { start, length: last.saturating_sub(start) + INTERVAL });
+            outages.push(Outage {
+                start,
+                length: last.saturating_sub(start) + INTERVAL,
+            });
         }
         outages
     }
 
     /// The longest of them; zero when there was none.
     pub fn longest_outage(&self) -> Duration {
-        self.outages().iter().map(|outage| outage.length).max().unwrap_or_default()
+        self.outages()
+            .iter()
+            .map(|outage| outage.length)
+            .max()
+            .unwrap_or_default()
     }
 
     /// How many probes were answered.
@@ -73,35 +83,48 @@ impl Record {
 #[derive(Debug)]
 pub struct Probe {
     stop: Arc<AtomicBool>,
-    answered_last: Arc<AtomicBool>,
+    state: Arc<State>,
     thread: JoinHandle<Result<Record>>,
+}
+
+/// What is known while it runs.
+#[derive(Debug, Default)]
+struct State {
+    answered: AtomicBool,
+    lost: AtomicBool,
 }
 
 impl Probe {
     /// Probes port 80 of an address from a namespace until it is finished.
     pub fn start(from: &Netns, address: IpAddr) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let answered_last = Arc::new(AtomicBool::new(false));
+        let state = Arc::new(State::default());
         let thread = thread::spawn({
-            let (stop, answered_last) = (Arc::clone(&stop), Arc::clone(&answered_last));
+            let (stop, state) = (Arc::clone(&stop), Arc::clone(&state));
             let from = from.clone();
             move || {
                 from.enter()?;
-                probe(SocketAddr::new(address, 80), &stop, &answered_last)
+                probe(SocketAddr::new(address, 80), &stop, &state)
             }
         });
-        Self { stop, answered_last, thread }
+        Self {
+            stop,
+            state,
+            thread,
+        }
     }
 
-    /// Whether the youngest probe whose fate is known was answered.
-    pub fn answered(&self) -> bool {
-        self.answered_last.load(Ordering::Relaxed)
+    /// Whether a probe was lost and a later one answered.
+    pub fn answered_again(&self) -> bool {
+        self.state.lost.load(Ordering::Relaxed) && self.state.answered.load(Ordering::Relaxed)
     }
 
     /// Waits for the fate of the last probe and says what was seen.
     pub fn finish(self) -> Result<Record> {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| anyhow!("the prober panicked"))?
+        self.thread
+            .join()
+            .map_err(|_| anyhow!("the prober panicked"))?
     }
 }
 
@@ -111,7 +134,7 @@ struct Sent {
     socket: Option<UdpSocket>,
 }
 
-fn probe(target: SocketAddr, stop: &AtomicBool, answered_last: &AtomicBool) -> Result<Record> {
+fn probe(target: SocketAddr, stop: &AtomicBool, state: &State) -> Result<Record> {
     let watch = Stopwatch::start();
     let mut record = Record::default();
     let mut open: VecDeque<Sent> = VecDeque::new();
@@ -121,7 +144,11 @@ fn probe(target: SocketAddr, stop: &AtomicBool, answered_last: &AtomicBool) -> R
         let ending = stop.load(Ordering::Relaxed);
         if now >= next && !ending {
             let socket = send(target).ok();
-            open.push_back(Sent { index: record.probes.len(), at: now, socket });
+            open.push_back(Sent {
+                index: record.probes.len(),
+                at: now,
+                socket,
+            });
             record.probes.push((now, false));
             // A machine that was busy sends the probe it owes once, not all it missed.
             next = (next + INTERVAL).max(now);
@@ -130,15 +157,17 @@ fn probe(target: SocketAddr, stop: &AtomicBool, answered_last: &AtomicBool) -> R
             let heard = sent.socket.as_ref().is_some_and(heard);
             if heard {
                 record.probes[sent.index].1 = true;
-                answered_last.store(true, Ordering::Relaxed);
+                state.answered.store(true, Ordering::Relaxed);
             }
             !heard
         });
-        while open.front().is_some_and(|sent| now.saturating_sub(sent.at) > PATIENCE) {
+        while open
+            .front()
+            .is_some_and(|sent| now.saturating_sub(sent.at) > PATIENCE)
+        {
             open.pop_front();
-        }
-        if open.iter().any(|sent| now.saturating_sub(sent.at) > 10 * INTERVAL) {
-            answered_last.store(false, Ordering::Relaxed);
+            state.answered.store(false, Ordering::Relaxed);
+            state.lost.store(true, Ordering::Relaxed);
         }
         if ending && open.is_empty() {
             return Ok(record);
@@ -170,13 +199,18 @@ mod tests {
 
     fn record(answers: &str) -> Record {
         let probes = (0..).zip(answers.chars());
-        Record { probes: probes.map(|(n, c)| (INTERVAL * n, c == '!')).collect() }
+        Record {
+            probes: probes.map(|(n, c)| (INTERVAL * n, c == '!')).collect(),
+        }
     }
 
     #[test]
     fn an_outage_lasts_from_the_first_lost_probe_to_the_next_answered_one() {
         assert_eq!(record("!!!").outages(), []);
-        let outage = |start, length| Outage { start: INTERVAL * start, length: INTERVAL * length };
+        let outage = |start, length| Outage {
+            start: INTERVAL * start,
+            length: INTERVAL * length,
+        };
         assert_eq!(record("!..!.!").outages(), [outage(1, 2), outage(4, 1)]);
         assert_eq!(record("!!..").outages(), [outage(2, 2)]);
         assert_eq!(record("!..!.!").longest_outage(), INTERVAL * 2);

@@ -42,13 +42,20 @@ impl Wanted {
 
     /// One family, policy Cluster.
     pub fn single(name: &str, family: &'static str) -> Self {
-        Self { policy: "SingleStack", families: vec![family], ..Self::dual(name) }
+        Self {
+            policy: "SingleStack",
+            families: vec![family],
+            ..Self::dual(name)
+        }
     }
 
     /// With `externalTrafficPolicy: Local`.
     #[must_use]
     pub fn local(self) -> Self {
-        Self { traffic: "Local", ..self }
+        Self {
+            traffic: "Local",
+            ..self
+        }
     }
 
     /// With an annotation.
@@ -89,7 +96,8 @@ fn path(name: &str) -> String {
 impl Lab {
     /// Makes a Service.
     pub fn create_service(&self, wanted: &Wanted) -> Result<()> {
-        self.api.create("/api/v1/namespaces/default/services", &wanted.manifest())
+        self.api
+            .create("/api/v1/namespaces/default/services", &wanted.manifest())
     }
 
     /// Makes a Service, waits for its address or addresses, IPv4 first, and for the pages behind them.
@@ -104,11 +112,17 @@ impl Lab {
 
     /// Waits until a Service has as many addresses as it wants, IPv4 first.
     pub fn wait_for_addresses(&self, wanted: &Wanted) -> Result<Vec<IpAddr>> {
-        let count = if wanted.policy == "RequireDualStack" { 2 } else { 1 };
+        let count = if wanted.policy == "RequireDualStack" {
+            2
+        } else {
+            1
+        };
         let name = &wanted.name;
-        self.wait(&format!("Service {name} gets no address"), PATIENCE, |lab| {
-            Ok(lab.addresses(name)?.len() >= count)
-        })?;
+        self.wait(
+            &format!("Service {name} gets no address"),
+            PATIENCE,
+            |lab| Ok(lab.addresses(name)?.len() >= count),
+        )?;
         let mut addresses = self.addresses(name)?;
         addresses.sort_by_key(IpAddr::is_ipv6);
         Ok(addresses)
@@ -130,14 +144,17 @@ impl Lab {
             .flatten()
             .map(|ingress| {
                 let text = ingress["ip"].as_str().context("an ingress has no ip")?;
-                text.parse().with_context(|| format!("{text} is no address"))
+                text.parse()
+                    .with_context(|| format!("{text} is no address"))
             })
             .collect()
     }
 
     /// The whole Service.
     pub fn service(&self, name: &str) -> Result<Value> {
-        self.api.get(&path(name))?.with_context(|| format!("there is no Service {name}"))
+        self.api
+            .get(&path(name))?
+            .with_context(|| format!("there is no Service {name}"))
     }
 
     /// Changes a Service by a JSON merge patch.
@@ -180,7 +197,10 @@ impl Lab {
     /// the client does not know.
     pub fn believed_owner(&self, address: IpAddr) -> Result<NodeNumber> {
         let client = &self.topology.client;
-        if neigh::entry(client, address)?.and_then(|entry| entry.mac).is_none() {
+        if neigh::entry(client, address)?
+            .and_then(|entry| entry.mac)
+            .is_none()
+        {
             self.fetch(address)?;
         }
         let mac = neigh::entry(client, address)?
@@ -194,10 +214,22 @@ impl Lab {
         bail!("the client believes {address} is at {mac}, which no node has")
     }
 
+    /// Whether nobody on the LAN says that an address is his.
+    pub fn nobody_answers(&self, address: IpAddr) -> Result<bool> {
+        let client = &self.topology.client;
+        neigh::forget(client, address)?;
+        let _nothing = self.fetch(address);
+        Ok(neigh::entry(client, address)?
+            .and_then(|entry| entry.mac)
+            .is_none())
+    }
+
     /// A condition of an object: its status, reason and message.
     pub fn condition(&self, object: &Value, kind: &str) -> Option<(String, String, String)> {
         let conditions = object["status"]["conditions"].as_array()?;
-        let condition = conditions.iter().find(|condition| condition["type"] == kind)?;
+        let condition = conditions
+            .iter()
+            .find(|condition| condition["type"] == kind)?;
         let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
         Some((text("status"), text("reason"), text("message")))
     }

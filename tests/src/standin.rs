@@ -18,6 +18,9 @@ use crate::topology::NodeNumber;
 /// How often a kubelet renews (its default), and how long a Lease counts.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 const LEASE_SECONDS: u64 = 40;
+/// The longest it may take until somebody acts on a node's death: the Lease, the node controller's
+/// patience, and some.
+pub const NOTICED: Duration = Duration::from_secs(75);
 /// How often the thread looks for work.
 const TICK: Duration = Duration::from_millis(250);
 
