@@ -86,7 +86,8 @@ impl Herald {
             .chain(self.speakers.iter().map(|(_, part)| part))
     }
 
-    fn parts_mut(&mut self) -> impl Iterator<Item = &mut Part> {
+    /// Every program, to be restarted or killed.
+    pub fn parts_mut(&mut self) -> impl Iterator<Item = &mut Part> {
         self.controllers
             .iter_mut()
             .chain(self.speakers.iter_mut().map(|(_, part)| part))

@@ -246,8 +246,7 @@ fn inside(cli: &Cli, state: &std::path::Path, keep: bool) -> Result<ExitCode> {
             strict,
             ..
         } => {
-            lab.install_herald(&say)?;
-            let (counts, figures) = scenarios::run(lab, filter, in_ci())?;
+            let (counts, figures) = scenarios::run(lab, filter, in_ci(), &say)?;
             let as_wanted = figures::print(&figures, *json);
             let Counts {
                 passed,

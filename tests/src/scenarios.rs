@@ -5,6 +5,7 @@
 
 mod addresses;
 mod bad_input;
+mod ground;
 mod hygiene;
 mod lan;
 mod pages;
@@ -19,11 +20,12 @@ use anyhow::{Result, bail};
 use crate::capture::Capture;
 use crate::clock::Stopwatch;
 use crate::figures::Figure;
+use crate::herald::Herald;
 use crate::lab::Lab;
 
 /// What a scenario works with.
 pub struct Stage {
-    /// The lab, with Herald installed.
+    /// The lab; Herald is installed before the first scenario it takes part in.
     pub lab: Lab,
     /// What was measured so far.
     pub figures: Vec<Figure>,
@@ -36,97 +38,126 @@ pub struct Stage {
 pub struct Scenario {
     /// What is shown.
     pub name: &'static str,
+    /// Whether Herald takes part.
+    herald: bool,
     run: fn(&mut Stage) -> Result<()>,
 }
 
 /// All of them, in the order they run: the last look at what the others left in logs and captures.
 pub const ALL: &[Scenario] = &[
     Scenario {
+        name: "the_lab_carries_pages_by_itself",
+        herald: false,
+        run: ground::carries,
+    },
+    Scenario {
         name: "a_service_gets_addresses_of_its_families",
+        herald: true,
         run: addresses::families,
     },
     Scenario {
         name: "a_requested_address_is_given",
+        herald: true,
         run: addresses::requested,
     },
     Scenario {
         name: "a_deleted_service_releases_its_address",
+        herald: true,
         run: addresses::released,
     },
     Scenario {
         name: "a_service_that_changes_type_releases_its_address",
+        herald: true,
         run: addresses::retyped,
     },
     Scenario {
         name: "a_page_is_reached_with_policy_cluster",
+        herald: true,
         run: pages::cluster,
     },
     Scenario {
         name: "a_page_is_reached_with_policy_local",
+        herald: true,
         run: pages::local,
     },
     Scenario {
         name: "the_client_knows_the_owner_after_asking",
+        herald: true,
         run: lan::asking,
     },
     Scenario {
         name: "an_announcement_corrects_the_client",
+        herald: true,
         run: lan::correction,
     },
     Scenario {
         name: "a_host_that_wants_the_ipv4_address_is_refused",
+        herald: true,
         run: lan::conflict_v4,
     },
     Scenario {
         name: "a_host_that_wants_the_ipv6_address_is_refused",
+        herald: true,
         run: lan::conflict_v6,
     },
     Scenario {
         name: "unreachability_detection_stays_content",
+        herald: true,
         run: lan::unreachability,
     },
     Scenario {
         name: "a_bridge_with_mld_snooping_lets_the_client_ask",
+        herald: true,
         run: lan::snooping,
     },
     Scenario {
         name: "a_storm_of_arp_requests_is_survived",
+        herald: true,
         run: lan::storm,
     },
     Scenario {
         name: "a_bad_object_is_named_and_the_rest_works",
+        herald: true,
         run: bad_input::objects,
     },
     Scenario {
         name: "a_service_that_cannot_be_served_is_told_why",
+        herald: true,
         run: bad_input::services,
     },
     Scenario {
         name: "a_program_without_what_it_needs_says_so",
+        herald: true,
         run: bad_input::programs,
     },
     Scenario {
         name: "restarts_in_any_order_change_nothing",
+        herald: true,
         run: restarts::any_order,
     },
     Scenario {
         name: "an_absent_api_server_changes_nothing",
+        herald: true,
         run: restarts::absent_api_server,
     },
     Scenario {
         name: "an_excluded_node_hands_over",
+        herald: true,
         run: takeover::excluded,
     },
     Scenario {
         name: "a_dead_owner_is_replaced",
+        herald: true,
         run: takeover::killed,
     },
     Scenario {
         name: "the_shipped_rights_are_enough",
+        herald: true,
         run: hygiene::rights,
     },
     Scenario {
         name: "tshark_finds_no_malformed_frame",
+        herald: true,
         run: hygiene::frames,
     },
 ];
@@ -171,7 +202,12 @@ pub struct Counts {
 
 /// Runs the scenarios whose name contains `filter`, printing one line each. With `complete`, one that
 /// could have been run had a package been installed is a failure.
-pub fn run(lab: Lab, filter: &str, complete: bool) -> Result<(Counts, Vec<Figure>)> {
+pub fn run(
+    lab: Lab,
+    filter: &str,
+    complete: bool,
+    say: &dyn Fn(&str),
+) -> Result<(Counts, Vec<Figure>)> {
     let path = lab.files.state.join("client.pcap");
     let capture = Capture::start(&lab.topology.client, &path)?;
     let mut stage = Stage {
@@ -181,41 +217,56 @@ pub fn run(lab: Lab, filter: &str, complete: bool) -> Result<(Counts, Vec<Figure
     };
     let mut counts = Counts::default();
     for scenario in ALL.iter().filter(|scenario| scenario.name.contains(filter)) {
+        if scenario.herald && stage.lab.herald.is_none() {
+            stage.lab.install_herald(say)?;
+        }
         let watch = Stopwatch::start();
         let result = (scenario.run)(&mut stage).and_then(|()| alive(&mut stage.lab));
-        let seconds = watch.elapsed().as_secs_f64();
-        let name = scenario.name;
-        match result {
-            Ok(()) => {
-                counts.passed += 1;
-                println!("test {name} ... ok ({seconds:.1} s)");
-            }
-            Err(error) if error.is::<Skip>() && !complete => {
-                counts.skipped += 1;
-                println!("test {name} ... skipped: {error}");
-            }
-            Err(error) => {
-                counts.failed += 1;
-                println!("test {name} ... FAILED ({seconds:.1} s)");
-                println!("    {}", format!("{error:#}").replace('\n', "\n    "));
-                show_logs(&mut stage.lab);
-            }
-        }
+        report(
+            scenario.name,
+            result,
+            complete,
+            watch.elapsed(),
+            &mut stage.lab,
+            &mut counts,
+        );
         if let Err(error) = tidy(&mut stage.lab) {
-            println!("    tidying up after {name}: {error:#}");
+            println!("    tidying up after {}: {error:#}", scenario.name);
         }
     }
     Ok((counts, stage.figures))
 }
 
+fn report(
+    name: &str,
+    result: Result<()>,
+    complete: bool,
+    took: Duration,
+    lab: &mut Lab,
+    counts: &mut Counts,
+) {
+    let seconds = took.as_secs_f64();
+    match result {
+        Ok(()) => {
+            counts.passed += 1;
+            println!("test {name} ... ok ({seconds:.1} s)");
+        }
+        Err(error) if error.is::<Skip>() && !complete => {
+            counts.skipped += 1;
+            println!("test {name} ... skipped: {error}");
+        }
+        Err(error) => {
+            counts.failed += 1;
+            println!("test {name} ... FAILED ({seconds:.1} s)");
+            println!("    {}", format!("{error:#}").replace('\n', "\n    "));
+            show_logs(lab);
+        }
+    }
+}
+
 /// Fails when a program of Herald has ended by itself.
 fn alive(lab: &mut Lab) -> Result<()> {
-    let herald = lab.herald()?;
-    let parts = herald
-        .controllers
-        .iter_mut()
-        .chain(herald.speakers.iter_mut().map(|(_, p)| p));
-    for part in parts {
+    for part in lab.herald.iter_mut().flat_map(Herald::parts_mut) {
         if let Some(status) = part.program.ended() {
             bail!("{} ended by itself: {status}", part.program.name());
         }
@@ -231,12 +282,10 @@ fn tidy(lab: &mut Lab) -> Result<()> {
             Some(name) => lab.delete_service(name)?,
         }
     }
-    for kind in [
-        "ipaddresspools",
-        "l2advertisements",
-        "bgppeers",
-        "communities",
-    ] {
+    if lab.herald.is_none() {
+        return Ok(());
+    }
+    for kind in ["ipaddresspools", "l2advertisements"] {
         let path = format!("/apis/heraldlb.io/v1beta1/{kind}");
         for object in lab.api.list(&path)? {
             match object["metadata"]["name"].as_str() {
@@ -246,12 +295,7 @@ fn tidy(lab: &mut Lab) -> Result<()> {
         }
     }
     crate::herald::apply_pool(lab)?;
-    for part in lab.herald()?.controllers.iter_mut() {
-        if part.program.ended().is_some() {
-            part.restart()?;
-        }
-    }
-    for (_, part) in &mut lab.herald()?.speakers {
+    for part in lab.herald()?.parts_mut() {
         if part.program.ended().is_some() {
             part.restart()?;
         }

@@ -24,6 +24,8 @@ pub struct Wanted {
     pub families: Vec<&'static str>,
     /// `externalTrafficPolicy`.
     pub traffic: &'static str,
+    /// `loadBalancerClass`.
+    pub class: Option<&'static str>,
     /// Its annotations.
     pub annotations: Vec<(&'static str, String)>,
 }
@@ -36,6 +38,7 @@ impl Wanted {
             policy: "RequireDualStack",
             families: Vec::new(),
             traffic: "Cluster",
+            class: None,
             annotations: Vec::new(),
         }
     }
@@ -54,6 +57,15 @@ impl Wanted {
     pub fn local(self) -> Self {
         Self {
             traffic: "Local",
+            ..self
+        }
+    }
+
+    /// Of a class.
+    #[must_use]
+    pub fn of_class(self, class: &'static str) -> Self {
+        Self {
+            class: Some(class),
             ..self
         }
     }
@@ -81,6 +93,9 @@ impl Wanted {
                 {"name": "echo", "port": 80, "protocol": "UDP"},
             ],
         });
+        if let Some(class) = self.class {
+            spec["loadBalancerClass"] = json!(class);
+        }
         if !self.families.is_empty() {
             spec["ipFamilies"] = json!(self.families);
         }

@@ -9,8 +9,10 @@ use super::{Stage, expect_same};
 use crate::services::{PATIENCE, Wanted};
 
 /// IPv4, IPv6 and dual-stack Services; `ipMode`, the pool's annotation and the Event.
+/// A Service of somebody else's class gets nothing.
 pub(super) fn families(stage: &mut Stage) -> Result<()> {
     let lab = &stage.lab;
+    lab.create_service(&Wanted::dual("foreign").of_class("example.com/nobody"))?;
     for (wanted, families) in [
         (Wanted::single("four", "IPv4"), vec![false]),
         (Wanted::single("six", "IPv6"), vec![true]),
@@ -36,7 +38,14 @@ pub(super) fn families(stage: &mut Stage) -> Result<()> {
             })?;
         }
     }
-    Ok(())
+    let classed = Wanted::dual("classed").of_class("heraldlb.io/herald");
+    lab.create_service(&classed)?;
+    lab.wait_for_addresses(&classed)?;
+    expect_same(
+        "a foreign Service's addresses",
+        &lab.addresses("foreign")?,
+        &Vec::new(),
+    )
 }
 
 /// `heraldlb.io/loadBalancerIPs`, MetalLB's spelling of it, and `spec.loadBalancerIP`.
