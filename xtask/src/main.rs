@@ -1,2 +1,201 @@
-//! Herald.
-fn main() {}
+//! `cargo xtask`: the commands of this repository.
+
+mod clock;
+mod controlplane;
+mod lab;
+mod layers;
+mod licences;
+mod packages;
+mod rooms;
+mod steps;
+mod workspace;
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use steps::Steps;
+use workspace::{Metadata, cargo};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "The commands of this repository"
+)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Show Herald's main job on a real control plane, from nothing.
+    Demo {
+        /// Options of `herald-lab demo`, as --keep.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run every check and every test.
+    Test {
+        /// Leave out the lab.
+        #[arg(long)]
+        fast: bool,
+    },
+    /// The lab: up [--keep], shell [PLACE], kubectl ..., check [FILTER], down.
+    Lab {
+        /// Arguments of `herald-lab`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Check who depends on whom.
+    Layers,
+    /// Check sizes, headers, orphans, links and clause ledgers.
+    Rooms,
+    /// Check that deploy/crds is what the types say.
+    Crds {
+        /// Write it instead.
+        #[arg(long)]
+        write: bool,
+    },
+    /// Check the licences of everything that is linked.
+    Licences,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Demo { arguments } => {
+            let mut words = vec!["demo".to_owned()];
+            words.extend(arguments);
+            hand_over(lab::prepared(&words)?)
+        }
+        Task::Test { fast } => test(fast),
+        Task::Lab { arguments } => {
+            let starts = ["up", "demo", "check"];
+            let listing = arguments.iter().any(|word| word == "--list");
+            if arguments
+                .first()
+                .is_some_and(|word| starts.contains(&word.as_str()))
+                && !listing
+            {
+                hand_over(lab::prepared(&arguments)?)
+            } else {
+                hand_over(lab::plain(&arguments))
+            }
+        }
+        Task::Layers => one(|steps, metadata| steps.check("layers", || layers::check(metadata))),
+        Task::Rooms => one(check_rooms),
+        Task::Crds { write } => {
+            let mut command = crds(write);
+            let mut steps = Steps::default();
+            steps.command("crds", &mut command);
+            Ok(steps.finish())
+        }
+        Task::Licences => one(check_licences),
+    }
+}
+
+fn one(work: impl FnOnce(&mut Steps, &Metadata)) -> Result<ExitCode> {
+    let metadata = Metadata::load()?;
+    let mut steps = Steps::default();
+    work(&mut steps, &metadata);
+    Ok(steps.finish())
+}
+
+/// Cheap first: what fails in a second is said in a second.
+fn test(fast: bool) -> Result<ExitCode> {
+    let metadata = Metadata::load()?;
+    let mut steps = Steps::default();
+    steps.check("layers", || layers::check(&metadata));
+    check_rooms(&mut steps, &metadata);
+    check_licences(&mut steps, &metadata);
+    steps.command("fmt", &mut cargo(&["fmt", "--all", "--check"]));
+    steps.command("crds", &mut crds(false));
+    steps.command(
+        "clippy",
+        &mut cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    );
+    steps.tests(
+        "unit tests",
+        &mut cargo(&["test", "--workspace", "--no-fail-fast"]),
+        steps::cargo_counts,
+    );
+    if fast {
+        steps.skip("lab", "left out by --fast");
+        return Ok(steps.finish());
+    }
+    match lab::prepared(&["check".to_owned()]) {
+        Ok(mut command) => steps.tests("lab", &mut command, steps::lab_counts),
+        Err(error) if in_ci() => steps.check("lab", || Err(error)),
+        Err(error) => steps.skip("lab", &format!("{error:#}")),
+    }
+    Ok(steps.finish())
+}
+
+fn check_rooms(steps: &mut Steps, metadata: &Metadata) {
+    steps.check("rooms", || {
+        let findings = rooms::check(metadata)?;
+        for remark in findings.remarks {
+            println!("    remark: {remark}");
+        }
+        Ok(findings.problems)
+    });
+}
+
+fn check_licences(steps: &mut Steps, metadata: &Metadata) {
+    steps.check("licences", || {
+        let (problems, exceptions) = licences::check(metadata);
+        for exception in exceptions {
+            println!("    by exception: {exception}");
+        }
+        Ok(problems)
+    });
+}
+
+fn crds(write: bool) -> Command {
+    let mut command = cargo(&[
+        "run",
+        "--quiet",
+        "--package",
+        "herald-crds",
+        "--bin",
+        "crdgen",
+        "--",
+    ]);
+    if !write {
+        command.arg("--check");
+    }
+    command.arg("deploy/crds");
+    command
+}
+
+fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
+}
+
+/// Runs a command in the foreground; its exit status is ours. An interrupt reaches it too, and it
+/// cleans up after itself.
+fn hand_over(mut command: Command) -> Result<ExitCode> {
+    use std::os::unix::process::CommandExt as _;
+    let name = command.get_program().to_string_lossy().into_owned();
+    Err(command.exec())
+        .with_context(|| format!("cannot start {name}; `cargo xtask lab up` builds it"))
+}

@@ -1,0 +1,58 @@
+//! What all the other scenarios left in logs and captures.
+
+use anyhow::{Result, bail};
+
+use super::{Stage, needs};
+use crate::capture;
+
+/// No program of Herald was refused anything, and none panicked.
+pub(super) fn rights(stage: &mut Stage) -> Result<()> {
+    for (name, log) in stage.lab.herald()?.logs() {
+        for line in log.lines() {
+            let lower = line.to_lowercase();
+            if ["forbidden", "cannot list resource", "panicked at"]
+                .iter()
+                .any(|word| lower.contains(word))
+            {
+                bail!("{name} logged: {line}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every frame the client saw since the lab came up dissects without complaint, and Herald's frames
+/// are among them.
+pub(super) fn frames(stage: &mut Stage) -> Result<()> {
+    needs("tshark", "tshark")?;
+    let Some(capture) = stage.capture.take() else {
+        bail!("the capture is over already")
+    };
+    let (path, frames) = capture.finish()?;
+    let bad = capture::matching(
+        &path,
+        "(arp || icmpv6) && (_ws.malformed || _ws.expert.severity == error \
+         || icmpv6.checksum.status == \"Bad\")",
+    )?;
+    if let Some(first) = bad.first() {
+        bail!(
+            "{} of {frames} frames are malformed, the first: {first}",
+            bad.len()
+        );
+    }
+    for (what, filter) in [
+        (
+            "ARP reply",
+            "arp.opcode == 2 && arp.src.proto_ipv4 >= 10.73.0.200 && arp.src.proto_ipv4 <= 10.73.0.239",
+        ),
+        (
+            "Neighbor Advertisement",
+            "icmpv6.type == 136 && icmpv6.nd.na.target_address == fd73::f000/120",
+        ),
+    ] {
+        if capture::matching(&path, filter)?.is_empty() {
+            bail!("there is no {what} of Herald's among {frames} frames");
+        }
+    }
+    Ok(())
+}

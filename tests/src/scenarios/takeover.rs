@@ -1,0 +1,92 @@
+//! Another node takes an address over.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use super::{Stage, expect_same, linger};
+use crate::figures::Figure;
+use crate::lab::Lab;
+use crate::neigh;
+use crate::probe::Probe;
+use crate::services::{PATIENCE, Wanted};
+use crate::standin::NOTICED;
+use crate::topology::NodeNumber;
+
+const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+/// A node that gets the exclude label gives its addresses to others at once, and the client's entry
+/// follows without a question of its own.
+pub(super) fn excluded(stage: &mut Stage) -> Result<()> {
+    let lab = &stage.lab;
+    let addresses = lab.serve(&Wanted::dual("moved"))?;
+    let address = addresses[0];
+    let owner = settled_owner(lab, "moved", address)?;
+    lab.believed_owner(address)?;
+    let probe = Probe::start(&lab.topology.client, address);
+    linger(Duration::from_millis(500));
+    lab.kubectl(&["label", "node", &owner.name(), &format!("{EXCLUDE}=")])?;
+    let moved = lab.wait("the client's entry does not follow", PATIENCE, |lab| {
+        Ok(lab.believed_owner(address)? != owner)
+    });
+    linger(Duration::from_secs(1));
+    lab.kubectl(&["label", "node", &owner.name(), &format!("{EXCLUDE}-")])?;
+    moved?;
+    let record = probe.finish()?;
+    stage.figures.push(Figure::milliseconds(
+        "gap when a node is excluded",
+        &[record.longest_outage()],
+        None,
+    ));
+    Ok(())
+}
+
+/// A node dies; another answers for what it owned, and keeps that when the dead one returns.
+pub(super) fn killed(stage: &mut Stage) -> Result<()> {
+    let lab = &mut stage.lab;
+    let addresses = lab.serve(&Wanted::dual("inherited"))?;
+    let address = addresses[0];
+    let owner = settled_owner(lab, "inherited", address)?;
+    let probe = Probe::start(&lab.topology.client, address);
+    linger(Duration::from_millis(500));
+    lab.kill(owner)?;
+    let taken = lab.wait("nobody takes the dead node's address over", NOTICED, |_| {
+        Ok(probe.answered_again())
+    });
+    linger(Duration::from_secs(2));
+    let heir = lab.believed_owner(address);
+    let reported = lab.wait("the new owner is not reported", PATIENCE, |lab| {
+        Ok(lab.reported_owner("inherited", address)? == lab.believed_owner(address)?)
+    });
+    lab.revive(owner)?;
+    let record = probe.finish()?;
+    lab.herald()?.wait_ready()?;
+    taken?;
+    reported?;
+    stage.figures.push(Figure::milliseconds(
+        "gap when the owner dies (by its Lease)",
+        &[record.longest_outage()],
+        Some(NOTICED),
+    ));
+    let heir = heir?;
+    if heir == owner {
+        bail!("the client still believes in {}", owner.name());
+    }
+    linger(Duration::from_secs(5));
+    neigh::forget(&lab.topology.client, address)?;
+    lab.wait_for_page(address)?;
+    expect_same(
+        "the owner after the dead node returned",
+        &lab.believed_owner(address)?,
+        &heir,
+    )
+}
+
+/// The owner, once it is reported and the client agrees.
+fn settled_owner(lab: &Lab, service: &str, address: IpAddr) -> Result<NodeNumber> {
+    lab.wait("the reported owner is not the client's", PATIENCE, |lab| {
+        Ok(lab.reported_owner(service, address)? == lab.believed_owner(address)?)
+    })?;
+    lab.reported_owner(service, address)
+}

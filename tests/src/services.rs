@@ -1,0 +1,275 @@
+//! Services as a user makes them, and what a user sees of them.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, WEB};
+use crate::neigh;
+use crate::topology::NodeNumber;
+
+/// How long an address may take to be given, and a page to be reachable through it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A Service of type LoadBalancer in `default` for the lab's pods, TCP and UDP port 80.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Its name.
+    pub name: String,
+    /// `ipFamilyPolicy`.
+    pub policy: &'static str,
+    /// `ipFamilies`; empty leaves them to the API server.
+    pub families: Vec<&'static str>,
+    /// `externalTrafficPolicy`.
+    pub traffic: &'static str,
+    /// `loadBalancerClass`.
+    pub class: Option<&'static str>,
+    /// Its annotations.
+    pub annotations: Vec<(&'static str, String)>,
+}
+
+impl Wanted {
+    /// Both families, policy Cluster.
+    pub fn dual(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            policy: "RequireDualStack",
+            families: Vec::new(),
+            traffic: "Cluster",
+            class: None,
+            annotations: Vec::new(),
+        }
+    }
+
+    /// One family, policy Cluster.
+    pub fn single(name: &str, family: &'static str) -> Self {
+        Self {
+            policy: "SingleStack",
+            families: vec![family],
+            ..Self::dual(name)
+        }
+    }
+
+    /// With `externalTrafficPolicy: Local`.
+    #[must_use]
+    pub fn local(self) -> Self {
+        Self {
+            traffic: "Local",
+            ..self
+        }
+    }
+
+    /// Of a class.
+    #[must_use]
+    pub fn of_class(self, class: &'static str) -> Self {
+        Self {
+            class: Some(class),
+            ..self
+        }
+    }
+
+    /// With an annotation.
+    #[must_use]
+    pub fn annotated(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.annotations.push((key, value.into()));
+        self
+    }
+
+    fn manifest(&self) -> Value {
+        let annotations: serde_json::Map<String, Value> = self
+            .annotations
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), json!(value)))
+            .collect();
+        let mut spec = json!({
+            "type": "LoadBalancer",
+            "ipFamilyPolicy": self.policy,
+            "externalTrafficPolicy": self.traffic,
+            "selector": {"app": WEB},
+            "ports": [
+                {"name": "http", "port": 80, "protocol": "TCP"},
+                {"name": "echo", "port": 80, "protocol": "UDP"},
+            ],
+        });
+        if let Some(class) = self.class {
+            spec["loadBalancerClass"] = json!(class);
+        }
+        if !self.families.is_empty() {
+            spec["ipFamilies"] = json!(self.families);
+        }
+        json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": self.name, "annotations": annotations}, "spec": spec})
+    }
+}
+
+fn path(name: &str) -> String {
+    format!("/api/v1/namespaces/default/services/{name}")
+}
+
+impl Lab {
+    /// Makes a Service.
+    pub fn create_service(&self, wanted: &Wanted) -> Result<()> {
+        self.api
+            .create("/api/v1/namespaces/default/services", &wanted.manifest())
+    }
+
+    /// Makes a Service, waits for its address or addresses, IPv4 first, and for the pages behind them.
+    pub fn serve(&self, wanted: &Wanted) -> Result<Vec<IpAddr>> {
+        self.create_service(wanted)?;
+        let addresses = self.wait_for_addresses(wanted)?;
+        for address in &addresses {
+            self.wait_for_page(*address)?;
+        }
+        Ok(addresses)
+    }
+
+    /// Waits until a Service has as many addresses as it wants, IPv4 first.
+    pub fn wait_for_addresses(&self, wanted: &Wanted) -> Result<Vec<IpAddr>> {
+        let count = if wanted.policy == "RequireDualStack" {
+            2
+        } else {
+            1
+        };
+        let name = &wanted.name;
+        self.wait(
+            &format!("Service {name} gets no address"),
+            PATIENCE,
+            |lab| Ok(lab.addresses(name)?.len() >= count),
+        )?;
+        let mut addresses = self.addresses(name)?;
+        addresses.sort_by_key(IpAddr::is_ipv6);
+        Ok(addresses)
+    }
+
+    /// Waits until the client gets a page through an address; how long that took.
+    pub fn wait_for_page(&self, address: IpAddr) -> Result<Duration> {
+        self.wait(&format!("no page through {address}"), PATIENCE, |lab| {
+            lab.fetch(address).map(|_| true)
+        })
+    }
+
+    /// The addresses in a Service's status.
+    pub fn addresses(&self, name: &str) -> Result<Vec<IpAddr>> {
+        let service = self.service(name)?;
+        service["status"]["loadBalancer"]["ingress"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|ingress| {
+                let text = ingress["ip"].as_str().context("an ingress has no ip")?;
+                text.parse()
+                    .with_context(|| format!("{text} is no address"))
+            })
+            .collect()
+    }
+
+    /// The whole Service.
+    pub fn service(&self, name: &str) -> Result<Value> {
+        self.api
+            .get(&path(name))?
+            .with_context(|| format!("there is no Service {name}"))
+    }
+
+    /// Changes a Service by a JSON merge patch.
+    pub fn change_service(&self, name: &str, change: &Value) -> Result<()> {
+        self.api.patch(&path(name), crate::api::Merge::Json, change)
+    }
+
+    /// Deletes a Service and waits until it is gone, finalizers included.
+    pub fn delete_service(&self, name: &str) -> Result<()> {
+        self.api.delete(&path(name))?;
+        self.wait(&format!("Service {name} is not deleted"), PATIENCE, |lab| {
+            Ok(lab.api.get(&path(name))?.is_none())
+        })
+        .map(drop)
+    }
+
+    /// A Service's ServiceAnnouncement.
+    pub fn announcement(&self, name: &str) -> Result<Value> {
+        let path =
+            format!("/apis/heraldlb.io/v1beta1/namespaces/default/serviceannouncements/{name}");
+        self.api
+            .get(&path)?
+            .with_context(|| format!("there is no ServiceAnnouncement {name}"))
+    }
+
+    /// The node that a Service's ServiceAnnouncement says answers for an address.
+    pub fn reported_owner(&self, name: &str, address: IpAddr) -> Result<NodeNumber> {
+        let announcement = self.announcement(name)?;
+        let node = announcement["status"]["layer2"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|entry| entry["address"] == address.to_string())
+            .and_then(|entry| entry["node"].as_str())
+            .with_context(|| format!("ServiceAnnouncement {name} names no node for {address}"))?;
+        self.number_of(node)
+    }
+
+    /// The node whose LAN interface the client believes has an address. Asks by fetching a page when
+    /// the client does not know.
+    pub fn believed_owner(&self, address: IpAddr) -> Result<NodeNumber> {
+        let client = &self.topology.client;
+        if neigh::entry(client, address)?
+            .and_then(|entry| entry.mac)
+            .is_none()
+        {
+            self.fetch(address)?;
+        }
+        let mac = neigh::entry(client, address)?
+            .and_then(|entry| entry.mac)
+            .with_context(|| format!("the client has no neighbour entry for {address}"))?;
+        for node in &self.topology.nodes {
+            if neigh::own_mac(&node.machine)? == mac {
+                return Ok(node.number);
+            }
+        }
+        bail!("the client believes {address} is at {mac}, which no node has")
+    }
+
+    /// Whether nobody on the LAN says that an address is his.
+    pub fn nobody_answers(&self, address: IpAddr) -> Result<bool> {
+        let client = &self.topology.client;
+        neigh::forget(client, address)?;
+        let _nothing = self.fetch(address);
+        Ok(neigh::entry(client, address)?
+            .and_then(|entry| entry.mac)
+            .is_none())
+    }
+
+    /// A condition of an object: its status, reason and message.
+    pub fn condition(&self, object: &Value, kind: &str) -> Option<(String, String, String)> {
+        let conditions = object["status"]["conditions"].as_array()?;
+        let condition = conditions
+            .iter()
+            .find(|condition| condition["type"] == kind)?;
+        let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
+        Some((text("status"), text("reason"), text("message")))
+    }
+
+    /// Reason and message of every Event about an object of `default`.
+    pub fn events(&self, kind: &str, name: &str) -> Result<Vec<String>> {
+        let events = self.api.list("/api/v1/events")?;
+        Ok(events
+            .iter()
+            .filter(|event| {
+                event["involvedObject"]["kind"] == kind && event["involvedObject"]["name"] == name
+            })
+            .map(|event| {
+                let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+                format!("{} {}: {}", text("type"), text("reason"), text("message"))
+            })
+            .collect())
+    }
+
+    fn number_of(&self, node: &str) -> Result<NodeNumber> {
+        self.topology
+            .nodes
+            .iter()
+            .map(|one| one.number)
+            .find(|number| number.name() == node)
+            .with_context(|| format!("there is no node {node}"))
+    }
+}
