@@ -6,12 +6,12 @@
 //! relist brings exactly that.
 //!
 //! `Apply` before `Init` cannot happen; a failing watch is retried for ever, slower each time, and
-//! says why in [`Watches::report`].
+//! says why in [`Reports`].
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -49,17 +49,51 @@ pub struct Report {
     pub error: Option<String>,
 }
 
+/// How all watches of one process are doing. Cloning gives another handle.
+#[derive(Debug, Clone, Default)]
+pub struct Reports(Arc<Mutex<BTreeMap<&'static str, Report>>>);
+
+impl Reports {
+    /// Every watch, by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<Report> {
+        self.locked().values().cloned().collect()
+    }
+
+    /// Whether every watch has received a complete list since the start.
+    #[must_use]
+    pub fn synced(&self) -> bool {
+        self.locked().values().all(|report| report.synced)
+    }
+
+    /// One sentence for every watch that has not received a complete list yet.
+    #[must_use]
+    pub fn waiting_for(&self) -> Vec<String> {
+        let locked = self.locked();
+        let missing = locked.values().filter(|report| !report.synced);
+        let sentence = |report: &Report| match &report.error {
+            Some(error) => format!("{} cannot be listed: {error}", report.name),
+            None => format!("{} are not listed yet", report.name),
+        };
+        missing.map(sentence).collect()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<&'static str, Report>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// All watches of one process.
 #[derive(Debug)]
 pub struct Watches {
-    reports: Arc<Mutex<BTreeMap<&'static str, Report>>>,
+    reports: Reports,
     changed: channel::Sender<()>,
 }
 
 impl Default for Watches {
     fn default() -> Self {
         Self {
-            reports: Arc::default(),
+            reports: Reports::default(),
             changed: channel::Sender::new(()),
         }
     }
@@ -97,7 +131,7 @@ impl Watches {
         let pump = Pump {
             name,
             replica: Arc::clone(&watched.replica),
-            reports: Arc::clone(&self.reports),
+            reports: self.reports.clone(),
             changed: self.changed.clone(),
         };
         pump.report(false, None);
@@ -111,16 +145,16 @@ impl Watches {
         self.changed.subscribe()
     }
 
-    /// How every watch is doing, by name.
+    /// How every watch is doing.
     #[must_use]
-    pub fn report(&self) -> Vec<Report> {
-        locked(&self.reports).values().cloned().collect()
+    pub fn reports(&self) -> Reports {
+        self.reports.clone()
     }
 
     /// Whether every watch has received a complete list since the start.
     #[must_use]
     pub fn synced(&self) -> bool {
-        locked(&self.reports).values().all(|report| report.synced)
+        self.reports.synced()
     }
 }
 
@@ -145,7 +179,7 @@ impl<K> Watched<K> {
 struct Pump<K> {
     name: &'static str,
     replica: Arc<RwLock<Replica<K>>>,
-    reports: Arc<Mutex<BTreeMap<&'static str, Report>>>,
+    reports: Reports,
     changed: channel::Sender<()>,
 }
 
@@ -192,7 +226,8 @@ where
     }
 
     fn was_synced(&self) -> bool {
-        locked(&self.reports)
+        self.reports
+            .locked()
             .get(self.name)
             .is_some_and(|report| report.synced)
     }
@@ -203,7 +238,7 @@ where
             synced,
             error,
         };
-        let before = locked(&self.reports).insert(self.name, report.clone());
+        let before = self.reports.locked().insert(self.name, report.clone());
         if before.as_ref() == Some(&report) {
             return;
         }
@@ -224,8 +259,4 @@ fn describe(error: &watcher::Error) -> String {
         watcher::Error::WatchError(status) => format!("{} ({})", status.message, status.code),
         watcher::Error::NoResourceVersion => error.to_string(),
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

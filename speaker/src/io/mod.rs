@@ -1,0 +1,16 @@
+//! Sockets the standard library does not know. The only unsafe code of Herald lives here, each
+//! block with its reason.
+//!
+//! Not here: what frames mean (`herald_l2`), when they are sent (`fast`).
+
+#![expect(unsafe_code, reason = "system calls that no safe wrapper offers")]
+
+mod filter;
+mod groups;
+mod packet;
+mod poll;
+mod port;
+
+pub(crate) use groups::Groups;
+pub(crate) use poll::wait_readable;
+pub(crate) use port::Port;

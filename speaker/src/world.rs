@@ -1,0 +1,327 @@
+//! Everything a decision is made from: one snapshot of the watched objects, translated.
+//!
+//! After this file nobody sees a raw object.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_config::{Config, NodeFacts, Objects, compile, service};
+use herald_crds::{IPAddressPool, L2Advertisement, ServiceAnnouncement, Speaker};
+use herald_l2::Mac;
+use herald_model::announce::World;
+use herald_model::service::ServiceKey;
+use herald_runtime::supervise::Tasks;
+use herald_runtime::watch::{ObjectName, Watched, Watches};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{Node, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::{Api, Client};
+
+use crate::intent::Claim;
+use crate::liveness::Seen;
+
+/// Where kubelets keep the Leases of their nodes.
+const NODE_LEASES: &str = "kube-node-lease";
+/// Type of the condition by which a speaker says whether it works.
+pub(crate) const READY: &str = "Ready";
+/// Reason of [`READY`] when a speaker is about to end.
+pub(crate) const STOPPING: &str = "Stopping";
+
+/// Live copies of all that matters to a speaker.
+#[derive(Debug)]
+pub(crate) struct Copies {
+    services: Watched<Service>,
+    slices: Watched<EndpointSlice>,
+    nodes: Watched<Node>,
+    leases: Watched<Lease>,
+    pools: Watched<IPAddressPool>,
+    advertisements: Watched<L2Advertisement>,
+    speakers: Watched<Speaker>,
+    announcements: Watched<ServiceAnnouncement>,
+}
+
+/// One snapshot, translated.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    /// What the model decides from.
+    pub world: World,
+    /// What liveness is told from.
+    pub seen: BTreeMap<String, Seen>,
+    /// Who says that it announces an address.
+    pub claims: BTreeMap<IpAddr, Claim>,
+    /// Ethernet addresses of the other speakers.
+    pub peers: BTreeSet<Mac>,
+    /// What is written about Services, by Service.
+    pub announcements: BTreeMap<ServiceKey, Arc<ServiceAnnouncement>>,
+    /// This node's Speaker object.
+    pub speaker: Option<Arc<Speaker>>,
+    /// UIDs of Services, for Events.
+    pub service_uids: BTreeMap<ServiceKey, String>,
+}
+
+impl Copies {
+    pub(crate) fn watch(watches: &Watches, tasks: &mut Tasks, client: &Client) -> Self {
+        let leases = Api::namespaced(client.clone(), NODE_LEASES);
+        Self {
+            services: watches.watch(tasks, "services", Api::all(client.clone())),
+            slices: watches.watch(tasks, "endpointslices", Api::all(client.clone())),
+            nodes: watches.watch(tasks, "nodes", Api::all(client.clone())),
+            leases: watches.watch(tasks, "leases", leases),
+            pools: watches.watch(tasks, "ipaddresspools", Api::all(client.clone())),
+            advertisements: watches.watch(tasks, "l2advertisements", Api::all(client.clone())),
+            speakers: watches.watch(tasks, "speakers", Api::all(client.clone())),
+            announcements: watches.watch(tasks, "serviceannouncements", Api::all(client.clone())),
+        }
+    }
+
+    /// The snapshot of this moment, for the speaker of node `me`.
+    pub(crate) fn view(&self, me: &str, class: &str) -> View {
+        let speakers = self.speakers.snapshot();
+        let nodes: BTreeMap<String, NodeFacts> = self
+            .nodes
+            .snapshot()
+            .into_iter()
+            .map(|(name, node)| {
+                let speaker = speakers.get(&name).map(AsRef::as_ref);
+                let mut facts = NodeFacts::new(&node, speaker);
+                facts.stopping |= speaker.is_some_and(is_stopping);
+                (name.name, facts)
+            })
+            .collect();
+        let announcements = by_service(self.announcements.snapshot());
+        let services = self.services.snapshot();
+        View {
+            seen: self.seen(),
+            claims: claims(announcements.values()),
+            peers: peers(&speakers, me),
+            speaker: speakers
+                .iter()
+                .find(|(name, _)| name.name == me)
+                .map(|(_, speaker)| Arc::clone(speaker)),
+            service_uids: uids(&services),
+            world: self.world(&services, nodes, class),
+            announcements,
+        }
+    }
+
+    fn world(
+        &self,
+        services: &BTreeMap<ObjectName, Arc<Service>>,
+        nodes: BTreeMap<String, NodeFacts>,
+        class: &str,
+    ) -> World {
+        let model_nodes = nodes
+            .iter()
+            .map(|(name, facts)| (name.clone(), facts.to_model()))
+            .collect();
+        let objects = Objects {
+            pools: values(&self.pools),
+            l2_advertisements: values(&self.advertisements),
+            nodes: Some(nodes),
+            ..Objects::default()
+        };
+        let Config {
+            pools,
+            quarantined_pools,
+            l2_advertisements,
+        } = compile(&objects).config;
+        let mut slices: BTreeMap<ServiceKey, Vec<Arc<EndpointSlice>>> = BTreeMap::new();
+        for slice in self.slices.snapshot().into_values() {
+            if let Some(owner) = service::owner(&slice) {
+                slices.entry(owner).or_default().push(slice);
+            }
+        }
+        let services = services
+            .values()
+            .filter(|object| service::is_ours(object, class))
+            .map(|object| {
+                let key = service::key(object);
+                let slices = slices.get(&key).into_iter().flatten().map(AsRef::as_ref);
+                (key, service::from_service(object, slices).0)
+            })
+            .collect();
+        World {
+            services,
+            pools,
+            quarantined_pools,
+            advertisements: l2_advertisements,
+            nodes: model_nodes,
+        }
+    }
+
+    fn seen(&self) -> BTreeMap<String, Seen> {
+        let leases = self.leases.snapshot();
+        let seen = |name: &ObjectName, node: &Node| {
+            let lease_name = ObjectName {
+                namespace: NODE_LEASES.to_owned(),
+                name: name.name.clone(),
+            };
+            Seen {
+                ready: ready(node),
+                lease: leases
+                    .get(&lease_name)
+                    .map(|lease| version_and_duration(lease)),
+            }
+        };
+        let nodes = self.nodes.snapshot();
+        nodes
+            .iter()
+            .map(|(name, node)| (name.name.clone(), seen(name, node)))
+            .collect()
+    }
+}
+
+/// Whether a speaker says that it is about to end.
+fn is_stopping(speaker: &Speaker) -> bool {
+    let conditions = speaker.status.iter().flat_map(|status| &status.conditions);
+    let mut ready = conditions.filter(|condition| condition.type_ == READY);
+    ready.any(|condition| condition.status == "False" && condition.reason == STOPPING)
+}
+
+fn ready(node: &Node) -> Option<bool> {
+    let conditions = node.status.as_ref()?.conditions.as_ref()?;
+    let ready = conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready")?;
+    Some(ready.status == "True")
+}
+
+fn version_and_duration(lease: &Lease) -> (String, Option<Duration>) {
+    let seconds = lease
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.lease_duration_seconds);
+    let duration = seconds
+        .and_then(|s| u64::try_from(s).ok())
+        .map(Duration::from_secs);
+    (
+        lease.metadata.resource_version.clone().unwrap_or_default(),
+        duration,
+    )
+}
+
+/// Who announces each address. Where Services share one and disagree, the latest change counts.
+fn claims<'a>(
+    announcements: impl Iterator<Item = &'a Arc<ServiceAnnouncement>>,
+) -> BTreeMap<IpAddr, Claim> {
+    let mut claims: BTreeMap<IpAddr, Claim> = BTreeMap::new();
+    let entries = announcements
+        .flat_map(|object| &object.status)
+        .flat_map(|status| &status.layer2);
+    for entry in entries {
+        let Ok(address) = entry.address.parse() else {
+            continue;
+        };
+        let claim = Claim {
+            node: entry.node.clone(),
+            epoch: entry.epoch.unwrap_or(0),
+        };
+        let known = claims.entry(address).or_insert_with(|| claim.clone());
+        if (known.epoch, &known.node) < (claim.epoch, &claim.node) {
+            *known = claim;
+        }
+    }
+    claims
+}
+
+fn peers(speakers: &BTreeMap<ObjectName, Arc<Speaker>>, me: &str) -> BTreeSet<Mac> {
+    speakers
+        .iter()
+        .filter(|(name, _)| name.name != me)
+        .filter_map(|(_, speaker)| speaker.status.as_ref())
+        .flat_map(|status| &status.interfaces)
+        .filter_map(|interface| parse_mac(interface.mac.as_deref()?))
+        .collect()
+}
+
+fn parse_mac(text: &str) -> Option<Mac> {
+    let octets: Option<Vec<u8>> = text
+        .split(':')
+        .map(|octet| u8::from_str_radix(octet, 16).ok())
+        .collect();
+    octets?.try_into().ok().map(Mac)
+}
+
+fn by_service(
+    announcements: BTreeMap<ObjectName, Arc<ServiceAnnouncement>>,
+) -> BTreeMap<ServiceKey, Arc<ServiceAnnouncement>> {
+    announcements
+        .into_iter()
+        .map(|(name, object)| (ServiceKey::new(name.namespace, name.name), object))
+        .collect()
+}
+
+fn uids(services: &BTreeMap<ObjectName, Arc<Service>>) -> BTreeMap<ServiceKey, String> {
+    services
+        .values()
+        .map(|object| {
+            (
+                service::key(object),
+                object.metadata.uid.clone().unwrap_or_default(),
+            )
+        })
+        .collect()
+}
+
+fn values<K: Clone>(watched: &Watched<K>) -> Vec<K> {
+    watched
+        .snapshot()
+        .into_values()
+        .map(|object| (*object).clone())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn announcement(address: &str, node: &str, epoch: i64) -> Arc<ServiceAnnouncement> {
+        let object = json!({
+            "metadata": {"name": "web", "namespace": "default"},
+            "status": {"layer2": [{"address": address, "node": node, "epoch": epoch}]},
+        });
+        Arc::new(serde_json::from_value(object).expect("a ServiceAnnouncement"))
+    }
+
+    #[test]
+    fn the_latest_change_of_owner_counts() {
+        let said = [
+            announcement("192.0.2.1", "old", 1),
+            announcement("192.0.2.1", "new", 2),
+            announcement("nonsense", "new", 2),
+        ];
+        let claims = claims(said.iter());
+        assert_eq!(claims.len(), 1);
+        let claim = &claims[&"192.0.2.1".parse::<IpAddr>().expect("address")];
+        assert_eq!((claim.node.as_str(), claim.epoch), ("new", 2));
+    }
+
+    #[test]
+    fn hardware_addresses_of_peers_are_read_as_they_are_written() {
+        let mac = Mac([2, 0xab, 0, 0, 0, 0x1f]);
+        assert_eq!(parse_mac(&mac.to_string()), Some(mac));
+        assert_eq!(parse_mac("02:00"), None);
+        assert_eq!(parse_mac("zz:00:00:00:00:00"), None);
+    }
+
+    #[test]
+    fn a_speaker_is_stopping_only_when_it_says_so() {
+        let speaker = |status: &str, reason: &str| -> Speaker {
+            serde_json::from_value(json!({
+                "metadata": {"name": "a"},
+                "status": {"conditions": [{
+                    "type": "Ready", "status": status, "reason": reason, "message": "",
+                    "lastTransitionTime": "2026-01-01T00:00:00Z",
+                }]},
+            }))
+            .expect("a Speaker")
+        };
+        assert!(is_stopping(&speaker("False", STOPPING)));
+        assert!(!is_stopping(&speaker("False", "NoInterface")));
+        assert!(!is_stopping(&speaker("True", "Ready")));
+    }
+}
