@@ -244,4 +244,4 @@ fn happening(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
