@@ -1,2 +1,86 @@
-//! Herald.
-fn main() {}
+//! herald-controller: gives Services of type LoadBalancer their addresses.
+//!
+//! A thin shell: watches go in (`sources`), one pure decision is made for everything (`decision`),
+//! the difference to what stands on the API server is worked out (`assign`, `announcements`,
+//! `accepted`, `members`), and written (`apply`). `rounds` is the loop. Any number of replicas may
+//! run; the one that holds the Lease works.
+
+mod accepted;
+mod announcements;
+mod apply;
+mod args;
+mod assign;
+mod condition;
+mod decision;
+mod fresh;
+mod members;
+mod metrics;
+mod observed;
+mod report;
+mod rounds;
+mod sources;
+mod view;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use args::Args;
+use clap::Parser as _;
+use herald_runtime::events::Events;
+use herald_runtime::supervise::Tasks;
+use herald_runtime::watch::Watches;
+use herald_runtime::{admin, client, lease, logging};
+use prometheus_client::registry::Registry;
+
+/// Name of the Lease, and of the controller in Events.
+const NAME: &str = "herald-controller";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{NAME}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let Args {
+        common,
+        admin_address,
+        identity,
+    } = args;
+    logging::init(common.log_format, &common.log_level)?;
+    let identity = identity.map_or_else(args::own_identity, Ok)?;
+    let client = client::connect(common.kubeconfig.as_deref()).await?;
+
+    let mut tasks = Tasks::new();
+    let watches = Arc::new(Watches::new());
+    let sources = sources::Sources::start(&watches, &mut tasks, &client);
+    let view = Arc::new(view::View::new(Arc::clone(&watches)));
+    let mut registry = Registry::default();
+    let metrics = metrics::Metrics::register(&mut registry);
+    admin::serve(&mut tasks, admin_address, registry, Arc::clone(&view)).await?;
+    let leadership = lease::compete(
+        &mut tasks,
+        client.clone(),
+        &common.namespace,
+        NAME,
+        &identity,
+    );
+    let events = Events::start(&mut tasks, client.clone(), NAME, &identity);
+    let rounds = rounds::Rounds {
+        sources,
+        watches,
+        writer: apply::Writer::new(client, leadership.clone(), events),
+        metrics,
+        view,
+        class: common.lb_class,
+        memory: rounds::Memory::default(),
+    };
+    tasks.spawn_until_stop("rounds", rounds.run(leadership));
+    tracing::info!(identity, version = env!("CARGO_PKG_VERSION"), "started");
+    tasks.run().await
+}

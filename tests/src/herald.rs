@@ -37,6 +37,8 @@ pub struct Part {
 /// Herald's programs.
 #[derive(Debug)]
 pub struct Herald {
+    /// What the API server remarked about the manifests.
+    pub warnings: Vec<String>,
     /// Both replicas of the controller.
     pub controllers: Vec<Part>,
     /// The speaker of each node.
@@ -50,7 +52,7 @@ impl Herald {
         if !lab.programs.manifests.join("kustomization.yaml").is_file() {
             bail!("{manifests} has no kustomization.yaml; --manifests names the directory");
         }
-        lab.kubectl(&["apply", "-k", &manifests])?;
+        let warnings = apply(lab, &manifests)?;
         lab.kubectl(&[
             "wait",
             "--for=condition=Established",
@@ -71,6 +73,7 @@ impl Herald {
             speakers.push((node.number, part));
         }
         let mut herald = Self {
+            warnings,
             controllers,
             speakers,
         };
@@ -193,6 +196,25 @@ pub fn apply_pool(lab: &Lab) -> Result<()> {
          metadata: {{name: lab}}\n\
          spec: {{ipAddressPools: [lab]}}\n"
     ))
+}
+
+/// Applies the manifests; the warnings among what kubectl says.
+fn apply(lab: &Lab, manifests: &str) -> Result<Vec<String>> {
+    let output = lab
+        .programs
+        .command("kubectl")
+        .args(["apply", "-k", manifests])
+        .env("KUBECONFIG", lab.files.kubeconfig("admin"))
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        bail!("kubectl apply -k {manifests}: {}", said.trim());
+    }
+    Ok(said
+        .lines()
+        .filter(|line| line.starts_with("Warning:"))
+        .map(str::to_owned)
+        .collect())
 }
 
 /// A kubeconfig with a token of a shipped ServiceAccount.

@@ -82,21 +82,39 @@ impl Sandbox {
             .spawn()
             .context("cannot start the holder of the lab")?;
         let mut output = fs::File::open(&path)?;
-        let mut shown = 0;
-        let code = loop {
-            shown += relay(&mut output, shown)?;
-            if let Some(status) = holder.try_wait()? {
-                break exit_code(status);
-            }
-            if self.state().join("kept").exists() {
-                break ExitCode::SUCCESS;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        };
-        relay(&mut output, shown)?;
+        let code = self.follow(&mut holder, &mut output);
         let _gone = fs::remove_file(&path);
         let _in_use = fs::remove_dir(&self.base);
-        Ok(code)
+        code
+    }
+
+    /// Shows what the holder prints until the lab is kept or over. An interrupt ends the holder too.
+    fn follow(&self, holder: &mut Child, output: &mut fs::File) -> Result<ExitCode> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut tick = tokio::time::interval(Duration::from_millis(50));
+            let mut shown = 0;
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => ask_to_end(holder),
+                    _ = terminate.recv() => ask_to_end(holder),
+                    _ = tick.tick() => {}
+                }
+                let ended = holder.try_wait()?;
+                let kept = self.state().join("kept").exists();
+                shown += relay(output, shown)?;
+                if let Some(status) = ended {
+                    return Ok(exit_code(status));
+                }
+                if kept {
+                    return Ok(ExitCode::SUCCESS);
+                }
+            }
+        })
     }
 
     /// Ends it and waits until nothing of it is left. Whether there was one.
@@ -156,15 +174,22 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Makes the state directory, replacing one that a dead holder left.
+    /// Makes the state directory, after removing those that dead holders left.
     fn claim(&self) -> Result<()> {
         self.refuse_second()?;
         let state = self.state();
+        for left in fs::read_dir(&self.base).into_iter().flatten().flatten() {
+            if left.path().is_dir() && !held(&left.path()) {
+                let _somebody_elses = fs::remove_dir_all(left.path());
+            }
+        }
         if state.exists() {
             fs::remove_dir_all(&state)
                 .with_context(|| format!("cannot remove {}", state.display()))?;
         }
-        fs::create_dir_all(&state).with_context(|| format!("cannot make {}", state.display()))
+        fs::create_dir_all(&state).with_context(|| format!("cannot make {}", state.display()))?;
+        fs::write(state.join("holder"), std::process::id().to_string())?;
+        Ok(())
     }
 
     fn run_inside(&self, arguments: &[String]) -> Result<ExitCode> {
@@ -313,6 +338,24 @@ fn relay(output: &mut fs::File, from: u64) -> Result<u64> {
     out.write_all(&text)?;
     out.flush()?;
     Ok(text.len() as u64)
+}
+
+fn ask_to_end(holder: &Child) {
+    if let Ok(id) = i32::try_from(holder.id()) {
+        let _gone = kill(Pid::from_raw(id), Signal::SIGTERM);
+    }
+}
+
+/// Whether the process that made a state directory is still this program.
+fn held(state: &Path) -> bool {
+    let Ok(holder) = fs::read_to_string(state.join("holder")) else {
+        return false;
+    };
+    let line = fs::read_to_string(format!("/proc/{}/cmdline", holder.trim())).unwrap_or_default();
+    let own = std::env::current_exe().unwrap_or_default();
+    line.split('\0')
+        .next()
+        .is_some_and(|program| Path::new(program).file_name() == own.file_name())
 }
 
 /// The child of a process, from `/proc/*/stat` (`pid (name) state ppid …`).

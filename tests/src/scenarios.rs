@@ -11,6 +11,7 @@ mod lan;
 mod pages;
 mod restarts;
 mod takeover;
+mod tool;
 
 use std::fmt;
 use std::time::Duration;
@@ -49,6 +50,11 @@ pub const ALL: &[Scenario] = &[
         name: "the_lab_carries_pages_by_itself",
         herald: false,
         run: ground::carries,
+    },
+    Scenario {
+        name: "the_manifests_raise_no_warning",
+        herald: true,
+        run: hygiene::warnings,
     },
     Scenario {
         name: "a_service_gets_addresses_of_its_families",
@@ -129,6 +135,11 @@ pub const ALL: &[Scenario] = &[
         name: "a_program_without_what_it_needs_says_so",
         herald: true,
         run: bad_input::programs,
+    },
+    Scenario {
+        name: "heraldctl_explains_a_service",
+        herald: true,
+        run: tool::explains,
     },
     Scenario {
         name: "restarts_in_any_order_change_nothing",

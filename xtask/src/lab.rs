@@ -7,24 +7,16 @@ use anyhow::{Result, bail};
 use crate::workspace::{cargo, root};
 use crate::{controlplane, packages};
 
-/// Packages whose programs the lab runs.
-const PACKAGES: [&str; 4] = [
-    "herald-tests",
-    "herald-controller",
-    "herald-speaker",
-    "heraldctl",
-];
-
 /// A command of `herald-lab` that starts a lab: packages, control plane and programs are there.
 pub(crate) fn prepared(arguments: &[String]) -> Result<Command> {
     packages::ensure()?;
     let (variable, value) = controlplane::find()?;
     println!("building herald ...");
-    let mut build = cargo(&["build"]);
-    for package in PACKAGES {
-        build.args(["--package", package]);
-    }
-    if !build.status()?.success() {
+    // The whole workspace, as `cargo test` builds it: the same features, so nothing is built twice.
+    if !cargo(&["build", "--workspace", "--bins"])
+        .status()?
+        .success()
+    {
         bail!("herald does not build");
     }
     let mut command = plain(arguments);

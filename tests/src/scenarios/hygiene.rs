@@ -5,6 +5,15 @@ use anyhow::{Result, bail};
 use super::{Stage, needs};
 use crate::capture;
 
+/// The API server takes the shipped manifests without a remark.
+pub(super) fn warnings(stage: &mut Stage) -> Result<()> {
+    let warnings = &stage.lab.herald()?.warnings;
+    if let Some(first) = warnings.first() {
+        bail!("{} warnings, the first: {first}", warnings.len());
+    }
+    Ok(())
+}
+
 /// No program of Herald was refused anything, and none panicked.
 pub(super) fn rights(stage: &mut Stage) -> Result<()> {
     for (name, log) in stage.lab.herald()?.logs() {

@@ -1,0 +1,229 @@
+//! What stands in the status of Herald's configuration objects: condition `Accepted`, and the
+//! counts of a pool. Pure.
+//!
+//! Not here: finding out what is wrong (`config`).
+
+use herald_config::{Compiled, ObjectRef, Objects};
+use herald_crds::{ACCEPTED, GROUP, VERSION};
+use herald_model::address::Family;
+use herald_model::alloc::PoolCounts;
+use herald_model::pool::Pool;
+use herald_runtime::events::{Happening, Kind};
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
+use kube::core::ApiResource;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::condition::{Wanted, is_news, merged};
+use crate::decision::Decision;
+use crate::report::{Report, Sent, Target};
+
+/// The reports that say something new.
+pub(crate) fn reports(
+    objects: &Objects,
+    decision: &Decision,
+    sent: &Sent,
+    now: Timestamp,
+) -> Vec<Report> {
+    let Objects {
+        pools,
+        reservations,
+        l2_advertisements,
+        bgp_advertisements,
+        bgp_peers,
+        bfd_profiles,
+        communities,
+        namespaces: _,
+        nodes: _,
+    } = objects;
+    let reporter = Reporter {
+        compiled: &decision.compiled,
+        sent,
+        now,
+    };
+    let counts = |name: &str| {
+        let pool = decision.compiled.config.pools.get(name)?;
+        Some(counted(pool, decision.plan.counts.get(name)?))
+    };
+    let mut reports = Vec::new();
+    reports.extend(
+        pools
+            .iter()
+            .filter_map(|o| reporter.report("IPAddressPool", o, counts)),
+    );
+    reports.extend(
+        reservations
+            .iter()
+            .filter_map(|o| reporter.plain("IPReservation", o)),
+    );
+    reports.extend(
+        l2_advertisements
+            .iter()
+            .filter_map(|o| reporter.plain("L2Advertisement", o)),
+    );
+    reports.extend(
+        bgp_advertisements
+            .iter()
+            .filter_map(|o| reporter.plain("BGPAdvertisement", o)),
+    );
+    reports.extend(
+        bgp_peers
+            .iter()
+            .filter_map(|o| reporter.plain("BGPPeer", o)),
+    );
+    reports.extend(
+        bfd_profiles
+            .iter()
+            .filter_map(|o| reporter.plain("BFDProfile", o)),
+    );
+    reports.extend(
+        communities
+            .iter()
+            .filter_map(|o| reporter.plain("Community", o)),
+    );
+    reports
+}
+
+/// The status fields this report owns; others on the object are somebody else's.
+const OWNED: [&str; 7] = [
+    "conditions",
+    "assignedIPv4",
+    "availableIPv4",
+    "capacityIPv4",
+    "assignedIPv6",
+    "availableIPv6",
+    "capacityIPv6",
+];
+
+fn counted(pool: &Pool, counts: &PoolCounts) -> Map<String, Value> {
+    let PoolCounts {
+        assigned_ipv4,
+        available_ipv4,
+        assigned_ipv6,
+        available_ipv6,
+    } = counts;
+    let capacity = |family| json!(pool.capacity(family).to_i64());
+    [
+        ("assignedIPv4", json!(assigned_ipv4)),
+        ("availableIPv4", json!(available_ipv4)),
+        ("capacityIPv4", capacity(Family::V4)),
+        ("assignedIPv6", json!(assigned_ipv6)),
+        ("availableIPv6", json!(available_ipv6)),
+        ("capacityIPv6", capacity(Family::V6)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into_iter()
+    .collect()
+}
+
+struct Reporter<'a> {
+    compiled: &'a Compiled,
+    sent: &'a Sent,
+    now: Timestamp,
+}
+
+impl Reporter<'_> {
+    fn plain<K>(&self, kind: &'static str, object: &K) -> Option<Report>
+    where
+        K: Resource<DynamicType = ()> + Serialize,
+    {
+        self.report(kind, object, |_| None)
+    }
+
+    fn report<K>(
+        &self,
+        kind: &'static str,
+        object: &K,
+        counts: impl Fn(&str) -> Option<Map<String, Value>>,
+    ) -> Option<Report>
+    where
+        K: Resource<DynamicType = ()> + Serialize,
+    {
+        let meta = object.meta();
+        let name = meta.name.clone()?;
+        let target = Target {
+            kind,
+            namespace: String::new(),
+            name: name.clone(),
+        };
+        let version = meta.resource_version.clone().unwrap_or_default();
+        let shown = owned(serde_json::to_value(object).ok()?.get_mut("status"));
+        let standing = self.sent.standing(&target, &version, shown);
+        let current = conditions(&standing);
+
+        let verdict = self.compiled.verdict(&ObjectRef::new(kind, &name));
+        let wanted = Wanted {
+            type_: ACCEPTED,
+            status: verdict.accepted,
+            reason: verdict.reason,
+            message: verdict.message,
+        };
+        let wanted = merged(&current, wanted, meta.generation, self.now);
+        let mut status = counts(&name).unwrap_or_default();
+        status.insert("conditions".to_owned(), json!([wanted]));
+        let status = Value::Object(status);
+        if status == standing {
+            return None;
+        }
+        let regarding = ObjectReference {
+            api_version: Some(format!("{GROUP}/{VERSION}")),
+            kind: Some(kind.to_owned()),
+            name: Some(name),
+            uid: meta.uid.clone(),
+            ..ObjectReference::default()
+        };
+        let happening = news(&current, &wanted, verdict.reason, regarding);
+        Some(Report {
+            target,
+            resource: ApiResource::erase::<K>(&()),
+            version,
+            object: None,
+            status,
+            happenings: happening.into_iter().collect(),
+        })
+    }
+}
+
+/// An object that is not used as written is a Warning, one that becomes fine again a Normal Event.
+/// That a new object is fine, or stored but not built, is said by the condition alone.
+fn news(
+    current: &[Condition],
+    wanted: &Condition,
+    reason: &'static str,
+    regarding: ObjectReference,
+) -> Option<Happening> {
+    let refused = wanted.status != "True";
+    let recovered = current.iter().any(|before| before.status != "True") && !refused;
+    let kind = if refused { Kind::Warning } else { Kind::Normal };
+    let note = wanted.message.clone();
+    ((refused && is_news(current, wanted)) || recovered).then_some(Happening {
+        regarding,
+        kind,
+        reason,
+        action: "Compile",
+        note,
+    })
+}
+
+/// The owned fields of a status; of the conditions the one that is ours.
+fn owned(status: Option<&mut Value>) -> Value {
+    let status = status.map(Value::take);
+    let mut status = status
+        .and_then(|s| s.as_object().cloned())
+        .unwrap_or_default();
+    status.retain(|field, _| OWNED.contains(&field.as_str()));
+    if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
+        conditions.retain(|condition| condition["type"] == ACCEPTED);
+    }
+    Value::Object(status)
+}
+
+fn conditions(status: &Value) -> Vec<Condition> {
+    serde_json::from_value(status["conditions"].clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

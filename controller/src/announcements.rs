@@ -1,0 +1,329 @@
+//! What a ServiceAnnouncement says: the addresses, whether the Service has what it asked for, and
+//! whether somebody answers for it. Pure.
+//!
+//! Not here: the entries of the speakers, which stand in the same object and are only read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use herald_config::service;
+use herald_crds::{
+    ALLOCATED, ANNOUNCED, AllocatedAddress, GROUP, Layer2Announcement, ServiceAnnouncement, VERSION,
+};
+use herald_model::announce::{Desired, Obstacle, Verdict};
+use herald_model::service::{Service, ServiceKey};
+use herald_runtime::events::{Happening, Kind};
+use k8s_openapi::api::core::v1::Service as KubeService;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::jiff::Timestamp;
+use kube::core::ApiResource;
+use serde_json::{Value, json};
+
+use crate::assign;
+use crate::condition::{Wanted, find, is_news, merged};
+use crate::decision::{Decision, ours};
+use crate::observed::Observed;
+use crate::report::{Report, Sent, Target};
+
+const KIND: &str = "ServiceAnnouncement";
+
+/// What reports on Services are made from.
+pub(crate) struct Facts<'a> {
+    /// With the Services as they are after the addresses were written.
+    pub(crate) observed: &'a Observed,
+    pub(crate) decision: &'a Decision,
+    pub(crate) desired: &'a Desired,
+    /// Services whose addresses could not be written, and why.
+    pub(crate) failed: &'a BTreeMap<ServiceKey, String>,
+    pub(crate) class: &'a str,
+}
+
+/// How reports name the announcement of a Service.
+pub(crate) fn target(key: &ServiceKey) -> Target {
+    Target {
+        kind: KIND,
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+    }
+}
+
+/// The announcements whose Service is gone or not ours any more, with their UIDs.
+pub(crate) fn orphans(observed: &Observed, class: &str) -> Vec<(ServiceKey, String)> {
+    let is_ours = |key| {
+        observed
+            .services
+            .get(key)
+            .is_some_and(|s| service::is_ours(s, class))
+    };
+    let orphans = observed
+        .announcements
+        .iter()
+        .filter(|(key, _)| !is_ours(key));
+    orphans
+        .map(|(key, object)| (key.clone(), object.metadata.uid.clone().unwrap_or_default()))
+        .collect()
+}
+
+/// The reports that say something new.
+pub(crate) fn reports(facts: &Facts<'_>, sent: &Sent, now: Timestamp) -> Vec<Report> {
+    let (services, _) = ours(facts.observed, facts.class);
+    let report = |service: &Service| {
+        let object = facts.observed.services.get(&service.key)?;
+        let announcement = facts
+            .observed
+            .announcements
+            .get(&service.key)
+            .map(AsRef::as_ref);
+        report(facts, service, object, announcement, sent, now)
+    };
+    services.values().filter_map(report).collect()
+}
+
+fn report(
+    facts: &Facts<'_>,
+    service: &Service,
+    object: &KubeService,
+    announcement: Option<&ServiceAnnouncement>,
+    sent: &Sent,
+    now: Timestamp,
+) -> Option<Report> {
+    let status = announcement
+        .and_then(|a| a.status.clone())
+        .unwrap_or_default();
+    let meta = announcement.map(|a| &a.metadata);
+    let version = meta
+        .and_then(|m| m.resource_version.clone())
+        .unwrap_or_default();
+    let target = target(&service.key);
+    let shown = fields(&status.addresses, &status.conditions);
+    let standing = sent.standing(&target, &version, shown);
+    let current: Vec<Condition> =
+        serde_json::from_value(standing["conditions"].clone()).unwrap_or_default();
+
+    let addresses: Vec<AllocatedAddress> = service
+        .held
+        .iter()
+        .map(|address| AllocatedAddress {
+            address: address.to_string(),
+            pool: facts.decision.pool_of(service, *address),
+        })
+        .collect();
+    let allocated = allocated(facts, service, &addresses);
+    let verdicts = facts.desired.verdicts.get(&service.key);
+    let announced = announced(facts, service, verdicts, &status.layer2);
+    let (allocated_reason, announced_reason) = (allocated.reason, announced.reason);
+    let allocated = merged(&current, allocated, None, now);
+    let announced = merged(&current, announced, None, now);
+
+    let mut happenings = Vec::new();
+    if facts.decision.plan.refuse.contains_key(&service.key) && is_news(&current, &allocated) {
+        happenings.push(warning(
+            object,
+            allocated_reason,
+            "Allocate",
+            &allocated.message,
+        ));
+    }
+    let before = find(&current, ANNOUNCED).map(|before| before.reason.as_str());
+    if verdicts.is_some_and(is_misconfigured) && before != Some(announced_reason) {
+        happenings.push(warning(
+            object,
+            announced_reason,
+            "Announce",
+            &announced.message,
+        ));
+    }
+
+    let wanted = fields(&addresses, &[allocated, announced]);
+    let uid = object.metadata.uid.clone().unwrap_or_default();
+    let owners = meta
+        .and_then(|m| m.owner_references.as_ref())
+        .into_iter()
+        .flatten();
+    let owned = owners.into_iter().any(|owner| owner.uid == uid);
+    if owned && wanted == standing {
+        return None;
+    }
+    Some(Report {
+        target,
+        resource: ApiResource::erase::<ServiceAnnouncement>(&()),
+        version,
+        object: (!owned).then(|| owned_by(&service.key, &uid)),
+        status: wanted,
+        happenings,
+    })
+}
+
+/// The object as it has to exist: it goes when its Service goes.
+fn owned_by(key: &ServiceKey, uid: &str) -> Value {
+    json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": KIND,
+        "metadata": {
+            "namespace": key.namespace,
+            "name": key.name,
+            "ownerReferences": [{
+                "apiVersion": "v1",
+                "kind": "Service",
+                "name": key.name,
+                "uid": uid,
+                "controller": true,
+            }],
+        },
+    })
+}
+
+/// The status fields the controller owns.
+fn fields(addresses: &[AllocatedAddress], conditions: &[Condition]) -> Value {
+    let ours = conditions
+        .iter()
+        .filter(|c| [ALLOCATED, ANNOUNCED].contains(&c.type_.as_str()));
+    let ours: BTreeMap<&str, &Condition> = ours.map(|c| (c.type_.as_str(), c)).collect();
+    json!({"addresses": addresses, "conditions": ours.into_values().collect::<Vec<_>>()})
+}
+
+fn allocated(facts: &Facts<'_>, service: &Service, addresses: &[AllocatedAddress]) -> Wanted {
+    let wanted = |status, reason, message| Wanted {
+        type_: ALLOCATED,
+        status,
+        reason,
+        message,
+    };
+    let has: Vec<String> = addresses
+        .iter()
+        .map(|a| format!("{} from pool {}", a.address, a.pool))
+        .collect();
+    if let Some(error) = facts.failed.get(&service.key) {
+        let message = format!("The status of the Service could not be written: {error}.");
+        return wanted(false, "NotWritten", message);
+    }
+    match (facts.decision.plan.refuse.get(&service.key), has.is_empty()) {
+        (Some(refusal), true) => wanted(false, refusal.label(), format!("{refusal}.")),
+        (Some(refusal), false) => {
+            let message = format!("{refusal}. It keeps {}.", has.join(" and "));
+            wanted(false, refusal.label(), message)
+        }
+        (None, false) => wanted(
+            true,
+            "Allocated",
+            format!("The Service has {}.", has.join(" and ")),
+        ),
+        (None, true) => wanted(
+            false,
+            "Pending",
+            "The Service gets its addresses now.".to_owned(),
+        ),
+    }
+}
+
+/// A speaker's entry counts while its node exists and the Service holds the address.
+fn announced(
+    facts: &Facts<'_>,
+    service: &Service,
+    verdicts: Option<&BTreeMap<IpAddr, Verdict>>,
+    layer2: &[Layer2Announcement],
+) -> Wanted {
+    let wanted = |status, reason, message| Wanted {
+        type_: ANNOUNCED,
+        status,
+        reason,
+        message,
+    };
+    if service.held.is_empty() {
+        let message = "The Service has no address to announce.".to_owned();
+        return wanted(false, "NotAllocated", message);
+    }
+    let nodes = facts.observed.objects.nodes.as_ref();
+    let entry = |address: &IpAddr| {
+        layer2.iter().find(|entry| {
+            entry.address.parse() == Ok(*address)
+                && nodes.is_none_or(|nodes| nodes.contains_key(&entry.node))
+        })
+    };
+    let mut reason = None;
+    let mut sentences = Vec::new();
+    for address in &service.held {
+        let obstacle = verdicts.and_then(|v| v.get(address)?.obstacle.as_ref());
+        match (entry(address), obstacle) {
+            (Some(entry), _) => sentences.push(answers(entry)),
+            (None, Some(obstacle)) => {
+                reason = reason.or(Some(obstacle.label()));
+                sentences.push(format!("{address} is not announced: {obstacle}."));
+            }
+            (None, None) => {
+                reason = reason.or(Some("WaitingForSpeaker"));
+                sentences.push(waiting(facts.desired, address));
+            }
+        }
+    }
+    wanted(
+        reason.is_none(),
+        reason.unwrap_or("Announced"),
+        sentences.join(" "),
+    )
+}
+
+fn answers(entry: &Layer2Announcement) -> String {
+    match entry.interfaces.is_empty() {
+        true => format!("{} answers for {}.", entry.node, entry.address),
+        false => {
+            let interfaces = entry.interfaces.join(", ");
+            format!(
+                "{} answers for {} on {interfaces}.",
+                entry.node, entry.address
+            )
+        }
+    }
+}
+
+fn waiting(desired: &Desired, address: &IpAddr) -> String {
+    let candidates = desired.addresses.get(address).map(|a| &a.candidates);
+    let names: BTreeSet<&str> = candidates
+        .into_iter()
+        .flatten()
+        .map(|(n, _)| n.as_str())
+        .collect();
+    let mut shown: Vec<&str> = names.iter().take(3).copied().collect();
+    if names.len() > shown.len() {
+        shown.push("others");
+    }
+    format!(
+        "No speaker answers for {address} yet; {} may.",
+        shown.join(", ")
+    )
+}
+
+/// Whether the configuration keeps an address from being announced. That there are no endpoints
+/// yet is nothing to be warned of.
+fn is_misconfigured(verdicts: &BTreeMap<IpAddr, Verdict>) -> bool {
+    verdicts
+        .values()
+        .filter_map(|verdict| verdict.obstacle.as_ref())
+        .any(|obstacle| match obstacle {
+            Obstacle::NoEndpoints { .. } | Obstacle::NoNodes => false,
+            Obstacle::NoPool { .. }
+            | Obstacle::NoAdvertisement { .. }
+            | Obstacle::ServiceNotSelected { .. }
+            | Obstacle::EveryNode { .. }
+            | Obstacle::SharedElsewhere { .. } => true,
+        })
+}
+
+fn warning(
+    object: &KubeService,
+    reason: &'static str,
+    action: &'static str,
+    note: &str,
+) -> Happening {
+    let regarding = assign::reference(object);
+    Happening {
+        regarding,
+        kind: Kind::Warning,
+        reason,
+        action,
+        note: note.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

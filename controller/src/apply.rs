@@ -1,0 +1,210 @@
+//! Sends what was decided. The only room of the controller that holds a client.
+//!
+//! Every write looks at the Lease first, carries the version it was decided on or names exactly
+//! the fields the controller owns, and ends after [`LIMIT`].
+
+use std::future::Future;
+use std::time::Duration;
+
+use herald_crds::{ServiceAnnouncement, Speaker};
+use herald_model::service::ServiceKey;
+use herald_runtime::events::Events;
+use herald_runtime::lease::Leadership;
+use herald_runtime::{apply, client};
+use k8s_openapi::api::core::v1::{Node, Service};
+use kube::api::{DeleteParams, ListParams, Patch as Body, PatchParams, Preconditions};
+use kube::core::DynamicObject;
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::json;
+
+use crate::assign::Patch;
+use crate::members::Leaver;
+use crate::report::Report;
+
+/// The field manager of everything the controller applies.
+const MANAGER: &str = "herald-controller";
+
+/// How long one request may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Why something was not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Another replica holds the Lease, or may.
+    NotLeading,
+    /// The object changed or went since it was decided: look again.
+    Conflict,
+    /// The API server refuses or does not answer; its words.
+    Error(String),
+}
+
+impl Refused {
+    /// For metrics.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::NotLeading => "not_leading",
+            Self::Conflict => "conflict",
+            Self::Error(_) => "error",
+        }
+    }
+}
+
+/// Writes while this replica leads.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    client: Client,
+    leadership: Leadership,
+    events: Events,
+}
+
+impl Writer {
+    pub(crate) fn new(client: Client, leadership: Leadership, events: Events) -> Self {
+        Self {
+            client,
+            leadership,
+            events,
+        }
+    }
+
+    /// Whether this replica may write.
+    pub(crate) fn leads(&self) -> bool {
+        self.leadership.held()
+    }
+
+    /// Events that were dropped.
+    pub(crate) fn events_dropped(&self) -> u64 {
+        self.events.dropped()
+    }
+
+    /// Every Service, as the API server has it now.
+    pub(crate) async fn services(&self) -> Result<Vec<Service>, Refused> {
+        let api: Api<Service> = Api::all(self.client.clone());
+        let list = limited(api.list(&ListParams::default())).await?;
+        Ok(list.items)
+    }
+
+    /// One Service, as the API server has it now.
+    pub(crate) async fn service(&self, key: &ServiceKey) -> Result<Option<Service>, Refused> {
+        limited(self.service_api(key).get_opt(&key.name)).await
+    }
+
+    /// Writes a Service's status and annotation and says so.
+    pub(crate) async fn assign(&self, patch: &Patch) -> Result<Service, Refused> {
+        self.check()?;
+        let (api, parameters) = (self.service_api(&patch.key), PatchParams::default());
+        let body = Body::Merge(&patch.body);
+        let written = limited(api.patch_status(&patch.key.name, &parameters, &body)).await?;
+        patch
+            .happening
+            .iter()
+            .cloned()
+            .for_each(|happening| self.events.publish(happening));
+        Ok(written)
+    }
+
+    /// Writes a report and says what is new; gives the version it made.
+    pub(crate) async fn report(&self, report: &Report) -> Result<String, Refused> {
+        self.check()?;
+        let Report {
+            target,
+            resource,
+            version: _,
+            object,
+            status,
+            happenings,
+        } = report;
+        let api: Api<DynamicObject> = match target.namespace.as_str() {
+            "" => Api::all_with(self.client.clone(), resource),
+            namespace => Api::namespaced_with(self.client.clone(), namespace, resource),
+        };
+        if let Some(object) = object {
+            limited(apply::object(&api, MANAGER, &target.name, object)).await?;
+        }
+        let body = json!({
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {"name": target.name},
+            "status": status,
+        });
+        let written = limited(apply::status(&api, MANAGER, &target.name, &body)).await?;
+        happenings
+            .iter()
+            .cloned()
+            .for_each(|happening| self.events.publish(happening));
+        Ok(written.resource_version().unwrap_or_default())
+    }
+
+    /// Deletes a ServiceAnnouncement whose Service is gone or not ours.
+    pub(crate) async fn remove_announcement(
+        &self,
+        key: &ServiceKey,
+        uid: &str,
+    ) -> Result<(), Refused> {
+        self.check()?;
+        let api: Api<ServiceAnnouncement> = Api::namespaced(self.client.clone(), &key.namespace);
+        gone_is_fine(limited(api.delete(&key.name, &only(uid))).await.map(|_| ()))
+    }
+
+    /// Deletes the Speaker of a node that does not exist, and says so. Nothing happens when the
+    /// node exists after all.
+    pub(crate) async fn remove_speaker(&self, leaver: &Leaver) -> Result<(), Refused> {
+        self.check()?;
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        if limited(nodes.get_opt(&leaver.node)).await?.is_some() {
+            return Ok(());
+        }
+        let api: Api<Speaker> = Api::all(self.client.clone());
+        match limited(api.delete(&leaver.node, &only(&leaver.uid))).await {
+            Ok(_) => {
+                self.events.publish(leaver.happening.clone());
+                Ok(())
+            }
+            Err(refused) => gone_is_fine(Err(refused)),
+        }
+    }
+
+    fn service_api(&self, key: &ServiceKey) -> Api<Service> {
+        Api::namespaced(self.client.clone(), &key.namespace)
+    }
+
+    fn check(&self) -> Result<(), Refused> {
+        if self.leads() {
+            Ok(())
+        } else {
+            Err(Refused::NotLeading)
+        }
+    }
+}
+
+/// Deletes only this very object, not one of the same name.
+fn only(uid: &str) -> DeleteParams {
+    let preconditions = Preconditions {
+        uid: Some(uid.to_owned()),
+        resource_version: None,
+    };
+    DeleteParams {
+        preconditions: Some(preconditions),
+        ..DeleteParams::default()
+    }
+}
+
+fn gone_is_fine(outcome: Result<(), Refused>) -> Result<(), Refused> {
+    match outcome {
+        Ok(()) | Err(Refused::Conflict) => Ok(()),
+        Err(Refused::NotLeading | Refused::Error(_)) => outcome,
+    }
+}
+
+async fn limited<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Refused> {
+    match tokio::time::timeout(LIMIT, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(match client::status_code(&error) {
+            Some(404 | 409) => Refused::Conflict,
+            Some(_) | None => Refused::Error(client::describe(&error)),
+        }),
+        Err(_) => Err(Refused::Error(format!(
+            "no answer within {} s",
+            LIMIT.as_secs()
+        ))),
+    }
+}

@@ -1,0 +1,247 @@
+//! The difference between what the plan gives a Service and what its status and annotation say.
+//! Pure.
+//!
+//! Not here: sending it (`apply`).
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use herald_config::service::{self, ALLOCATED_FROM_POOL};
+use herald_model::alloc::{Assignment, Change, Lost, Place, Release};
+use herald_model::service::ServiceKey;
+use herald_runtime::events::{Happening, Kind};
+use k8s_openapi::api::core::v1::{LoadBalancerIngress, ObjectReference, Service};
+use serde_json::{Value, json};
+
+use crate::decision::Decision;
+use crate::observed::Observed;
+
+/// One write to a Service: a merge patch of its status subresource that the API server takes only
+/// while the Service is still the version it was decided on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Patch {
+    pub(crate) key: ServiceKey,
+    /// The version it was decided on.
+    pub(crate) version: String,
+    pub(crate) body: Value,
+    /// The addresses the Service has in its status now.
+    pub(crate) holds: BTreeSet<IpAddr>,
+    /// The addresses it shall have.
+    pub(crate) wants: BTreeSet<IpAddr>,
+    /// What to say once it is written.
+    pub(crate) happening: Option<Happening>,
+}
+
+impl Patch {
+    /// Whether it makes an address free for others. Those go first.
+    pub(crate) fn frees(&self) -> bool {
+        !self.holds.is_subset(&self.wants)
+    }
+}
+
+/// The addresses in status as they stand there.
+pub(crate) fn ingress(service: &Service) -> &[LoadBalancerIngress] {
+    let status = service
+        .status
+        .as_ref()
+        .and_then(|status| status.load_balancer.as_ref());
+    status
+        .and_then(|status| status.ingress.as_deref())
+        .unwrap_or_default()
+}
+
+/// How Events and owner references name a Service.
+pub(crate) fn reference(service: &Service) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Service".to_owned()),
+        namespace: service.metadata.namespace.clone(),
+        name: service.metadata.name.clone(),
+        uid: service.metadata.uid.clone(),
+        ..ObjectReference::default()
+    }
+}
+
+/// Every write that the plan needs.
+pub(crate) fn patches(observed: &Observed, decision: &Decision, class: &str) -> Vec<Patch> {
+    let patch = |(key, object): (&ServiceKey, &std::sync::Arc<Service>)| {
+        if service::is_ours(object, class) {
+            ours(key, object, decision)
+        } else {
+            formerly_ours(key, object, observed)
+        }
+    };
+    observed.services.iter().filter_map(patch).collect()
+}
+
+fn ours(key: &ServiceKey, object: &Service, decision: &Decision) -> Option<Patch> {
+    let plan = &decision.plan;
+    let places = plan.places(key);
+    let happening = if let Some(assignment) = plan.assign.get(key) {
+        Some(assigned(object, assignment))
+    } else {
+        plan.release
+            .get(key)
+            .map(|release| released(object, release))
+    };
+    let wanted = places
+        .iter()
+        .map(|place| vip(&place.address.to_string()))
+        .collect();
+    patch(key, object, wanted, pools_of(places), happening)
+}
+
+/// A Service that carries our mark but is not ours any more. Addresses that another controller
+/// gave it stay: ours are those its ServiceAnnouncement lists, and all of them when it is of
+/// another type.
+fn formerly_ours(key: &ServiceKey, object: &Service, observed: &Observed) -> Option<Patch> {
+    annotation(object)?;
+    let balanced = object.spec.as_ref().and_then(|s| s.type_.as_deref()) == Some("LoadBalancer");
+    let announcement = observed
+        .announcements
+        .get(key)
+        .and_then(|a| a.status.as_ref());
+    let given: BTreeSet<&str> = announcement
+        .iter()
+        .flat_map(|status| &status.addresses)
+        .map(|address| address.address.as_str())
+        .collect();
+    let is_given =
+        |ingress: &&LoadBalancerIngress| ingress.ip.as_deref().is_some_and(|ip| given.contains(ip));
+    let kept = ingress(object)
+        .iter()
+        .filter(|i| balanced && !is_given(i))
+        .cloned()
+        .collect();
+    let addresses = match given.is_empty() {
+        true => "its address".to_owned(),
+        false => given.into_iter().collect::<Vec<_>>().join(" and "),
+    };
+    let why = match balanced {
+        true => "its loadBalancerClass is not Herald's",
+        false => "it is not of type LoadBalancer any more",
+    };
+    let note = format!("Released {addresses}: {why}.");
+    let happening = happening(object, Kind::Normal, "IPReleased", "Release", note);
+    patch(key, object, kept, None, Some(happening))
+}
+
+/// The write, when there is a difference.
+fn patch(
+    key: &ServiceKey,
+    object: &Service,
+    wanted: Vec<LoadBalancerIngress>,
+    pools: Option<String>,
+    happening: Option<Happening>,
+) -> Option<Patch> {
+    let current = ingress(object);
+    if current == wanted && annotation(object) == pools.as_deref() {
+        return None;
+    }
+    let version = object.metadata.resource_version.clone().unwrap_or_default();
+    let list = (!wanted.is_empty()).then_some(&wanted);
+    let body = json!({
+        "metadata": {"resourceVersion": version, "annotations": {ALLOCATED_FROM_POOL: pools}},
+        "status": {"loadBalancer": {"ingress": list}},
+    });
+    let (holds, wants) = (addresses(current), addresses(&wanted));
+    Some(Patch {
+        key: key.clone(),
+        version,
+        body,
+        holds,
+        wants,
+        happening,
+    })
+}
+
+fn annotation(object: &Service) -> Option<&str> {
+    let annotations = object.metadata.annotations.as_ref()?;
+    annotations.get(ALLOCATED_FROM_POOL).map(String::as_str)
+}
+
+fn vip(address: &str) -> LoadBalancerIngress {
+    LoadBalancerIngress {
+        ip: Some(address.to_owned()),
+        ip_mode: Some("VIP".to_owned()),
+        ..LoadBalancerIngress::default()
+    }
+}
+
+fn addresses(ingress: &[LoadBalancerIngress]) -> BTreeSet<IpAddr> {
+    ingress
+        .iter()
+        .filter_map(|ingress| ingress.ip.as_deref()?.parse().ok())
+        .collect()
+}
+
+/// The pools in the order of the addresses, each once.
+fn pools_of(places: &[Place]) -> Option<String> {
+    let mut pools: Vec<&str> = Vec::new();
+    for place in places {
+        if !pools.contains(&place.pool.as_str()) {
+            pools.push(&place.pool);
+        }
+    }
+    (!pools.is_empty()).then(|| pools.join(","))
+}
+
+fn assigned(object: &Service, assignment: &Assignment) -> Happening {
+    let has = named(&assignment.places);
+    match &assignment.change {
+        Change::New => {
+            let note = format!("Assigned {has}.");
+            happening(object, Kind::Normal, "IPAllocated", "Allocate", note)
+        }
+        Change::Added(added) => {
+            let new = assignment
+                .places
+                .iter()
+                .filter(|place| added.contains(&place.address));
+            let new = named(&new.cloned().collect::<Vec<_>>());
+            let note = format!("Assigned {new} besides what the Service had.");
+            happening(object, Kind::Normal, "IPAllocated", "Allocate", note)
+        }
+        Change::Moved(lost) => {
+            let note = format!("Took {} away. The Service now has {has}.", causes(lost));
+            happening(object, Kind::Warning, "IPMoved", "Move", note)
+        }
+    }
+}
+
+fn released(object: &Service, release: &Release) -> Happening {
+    let note = format!(
+        "Took {} away. The Service has no address now.",
+        causes(&release.lost)
+    );
+    happening(object, Kind::Warning, "IPReleased", "Release", note)
+}
+
+fn named(places: &[Place]) -> String {
+    let name = |place: &Place| format!("{} from pool {}", place.address, place.pool);
+    places.iter().map(name).collect::<Vec<_>>().join(" and ")
+}
+
+fn causes(lost: &[Lost]) -> String {
+    let name = |lost: &Lost| format!("{} ({}: {})", lost.address, lost.cause.label(), lost.cause);
+    lost.iter().map(name).collect::<Vec<_>>().join(" and ")
+}
+
+fn happening(
+    object: &Service,
+    kind: Kind,
+    reason: &'static str,
+    action: &'static str,
+    note: String,
+) -> Happening {
+    Happening {
+        regarding: reference(object),
+        kind,
+        reason,
+        action,
+        note,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,207 @@
+//! The newest version of every Service that this process has seen.
+//!
+//! A watch may lag behind what the controller itself wrote, or fall back behind what it showed
+//! before (a relist from a restored or lagging API server). Planning on that could give an address
+//! to a second Service. So the newest version seen is kept, and whoever vanishes while it holds an
+//! address, or falls back, is doubted until the API server has been asked directly.
+//!
+//! Not here: asking (`apply`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use herald_config::service;
+use herald_model::service::ServiceKey;
+use herald_runtime::watch::ObjectName;
+use k8s_openapi::api::core::v1::Service;
+
+#[derive(Debug)]
+struct Entry {
+    newest: Arc<Service>,
+    /// The newest version the watch has shown.
+    shown: u64,
+}
+
+/// The newest Services.
+#[derive(Debug, Default)]
+pub(crate) struct Fresh(BTreeMap<ServiceKey, Entry>);
+
+impl Fresh {
+    /// Takes in what the watch shows; gives the Services that have to be asked for directly before
+    /// anything is planned.
+    pub(crate) fn observe(
+        &mut self,
+        snapshot: &BTreeMap<ObjectName, Arc<Service>>,
+    ) -> BTreeSet<ServiceKey> {
+        let mut doubted = BTreeSet::new();
+        let mut shown = BTreeSet::new();
+        for object in snapshot.values() {
+            let key = service::key(object);
+            shown.insert(key.clone());
+            let version = version(object);
+            let Some(entry) = self.0.get_mut(&key) else {
+                self.0.insert(
+                    key,
+                    Entry {
+                        newest: Arc::clone(object),
+                        shown: version,
+                    },
+                );
+                continue;
+            };
+            if version >= self::version(&entry.newest) {
+                *entry = Entry {
+                    newest: Arc::clone(object),
+                    shown: version,
+                };
+            } else if version >= entry.shown {
+                entry.shown = version;
+            } else {
+                doubted.insert(key);
+            }
+        }
+        self.0.retain(|key, entry| {
+            let vanished = !shown.contains(key);
+            if vanished && holds(&entry.newest) {
+                doubted.insert(key.clone());
+            }
+            !vanished || holds(&entry.newest)
+        });
+        doubted
+    }
+
+    /// Takes in what the API server answered when it was asked directly, or to a write: the truth,
+    /// also when it is older.
+    pub(crate) fn confirm(&mut self, key: ServiceKey, object: Option<Service>) {
+        match object {
+            Some(object) => {
+                self.0.insert(
+                    key,
+                    Entry {
+                        newest: Arc::new(object),
+                        shown: 0,
+                    },
+                );
+            }
+            None => {
+                self.0.remove(&key);
+            }
+        }
+    }
+
+    /// Takes in a complete list that the API server answered.
+    pub(crate) fn confirm_all(&mut self, objects: Vec<Service>) {
+        self.0.clear();
+        for object in objects {
+            self.confirm(service::key(&object), Some(object));
+        }
+    }
+
+    /// The newest version of every Service.
+    pub(crate) fn services(&self) -> BTreeMap<ServiceKey, Arc<Service>> {
+        self.0
+            .iter()
+            .map(|(key, entry)| (key.clone(), Arc::clone(&entry.newest)))
+            .collect()
+    }
+}
+
+/// Whether the status names an address.
+fn holds(service: &Service) -> bool {
+    !crate::assign::ingress(service).is_empty()
+}
+
+/// Resource versions of one kind are numbers that grow (KEP-5504).
+fn version(service: &Service) -> u64 {
+    let text = service.metadata.resource_version.as_deref();
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(version: u64, address: Option<&str>) -> Service {
+        let ingress: Vec<_> = address.iter().map(|ip| json!({"ip": ip})).collect();
+        serde_json::from_value(json!({
+            "metadata": {"namespace": "n", "name": "s", "resourceVersion": version.to_string()},
+            "status": {"loadBalancer": {"ingress": ingress}},
+        }))
+        .unwrap()
+    }
+
+    fn shown(objects: &[Service]) -> BTreeMap<ObjectName, Arc<Service>> {
+        let name = |s: &Service| ObjectName {
+            namespace: "n".into(),
+            name: s.metadata.name.clone().unwrap(),
+        };
+        objects
+            .iter()
+            .map(|s| (name(s), Arc::new(s.clone())))
+            .collect()
+    }
+
+    fn key() -> ServiceKey {
+        ServiceKey::new("n", "s")
+    }
+
+    fn newest(fresh: &Fresh) -> Option<u64> {
+        fresh.services().get(&key()).map(|s| version(s))
+    }
+
+    #[test]
+    fn what_was_written_counts_until_the_watch_catches_up() {
+        let mut fresh = Fresh::default();
+        assert!(fresh.observe(&shown(&[object(5, None)])).is_empty());
+        fresh.confirm(key(), Some(object(9, Some("192.0.2.1"))));
+        for (watch, expected) in [(5, 9), (7, 9), (9, 9), (12, 12)] {
+            assert!(
+                fresh.observe(&shown(&[object(watch, None)])).is_empty(),
+                "{watch}"
+            );
+            assert_eq!(newest(&fresh), Some(expected), "{watch}");
+        }
+    }
+
+    #[test]
+    fn a_watch_that_falls_back_is_doubted_and_the_answer_counts_whatever_its_age() {
+        let mut fresh = Fresh::default();
+        fresh.observe(&shown(&[object(12, Some("192.0.2.1"))]));
+        let old = shown(&[object(7, None)]);
+        assert_eq!(fresh.observe(&old), [key()].into());
+        assert_eq!(newest(&fresh), Some(12));
+        fresh.confirm(key(), Some(object(7, None)));
+        assert!(fresh.observe(&old).is_empty());
+        assert_eq!(newest(&fresh), Some(7));
+    }
+
+    #[test]
+    fn who_vanishes_with_an_address_is_doubted_and_without_one_forgotten() {
+        for (address, doubted) in [(Some("192.0.2.1"), true), (None, false)] {
+            let mut fresh = Fresh::default();
+            fresh.observe(&shown(&[object(5, address)]));
+            assert_eq!(!fresh.observe(&shown(&[])).is_empty(), doubted);
+            assert_eq!(newest(&fresh).is_some(), doubted);
+            fresh.confirm(key(), None);
+            assert!(fresh.observe(&shown(&[])).is_empty());
+            assert_eq!(newest(&fresh), None);
+        }
+    }
+
+    #[test]
+    fn a_complete_list_replaces_everything() {
+        let mut fresh = Fresh::default();
+        fresh.observe(&shown(&[object(5, Some("192.0.2.1"))]));
+        fresh.confirm_all(vec![object(8, Some("192.0.2.2"))]);
+        assert!(
+            fresh
+                .observe(&shown(&[object(5, Some("192.0.2.1"))]))
+                .is_empty()
+        );
+        assert_eq!(newest(&fresh), Some(8));
+        fresh.confirm_all(vec![]);
+        assert_eq!(newest(&fresh), None);
+    }
+}

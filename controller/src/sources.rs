@@ -1,0 +1,118 @@
+//! What the controller watches.
+//!
+//! Not here: how a watch is kept (`herald_runtime::watch`) or what the objects mean (`decision`).
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use herald_config::Objects;
+use herald_crds::{
+    BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, IPReservation,
+    L2Advertisement, ServiceAnnouncement, Speaker,
+};
+use herald_model::service::ServiceKey;
+use herald_runtime::supervise::Tasks;
+use herald_runtime::watch::{ObjectName, Watched, Watches};
+use k8s_openapi::api::core::v1::{Namespace, Node, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+
+use crate::observed::{self, Observed};
+
+/// One copy of every kind that matters.
+pub(crate) struct Sources {
+    services: Watched<Service>,
+    slices: Watched<EndpointSlice>,
+    namespaces: Watched<Namespace>,
+    nodes: Watched<Node>,
+    speakers: Watched<Speaker>,
+    announcements: Watched<ServiceAnnouncement>,
+    pools: Watched<IPAddressPool>,
+    reservations: Watched<IPReservation>,
+    l2_advertisements: Watched<L2Advertisement>,
+    bgp_advertisements: Watched<BGPAdvertisement>,
+    bgp_peers: Watched<BGPPeer>,
+    bfd_profiles: Watched<BFDProfile>,
+    communities: Watched<Community>,
+}
+
+impl Sources {
+    /// Starts every watch.
+    pub(crate) fn start(watches: &Watches, tasks: &mut Tasks, client: &Client) -> Self {
+        let mut start = Starter {
+            watches,
+            tasks,
+            client,
+        };
+        Self {
+            services: start.watch("services"),
+            slices: start.watch("endpointslices"),
+            namespaces: start.watch("namespaces"),
+            nodes: start.watch("nodes"),
+            speakers: start.watch("speakers"),
+            announcements: start.watch("serviceannouncements"),
+            pools: start.watch("ipaddresspools"),
+            reservations: start.watch("ipreservations"),
+            l2_advertisements: start.watch("l2advertisements"),
+            bgp_advertisements: start.watch("bgpadvertisements"),
+            bgp_peers: start.watch("bgppeers"),
+            bfd_profiles: start.watch("bfdprofiles"),
+            communities: start.watch("communities"),
+        }
+    }
+
+    /// The Services as the watch shows them.
+    pub(crate) fn services(&self) -> BTreeMap<ObjectName, Arc<Service>> {
+        self.services.snapshot()
+    }
+
+    /// Everything as of now, with these Services.
+    pub(crate) fn observe(&self, services: BTreeMap<ServiceKey, Arc<Service>>) -> Observed {
+        let speakers = observed::by_name(self.speakers.snapshot());
+        let nodes = observed::node_facts(&self.nodes.snapshot(), &speakers);
+        let objects = Objects {
+            pools: all(&self.pools),
+            reservations: all(&self.reservations),
+            l2_advertisements: all(&self.l2_advertisements),
+            bgp_advertisements: all(&self.bgp_advertisements),
+            bgp_peers: all(&self.bgp_peers),
+            bfd_profiles: all(&self.bfd_profiles),
+            communities: all(&self.communities),
+            namespaces: Some(observed::namespace_labels(&self.namespaces.snapshot())),
+            nodes: Some(nodes),
+        };
+        Observed {
+            services,
+            slices: observed::by_service(&self.slices.snapshot()),
+            speakers,
+            announcements: observed::by_key(self.announcements.snapshot()),
+            objects,
+        }
+    }
+}
+
+struct Starter<'a> {
+    watches: &'a Watches,
+    tasks: &'a mut Tasks,
+    client: &'a Client,
+}
+
+impl Starter<'_> {
+    fn watch<K>(&mut self, name: &'static str) -> Watched<K>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
+        self.watches
+            .watch(self.tasks, name, Api::all(self.client.clone()))
+    }
+}
+
+fn all<K: Clone>(watched: &Watched<K>) -> Vec<K> {
+    watched
+        .snapshot()
+        .values()
+        .map(|object| K::clone(object))
+        .collect()
+}

@@ -1,0 +1,165 @@
+//! What the admin port shows: the last decision, and whether this replica is ready.
+//!
+//! Not here: serving it (`herald_runtime::admin`).
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use herald_model::announce::{Desired, Verdict};
+use herald_model::service::ServiceKey;
+use herald_runtime::admin::Inspect;
+use herald_runtime::watch::Watches;
+use serde_json::{Map, Value, json};
+
+use crate::decision::Decision;
+
+/// The last decision.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// The Services that are ours.
+    pub(crate) services: BTreeSet<ServiceKey>,
+    pub(crate) decision: Decision,
+    pub(crate) desired: Desired,
+}
+
+/// What the admin port reads.
+pub(crate) struct View {
+    watches: Arc<Watches>,
+    leads: AtomicBool,
+    shown: Mutex<Option<Arc<Shown>>>,
+}
+
+impl View {
+    pub(crate) fn new(watches: Arc<Watches>) -> Self {
+        Self {
+            watches,
+            leads: AtomicBool::new(false),
+            shown: Mutex::default(),
+        }
+    }
+
+    /// A replica that does not lead shows no decision.
+    pub(crate) fn leads(&self, leads: bool) {
+        self.leads.store(leads, Ordering::Relaxed);
+        if !leads {
+            *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    /// Replaces the decision that is shown.
+    pub(crate) fn show(&self, shown: Shown) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(shown));
+    }
+}
+
+impl Inspect for View {
+    fn waiting_for(&self) -> Vec<String> {
+        let unsynced = self
+            .watches
+            .report()
+            .into_iter()
+            .filter(|report| !report.synced);
+        unsynced
+            .map(|report| match report.error {
+                Some(error) => format!("watch of {} fails: {error}", report.name),
+                None => format!("watch of {} has not synced yet", report.name),
+            })
+            .collect()
+    }
+
+    fn state(&self) -> Value {
+        let shown = self
+            .shown
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        json!({
+            "leader": self.leads.load(Ordering::Relaxed),
+            "watches": self.watches.report(),
+            "decision": shown.map(|shown| decision(&shown)),
+        })
+    }
+}
+
+fn decision(shown: &Shown) -> Value {
+    let Decision {
+        compiled,
+        service_problems,
+        plan,
+    } = &shown.decision;
+    let pools: Map<String, Value> = plan
+        .counts
+        .iter()
+        .map(|(name, c)| {
+            let counts = json!({
+                "assignedIPv4": c.assigned_ipv4, "availableIPv4": c.available_ipv4,
+                "assignedIPv6": c.assigned_ipv6, "availableIPv6": c.available_ipv6,
+            });
+            (name.clone(), counts)
+        })
+        .collect();
+    let services: Map<String, Value> = shown
+        .services
+        .iter()
+        .map(|key| (key.to_string(), service(shown, key)))
+        .collect();
+    let problems: Vec<Value> = compiled
+        .problems
+        .iter()
+        .chain(service_problems)
+        .map(|p| {
+            json!({
+                "object": p.object.to_string(), "field": p.field, "reason": p.reason.label(),
+                "message": p.message, "quarantined": p.quarantined,
+            })
+        })
+        .collect();
+    json!({
+        "pools": pools,
+        "quarantinedPools": compiled.config.quarantined_pools,
+        "services": services,
+        "problems": problems,
+    })
+}
+
+fn service(shown: &Shown, key: &ServiceKey) -> Value {
+    let places = shown.decision.plan.places(key).iter();
+    let wish: Vec<Value> = places
+        .map(|p| json!({"address": p.address, "pool": p.pool}))
+        .collect();
+    let refusal = shown.decision.plan.refuse.get(key);
+    let verdicts = shown.desired.verdicts.get(key).into_iter().flatten();
+    let verdicts: Map<String, Value> = verdicts
+        .map(|(address, v)| (address.to_string(), verdict(shown, address, v)))
+        .collect();
+    json!({
+        "wish": wish,
+        "refusal": refusal.map(|r| json!({"reason": r.label(), "message": r.to_string()})),
+        "announcement": verdicts,
+    })
+}
+
+fn verdict(shown: &Shown, address: &IpAddr, verdict: &Verdict) -> Value {
+    let candidates = shown.desired.addresses.get(address).map(|a| {
+        let one = |(node, c): (&String, &herald_model::announce::Candidate)| {
+            (
+                node.clone(),
+                json!({"interfaces": c.interfaces, "weight": c.weight}),
+            )
+        };
+        a.candidates.iter().map(one).collect::<Map<_, _>>()
+    });
+    let obstacle = verdict.obstacle.as_ref();
+    let nodes: Map<String, Value> = verdict
+        .nodes
+        .iter()
+        .map(|(node, o)| (node.clone(), json!(o.label())))
+        .collect();
+    json!({
+        "candidates": candidates,
+        "obstacle": obstacle.map(|o| json!({"reason": o.label(), "message": o.to_string()})),
+        "otherNodes": nodes,
+    })
+}
