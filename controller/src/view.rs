@@ -56,17 +56,7 @@ impl View {
 
 impl Inspect for View {
     fn waiting_for(&self) -> Vec<String> {
-        let unsynced = self
-            .watches
-            .report()
-            .into_iter()
-            .filter(|report| !report.synced);
-        unsynced
-            .map(|report| match report.error {
-                Some(error) => format!("watch of {} fails: {error}", report.name),
-                None => format!("watch of {} has not synced yet", report.name),
-            })
-            .collect()
+        self.watches.reports().waiting_for()
     }
 
     fn state(&self) -> Value {
@@ -77,7 +67,7 @@ impl Inspect for View {
             .clone();
         json!({
             "leader": self.leads.load(Ordering::Relaxed),
-            "watches": self.watches.report(),
+            "watches": self.watches.reports().all(),
             "decision": shown.map(|shown| decision(&shown)),
         })
     }
