@@ -53,6 +53,14 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// True when the object is used as it is written; see [`Reason::is_notice`].
+    #[must_use]
+    pub fn is_notice(&self) -> bool {
+        !self.quarantined && self.reason.is_notice()
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {}: {}", self.object, self.field, self.message)
@@ -204,7 +212,7 @@ impl Verdict {
             };
         };
         let quarantined = first.quarantined;
-        let accepted = !quarantined && first.reason.is_notice();
+        let accepted = first.is_notice();
         let mut sentences: Vec<String> = problems
             .iter()
             .take(SHOWN)

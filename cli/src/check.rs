@@ -1,0 +1,152 @@
+//! What is wrong with manifests, without a cluster.
+//!
+//! The same `config` that the controller runs, after what the API server would say first: fields
+//! that do not exist. Namespaces, nodes and Secrets are unknown here, so nothing is said of them.
+
+mod fields;
+
+#[cfg(test)]
+mod tests;
+
+use herald_config::{Objects, compile, service};
+use k8s_openapi::api::core::v1::Service;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::manifests::Document;
+
+/// The outcome for all files together.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Report {
+    /// Nothing is wrong; there may be notices.
+    pub(crate) ok: bool,
+    /// Objects that were looked at.
+    pub(crate) checked: usize,
+    /// Objects that Herald does not read.
+    pub(crate) ignored: usize,
+    /// One sentence each.
+    pub(crate) problems: Vec<String>,
+    /// What works and may not be what was meant; one sentence each.
+    pub(crate) notices: Vec<String>,
+}
+
+/// Compiles the documents as one cluster.
+pub(crate) fn check(documents: &[Document]) -> Report {
+    let mut report = Report::default();
+    let mut objects = Objects::default();
+    let mut services = Vec::new();
+    for document in documents {
+        match &document.content {
+            Err(error) => report
+                .problems
+                .push(format!("{}: {error}", document.origin)),
+            Ok(value) => match sort(value, &mut objects, &mut services) {
+                Ok(true) => {
+                    report.checked += 1;
+                    let unknown = fields::unknown(value);
+                    let problem = |field| {
+                        format!(
+                            "{}, {}: there is no field {field}; see kubectl explain",
+                            document.origin,
+                            describe(value)
+                        )
+                    };
+                    report.problems.extend(unknown.into_iter().map(problem));
+                }
+                Ok(false) => report.ignored += 1,
+                Err(error) => {
+                    report.problems.push(format!(
+                        "{}, {}: {error}",
+                        document.origin,
+                        describe(value)
+                    ));
+                }
+            },
+        }
+    }
+    let found = compile(&objects).problems.into_iter();
+    for problem in found.chain(services.iter().flat_map(|s| service::from_service(s, []).1)) {
+        let list = match problem.is_notice() {
+            true => &mut report.notices,
+            false => &mut report.problems,
+        };
+        list.push(problem.to_string());
+    }
+    report.ok = report.problems.is_empty();
+    report
+}
+
+/// `IPAddressPool lan`, as well as it can be told.
+fn describe(value: &Value) -> String {
+    let kind = value["kind"].as_str().unwrap_or("object");
+    let name = value["metadata"]["name"].as_str().unwrap_or("without name");
+    format!("{kind} {name}")
+}
+
+/// Puts the object where it belongs; false when Herald does not read its kind.
+fn sort(value: &Value, objects: &mut Objects, services: &mut Vec<Service>) -> Result<bool, String> {
+    let api_version = value["apiVersion"].as_str().unwrap_or_default();
+    let kind = value["kind"].as_str().unwrap_or_default();
+    let (group, _) = api_version.split_once('/').unwrap_or(("", api_version));
+    match (group, kind) {
+        ("", "Service") if value["spec"]["type"] == "LoadBalancer" => services.push(read(value)?),
+        ("heraldlb.io", _) if api_version != "heraldlb.io/v1beta1" => {
+            return Err(format!(
+                "apiVersion {api_version} does not exist; write heraldlb.io/v1beta1"
+            ));
+        }
+        ("heraldlb.io", "IPAddressPool") => objects.pools.push(read(value)?),
+        ("heraldlb.io", "IPReservation") => objects.reservations.push(read(value)?),
+        ("heraldlb.io", "L2Advertisement") => objects.l2_advertisements.push(read(value)?),
+        ("heraldlb.io", "BGPAdvertisement") => objects.bgp_advertisements.push(read(value)?),
+        ("heraldlb.io", "BGPPeer") => objects.bgp_peers.push(read(value)?),
+        ("heraldlb.io", "BFDProfile") => objects.bfd_profiles.push(read(value)?),
+        ("heraldlb.io", "Community") => objects.communities.push(read(value)?),
+        ("heraldlb.io", "Speaker" | "ServiceAnnouncement") => {
+            return Err(format!(
+                "a {kind} is written by Herald; remove it from your manifests"
+            ));
+        }
+        ("heraldlb.io", kind) => {
+            return Err(format!("there is no kind {kind} in heraldlb.io/v1beta1"));
+        }
+        ("metallb.io", _) => {
+            return Err("this is an object of MetalLB; write apiVersion heraldlb.io/v1beta1 and remove metadata.namespace".to_owned());
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn read<K: DeserializeOwned>(value: &Value) -> Result<K, String> {
+    serde_json::from_value(value.clone()).map_err(|error| error.to_string())
+}
+
+/// For people.
+pub(crate) fn text(report: &Report) -> String {
+    let mut text = String::new();
+    for (mark, sentences) in [("✗", &report.problems), ("!", &report.notices)] {
+        for sentence in sentences {
+            text += &format!("{mark} {sentence}\n");
+        }
+    }
+    let ignored = match report.ignored {
+        0 => String::new(),
+        n => format!(", {n} of kinds Herald does not read"),
+    };
+    text + &format!(
+        "{}{ignored}: {}, {}\n",
+        count(report.checked, "object"),
+        count(report.problems.len(), "problem"),
+        count(report.notices.len(), "notice"),
+    )
+}
+
+fn count(n: usize, what: &str) -> String {
+    if n == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{n} {what}s")
+    }
+}

@@ -1,0 +1,96 @@
+use super::*;
+use crate::manifests::parse;
+
+fn checked(text: &str) -> Report {
+    check(&parse("f.yaml", text))
+}
+
+const GOOD: &str = "
+apiVersion: heraldlb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: lan}
+spec: {addresses: [192.0.2.0/24]}
+---
+apiVersion: heraldlb.io/v1beta1
+kind: L2Advertisement
+metadata: {name: lan}
+spec: {ipAddressPools: [lan]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+";
+
+#[test]
+fn good_manifests_have_nothing_to_say() {
+    let report = checked(GOOD);
+    assert!(report.ok);
+    assert_eq!(
+        text(&report),
+        "2 objects, 1 of kinds Herald does not read: 0 problems, 0 notices\n"
+    );
+}
+
+#[test]
+fn every_kind_of_mistake_is_one_sentence() {
+    let pool = |spec: &str| {
+        format!(
+            "apiVersion: heraldlb.io/v1beta1\nkind: IPAddressPool\nmetadata: {{name: lan}}\nspec: {spec}\n"
+        )
+    };
+    let cases = [
+        (pool("{addresses: [192.0.2.1/24]}"), "IPAddressPool lan, spec.addresses[0]: 192.0.2.1/24 has host bits set"),
+        (pool("{addresses: [192.0.2.1], adresses: []}"), "f.yaml, IPAddressPool lan: there is no field spec.adresses"),
+        (
+            pool("{addresses: [192.0.2.1], serviceAllocation: {prio: 1}}"),
+            "there is no field spec.serviceAllocation.prio",
+        ),
+        (pool("{}"), "f.yaml, IPAddressPool lan: missing field `addresses`"),
+        (
+            "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: lan}".to_owned(),
+            "this is an object of MetalLB; write apiVersion heraldlb.io/v1beta1",
+        ),
+        ("apiVersion: heraldlb.io/v1\nkind: IPAddressPool".to_owned(), "apiVersion heraldlb.io/v1 does not exist"),
+        ("apiVersion: heraldlb.io/v1beta1\nkind: Pool".to_owned(), "there is no kind Pool"),
+        ("apiVersion: heraldlb.io/v1beta1\nkind: Speaker".to_owned(), "is written by Herald"),
+        ("a: [1\nb: }".to_owned(), "f.yaml: "),
+        (
+            "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop, annotations: {metallb.io/loadBalancerIPs: x}}\nspec: {type: LoadBalancer}".to_owned(),
+            "Service shop/web, metadata.annotations[metallb.io/loadBalancerIPs]: \"x\" is not an IP address",
+        ),
+    ];
+    for (text, words) in cases {
+        let report = checked(&text);
+        assert!(!report.ok, "{text}");
+        assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
+        assert!(report.problems[0].contains(words), "{}", report.problems[0]);
+    }
+}
+
+#[test]
+fn notices_do_not_fail_the_check() {
+    let text = GOOD.replace("[192.0.2.0/24]", "[192.0.2.0/24], retain: 24h");
+    let report = checked(&text);
+    assert!(report.ok);
+    assert_eq!(
+        report.notices,
+        [
+            "IPAddressPool lan, spec.retain: spec.retain is not built in this version and has no effect"
+        ]
+    );
+}
+
+#[test]
+fn objects_of_all_files_are_one_cluster() {
+    let other = GOOD.replace("name: lan", "name: other");
+    let mut documents = parse("a.yaml", GOOD);
+    documents.extend(parse("b.yaml", &other));
+    let report = check(&documents);
+    assert!(
+        report
+            .problems
+            .iter()
+            .any(|p| p.contains("belongs to older pools")),
+        "{report:?}"
+    );
+}

@@ -1,0 +1,271 @@
+//! From the address to a node that answers for it: the speakers' side.
+
+use std::net::IpAddr;
+
+use herald_crds::{READY, SpeakerInterface};
+use herald_model::announce::Obstacle;
+use herald_model::service::{ServiceKey, TrafficPolicy};
+
+use super::request::ours_or_fail;
+use super::{Failure, Finding, Found};
+use crate::facts::Facts;
+
+/// The first address that cannot be announced, and why.
+fn obstacle<'a>(facts: &'a Facts, key: &ServiceKey) -> Option<&'a Obstacle> {
+    facts
+        .desired
+        .verdicts
+        .get(key)?
+        .values()
+        .find_map(|verdict| verdict.obstacle.as_ref())
+}
+
+fn held(facts: &Facts, key: &ServiceKey) -> Result<Vec<IpAddr>, Failure> {
+    Ok(ours_or_fail(facts, key)?.held.clone())
+}
+
+pub(super) fn pool(facts: &Facts, key: &ServiceKey) -> Finding {
+    match obstacle(facts, key) {
+        Some(obstacle @ Obstacle::NoPool { .. }) => Err(Failure::new(
+            obstacle.to_string(),
+            "add the address to a pool, or let the Service ask for another one",
+        )),
+        Some(_) | None => {
+            let pools: Vec<&str> = facts
+                .plan
+                .places(key)
+                .iter()
+                .map(|place| place.pool.as_str())
+                .collect();
+            Ok(Found::new(pools.join(" and ")))
+        }
+    }
+}
+
+pub(super) fn advertised(facts: &Facts, key: &ServiceKey) -> Finding {
+    match obstacle(facts, key) {
+        Some(obstacle @ Obstacle::NoAdvertisement { .. }) => Err(Failure::new(
+            obstacle.to_string(),
+            "an L2Advertisement with an empty spec announces every pool",
+        )),
+        Some(obstacle @ Obstacle::ServiceNotSelected { .. }) => Err(Failure::new(
+            obstacle.to_string(),
+            "label the Service, or change spec.serviceSelectors",
+        )),
+        Some(_) | None => {
+            let ads = &facts.compiled.config.l2_advertisements;
+            let pools: Vec<&String> = facts
+                .plan
+                .places(key)
+                .iter()
+                .map(|place| &place.pool)
+                .collect();
+            let names: Vec<&str> = ads
+                .iter()
+                .filter(|ad| {
+                    ad.pools
+                        .as_ref()
+                        .is_none_or(|names| pools.iter().any(|p| names.contains(*p)))
+                })
+                .map(|ad| ad.name.as_str())
+                .collect();
+            Ok(Found::new(format!("L2Advertisement {}", names.join(", "))))
+        }
+    }
+}
+
+pub(super) fn endpoints(facts: &Facts, key: &ServiceKey) -> Finding {
+    let service = ours_or_fail(facts, key)?;
+    let serving = service
+        .endpoints
+        .iter()
+        .filter(|e| e.ready || e.serving)
+        .count();
+    if serving == 0 {
+        let wrong = match service.endpoints.len() {
+            0 => "the Service has no endpoints".to_owned(),
+            _ => "no endpoint of the Service is ready".to_owned(),
+        };
+        return Err(Failure::new(
+            wrong,
+            format!(
+                "an address without a serving endpoint is not announced; compare spec.selector with the pods' labels and see whether the pods are Ready: kubectl get endpointslices -n {} -l kubernetes.io/service-name={}",
+                key.namespace, key.name
+            ),
+        ));
+    }
+    let policy = match service.traffic_policy {
+        TrafficPolicy::Cluster => "externalTrafficPolicy Cluster",
+        TrafficPolicy::Local => "externalTrafficPolicy Local: only nodes with one may announce",
+    };
+    Ok(Found::new(format!("serving, {policy}")))
+}
+
+pub(super) fn eligible(facts: &Facts, key: &ServiceKey) -> Finding {
+    if let Some(obstacle) = obstacle(facts, key) {
+        let (wrong, advice) = match obstacle {
+            Obstacle::EveryNode { address, .. } => (
+                format!("no node may announce {address}"),
+                "change what stands against one of the nodes",
+            ),
+            Obstacle::NoNodes => (obstacle.to_string(), "join a node"),
+            Obstacle::SharedElsewhere { .. } => (obstacle.to_string(), "see the sentence above"),
+            Obstacle::NoEndpoints { .. }
+            | Obstacle::NoPool { .. }
+            | Obstacle::NoAdvertisement { .. }
+            | Obstacle::ServiceNotSelected { .. } => (obstacle.to_string(), "see the checks above"),
+        };
+        return Err(Failure::new(wrong, advice).with(nodes(facts, key)));
+    }
+    let mut found = Vec::new();
+    for address in held(facts, key)? {
+        let announcement = facts.desired.addresses.get(&address);
+        let candidates = announcement.map(|a| a.candidates.keys().cloned().collect::<Vec<_>>());
+        found.push(format!(
+            "{address} on {}",
+            candidates.unwrap_or_default().join(", ")
+        ));
+    }
+    Ok(Found::new(found.join("; ")).with(nodes(facts, key)))
+}
+
+/// What stands against the other nodes, each said once.
+fn nodes(facts: &Facts, key: &ServiceKey) -> Vec<String> {
+    let verdicts = facts
+        .desired
+        .verdicts
+        .get(key)
+        .into_iter()
+        .flat_map(|v| v.values());
+    let mut lines: Vec<String> = verdicts
+        .flat_map(|verdict| &verdict.nodes)
+        .map(|(node, obstacle)| format!("node {node} {obstacle}"))
+        .collect();
+    lines.sort();
+    lines.dedup();
+    lines
+}
+
+pub(super) fn owner(facts: &Facts, key: &ServiceKey) -> Finding {
+    let mut found = Vec::new();
+    let mut strange = Vec::new();
+    for address in held(facts, key)? {
+        let Some((node, _)) = facts.owner(key, &address.to_string()) else {
+            return Err(Failure::new(
+                format!("no speaker reports that it answers for {address}"),
+                "see the speakers of the eligible nodes: heraldctl status, then the log of the speaker: kubectl logs -n herald-system -l app.kubernetes.io/component=speaker",
+            ));
+        };
+        let candidates = facts.desired.addresses.get(&address).map(|a| &a.candidates);
+        if !candidates.is_some_and(|candidates| candidates.contains_key(node)) {
+            strange.push(format!(
+                "{node} is not eligible at this moment and {address} should move soon"
+            ));
+        }
+        found.push(format!("{address} on {node}"));
+    }
+    let text = found.join(", ");
+    Ok(match strange.as_slice() {
+        [] => Found::new(text),
+        [..] => Found::remark(text).with(strange),
+    })
+}
+
+/// Who reports to answer for one address.
+struct Owner<'a> {
+    address: String,
+    node: &'a str,
+    interfaces: &'a [String],
+}
+
+/// The owners of the Service's addresses, as far as they are known.
+fn owners<'a>(facts: &'a Facts, key: &ServiceKey) -> Result<Vec<Owner<'a>>, Failure> {
+    let addresses = held(facts, key)?
+        .into_iter()
+        .map(|address| address.to_string());
+    let owners = addresses.filter_map(|address| {
+        let (node, interfaces) = facts.owner(key, &address)?;
+        Some(Owner {
+            address,
+            node,
+            interfaces,
+        })
+    });
+    Ok(owners.collect())
+}
+
+pub(super) fn speaker(facts: &Facts, key: &ServiceKey) -> Finding {
+    let mut found = Vec::new();
+    for Owner { node, .. } in owners(facts, key)? {
+        let pods =
+            "kubectl get pods -n herald-system -l app.kubernetes.io/component=speaker -o wide";
+        let Some(speaker) = facts.speakers.get(node) else {
+            return Err(Failure::new(
+                format!("there is no Speaker for node {node}"),
+                format!("see whether a speaker runs there: {pods}"),
+            ));
+        };
+        let conditions = speaker.status.iter().flat_map(|status| &status.conditions);
+        let ready = conditions
+            .clone()
+            .find(|condition| condition.type_ == READY);
+        match ready {
+            Some(ready) if ready.status == "True" => found.push(format!("{node} is Ready")),
+            Some(ready) => {
+                return Err(Failure::new(
+                    format!("the speaker of {node} is not Ready: {}", ready.message),
+                    format!("see its log and its pod: {pods}"),
+                ));
+            }
+            None => {
+                return Err(Failure::new(
+                    format!("the speaker of {node} has not said whether it is Ready"),
+                    format!("see whether it runs: {pods}"),
+                ));
+            }
+        }
+    }
+    found.dedup();
+    Ok(Found::new(found.join(", ")))
+}
+
+pub(super) fn interface(facts: &Facts, key: &ServiceKey) -> Finding {
+    let mut found = Vec::new();
+    for Owner {
+        address,
+        node,
+        interfaces,
+    } in owners(facts, key)?
+    {
+        let reported = facts
+            .speakers
+            .get(node)
+            .and_then(|speaker| speaker.status.as_ref());
+        let reported: &[SpeakerInterface] = reported.map_or(&[], |status| &status.interfaces);
+        let unused = |interface: &SpeakerInterface| {
+            interface
+                .reason_not_used
+                .clone()
+                .map(|why| format!("{}: {why}", interface.name))
+        };
+        if interfaces.is_empty() {
+            return Err(Failure::new(
+                format!("{node} answers for {address} on no interface"),
+                "bring an interface up, or change spec.interfaces of the L2Advertisement",
+            )
+            .with(reported.iter().filter_map(unused).collect()));
+        }
+        let names: Vec<String> = interfaces
+            .iter()
+            .map(|name| {
+                let mac = reported
+                    .iter()
+                    .find(|i| i.name == *name)
+                    .and_then(|i| i.mac.as_ref());
+                mac.map_or_else(|| name.clone(), |mac| format!("{name} ({mac})"))
+            })
+            .collect();
+        found.push(format!("{address} on {node}, {}", names.join(", ")));
+    }
+    Ok(Found::new(found.join("; ")))
+}

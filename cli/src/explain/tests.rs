@@ -1,0 +1,347 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::cluster::Cluster;
+use crate::fixture::{announcement, facts, node, object, pool, service, slice, speaker, working};
+
+fn explained(cluster: Cluster) -> Explanation {
+    explain(&facts(cluster), &ServiceKey::new("shop", "web"))
+}
+
+/// Replaces the Service's part at a JSON pointer.
+fn changed(mut value: Value, pointer: &str, new: Value) -> Value {
+    *value.pointer_mut(pointer).unwrap() = new;
+    value
+}
+
+#[test]
+fn a_working_service_passes_every_check() {
+    let explanation = explained(working());
+    assert_eq!(
+        text(&explanation),
+        "Service shop/web
+  ✓ Service: exists
+  ✓ type and class: LoadBalancer, no class
+  ✓ request: asks for any address
+  ✓ cluster address: IPv4
+  ✓ pools: in use: lan
+  ✓ allocation: 192.0.2.240 from pool lan
+  ✓ pool of the address: lan
+  ✓ advertisement: L2Advertisement lan
+  ✓ endpoints: serving, externalTrafficPolicy Cluster
+  ✓ eligible nodes: 192.0.2.240 on n1, n2
+  ✓ owner node: 192.0.2.240 on n1
+  ✓ speaker: n1 is Ready
+  ✓ interface: 192.0.2.240 on n1, eth0 (02:00:00:00:00:01)
+"
+    );
+    assert!(explanation.ok);
+}
+
+/// The check that fails, words of what it found, words of what to do.
+type Case = (
+    &'static str,
+    fn(&mut Cluster),
+    &'static str,
+    &'static str,
+    &'static str,
+);
+
+const CASES: &[Case] = &[
+    (
+        "no such Service",
+        |c| c.services.clear(),
+        "Service",
+        "there is no Service shop/web",
+        "create it",
+    ),
+    (
+        "Service in another namespace",
+        |c| {
+            c.services = vec![object(changed(
+                service(),
+                "/metadata/namespace",
+                json!("store"),
+            ))]
+        },
+        "Service",
+        "there is no Service shop/web",
+        "did you mean store/web?",
+    ),
+    (
+        "ClusterIP",
+        |c| c.services = vec![object(changed(service(), "/spec/type", json!("ClusterIP")))],
+        "type and class",
+        "spec.type is ClusterIP",
+        "set spec.type to LoadBalancer",
+    ),
+    (
+        "another class",
+        |c| {
+            let mut service = service();
+            service["spec"]["loadBalancerClass"] = json!("other/lb");
+            c.services = vec![object(service)];
+        },
+        "type and class",
+        "spec.loadBalancerClass is other/lb",
+        "with class heraldlb.io/herald",
+    ),
+    (
+        "a request nobody understands",
+        |c| {
+            let wish = json!({"metallb.io/loadBalancerIPs": "192.0.2"});
+            c.services = vec![object(changed(service(), "/metadata/annotations", wish))];
+        },
+        "request",
+        "metadata.annotations[metallb.io/loadBalancerIPs]: \"192.0.2\" is not an IP address",
+        "correct the annotation",
+    ),
+    (
+        "headless",
+        |c| {
+            let spec = json!({"type": "LoadBalancer", "clusterIP": "None"});
+            c.services = vec![object(changed(service(), "/spec", spec))];
+        },
+        "cluster address",
+        "no spec.clusterIP",
+        "headless",
+    ),
+    (
+        "no pools",
+        |c| c.pools.clear(),
+        "pools",
+        "there is no IPAddressPool",
+        "create one",
+    ),
+    (
+        "only a bad pool",
+        |c| c.pools = vec![object(pool("lan", &["192.0.2.9-192.0.2.1"]))],
+        "pools",
+        "no IPAddressPool can be used",
+        "correct the pools",
+    ),
+    (
+        "refused",
+        |c| {
+            let mut service = service();
+            service["status"] = json!({});
+            service["metadata"]["annotations"] = json!({"heraldlb.io/address-pool": "wan"});
+            c.services = vec![object(service)];
+        },
+        "allocation",
+        "the Service has no address",
+        "requests pool wan, which does not exist",
+    ),
+    (
+        "the controller lags",
+        |c| c.services = vec![object(changed(service(), "/status", json!({})))],
+        "allocation",
+        "could get 192.0.2.240 from pool lan, and the controller has not done so",
+        "log of herald-controller-a",
+    ),
+    (
+        "no controller",
+        |c| {
+            c.services = vec![object(changed(service(), "/status", json!({})))];
+            c.controller_lease = None;
+        },
+        "allocation",
+        "the controller has not done so",
+        "no controller leads",
+    ),
+    (
+        "no advertisement",
+        |c| c.l2_advertisements.clear(),
+        "advertisement",
+        "no L2Advertisement is for pool lan",
+        "empty spec announces every pool",
+    ),
+    (
+        "advertisement for other Services",
+        |c| {
+            let spec = json!({"serviceSelectors": [{"matchLabels": {"app": "db"}}]});
+            c.l2_advertisements = vec![object(json!({"metadata": {"name": "db"}, "spec": spec}))];
+        },
+        "advertisement",
+        "do not match the labels of Service shop/web",
+        "label the Service",
+    ),
+    (
+        "no endpoints",
+        |c| c.slices.clear(),
+        "endpoints",
+        "has no endpoints",
+        "kubectl get endpointslices -n shop",
+    ),
+    (
+        "no ready endpoint",
+        |c| {
+            let unready = json!({"ready": false, "serving": false});
+            c.slices = vec![object(changed(slice(), "/endpoints/0/conditions", unready))];
+        },
+        "endpoints",
+        "no endpoint of the Service is ready",
+        "whether the pods are Ready",
+    ),
+    (
+        "excluded nodes",
+        |c| {
+            for node in &mut c.nodes {
+                let label = herald_config::node::EXCLUDE_LABEL.to_owned();
+                node.metadata
+                    .labels
+                    .get_or_insert_default()
+                    .insert(label, String::new());
+            }
+        },
+        "eligible nodes",
+        "no node may announce 192.0.2.240",
+        "what stands against one of the nodes",
+    ),
+    (
+        "no speakers",
+        |c| c.speakers.clear(),
+        "eligible nodes",
+        "no node may announce",
+        "what stands against",
+    ),
+    (
+        "no nodes",
+        |c| c.nodes.clear(),
+        "eligible nodes",
+        "there are no nodes",
+        "join a node",
+    ),
+    (
+        "nobody answers",
+        |c| c.announcements.clear(),
+        "owner node",
+        "no speaker reports that it answers for 192.0.2.240",
+        "heraldctl status",
+    ),
+    (
+        "speaker not ready",
+        |c| {
+            let speaker = changed(speaker("n1"), "/status/conditions/0/status", json!("False"));
+            c.speakers[0] = object(changed(
+                speaker,
+                "/status/conditions/0/message",
+                json!("no NET_RAW"),
+            ));
+        },
+        "speaker",
+        "the speaker of n1 is not Ready: no NET_RAW",
+        "see its log",
+    ),
+    (
+        "owner without a Speaker",
+        |c| {
+            c.announcements = vec![object(changed(
+                announcement(),
+                "/status/layer2/0/node",
+                json!("n9"),
+            ))];
+        },
+        "speaker",
+        "there is no Speaker for node n9",
+        "whether a speaker runs there",
+    ),
+    (
+        "no interface",
+        |c| {
+            c.announcements = vec![object(changed(
+                announcement(),
+                "/status/layer2/0/interfaces",
+                json!([]),
+            ))];
+        },
+        "interface",
+        "n1 answers for 192.0.2.240 on no interface",
+        "bring an interface up",
+    ),
+];
+
+#[test]
+fn each_fault_fails_its_check_says_what_to_do_and_leaves_the_rest_unchecked() {
+    for (title, break_it, name, found, advice) in CASES {
+        let mut cluster = working();
+        break_it(&mut cluster);
+        let explanation = explained(cluster);
+        assert!(!explanation.ok, "{title}");
+        let position = explanation
+            .checks
+            .iter()
+            .position(|c| c.outcome == Outcome::Failed);
+        let position = position.unwrap_or_else(|| panic!("{title}: nothing failed"));
+        let check = &explanation.checks[position];
+        assert_eq!(check.name, *name, "{title}: {check:?}");
+        assert!(check.found.contains(found), "{title}: {}", check.found);
+        assert!(check.advice.contains(advice), "{title}: {}", check.advice);
+        let rest = &explanation.checks[position + 1..];
+        assert!(
+            rest.iter().all(|c| c.outcome == Outcome::NotChecked),
+            "{title}"
+        );
+    }
+}
+
+#[test]
+fn every_node_that_may_not_announce_has_its_reason() {
+    let mut cluster = working();
+    let mut local = service();
+    local["spec"]["externalTrafficPolicy"] = json!("Local");
+    cluster.services = vec![object(local)];
+    cluster.nodes.push(object(node("n3")));
+    cluster.announcements = vec![object(changed(
+        announcement(),
+        "/status/layer2/0/node",
+        json!("n2"),
+    ))];
+    let explanation = explained(cluster);
+    assert!(explanation.ok, "{}", text(&explanation));
+    let eligible = explanation
+        .checks
+        .iter()
+        .find(|c| c.name == "eligible nodes")
+        .unwrap();
+    assert_eq!(eligible.found, "192.0.2.240 on n2");
+    assert_eq!(
+        eligible.details,
+        [
+            "node n1 has no ready endpoint, which externalTrafficPolicy Local needs",
+            "node n3 has no speaker that reports an interface",
+        ]
+    );
+}
+
+#[test]
+fn a_wish_that_is_refused_while_the_address_is_kept_is_a_remark() {
+    let mut cluster = working();
+    let wish = json!({
+        "heraldlb.io/address-pool": "wan", "heraldlb.io/ip-allocated-from-pool": "lan",
+    });
+    cluster.services = vec![object(changed(service(), "/metadata/annotations", wish))];
+    let explanation = explained(cluster);
+    assert!(explanation.ok);
+    let allocation = explanation
+        .checks
+        .iter()
+        .find(|c| c.name == "allocation")
+        .unwrap();
+    assert_eq!(allocation.outcome, Outcome::Remark);
+    assert!(allocation.details[0].contains("pool wan, which does not exist"));
+}
+
+#[test]
+fn an_owner_that_is_no_longer_eligible_is_a_remark() {
+    let mut cluster = working();
+    cluster.nodes[0].spec.get_or_insert_default().unschedulable = Some(true);
+    let explanation = explained(cluster);
+    let owner = explanation
+        .checks
+        .iter()
+        .find(|c| c.name == "owner node")
+        .unwrap();
+    assert_eq!(owner.outcome, Outcome::Remark);
+    assert!(explanation.ok);
+}
