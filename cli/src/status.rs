@@ -3,8 +3,13 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use herald_config::ObjectRef;
 use herald_crds::READY;
+use herald_model::address::{Count, Family};
+use herald_model::pool as model;
 use herald_model::service::ServiceKey;
 use kube::ResourceExt as _;
 use serde::Serialize;
@@ -133,12 +138,12 @@ fn pools(facts: &Facts) -> Vec<Pool> {
                 .verdict(&ObjectRef::new("IPAddressPool", &name));
             Pool {
                 addresses: pool.spec.addresses.clone(),
-                counts: facts.plan.counts.get(&name).map(|counts| Counts {
-                    assigned_ipv4: counts.assigned_ipv4,
-                    available_ipv4: counts.available_ipv4,
-                    assigned_ipv6: counts.assigned_ipv6,
-                    available_ipv6: counts.available_ipv6,
-                }),
+                counts: facts
+                    .compiled
+                    .config
+                    .pools
+                    .get(&name)
+                    .map(|pool| counts(facts, pool)),
                 accepted: verdict.accepted,
                 reason: verdict.reason,
                 name,
@@ -147,6 +152,35 @@ fn pools(facts: &Facts) -> Vec<Pool> {
         .collect();
     pools.sort_by(|a, b| a.name.cmp(&b.name));
     pools
+}
+
+/// What Services hold, not what the controller would give them next.
+fn counts(facts: &Facts, pool: &model::Pool) -> Counts {
+    let held: BTreeSet<IpAddr> = facts
+        .services
+        .values()
+        .flat_map(|service| service.held.iter().copied())
+        .filter(|address| pool.ranges.contains(*address))
+        .collect();
+    let count = |family: Family| {
+        let assigned = held
+            .iter()
+            .filter(|address| Family::of(**address) == family)
+            .count();
+        let assigned = Count::new(assigned as u128);
+        (
+            assigned.to_i64(),
+            pool.capacity(family).minus(assigned).to_i64(),
+        )
+    };
+    let (assigned_ipv4, available_ipv4) = count(Family::V4);
+    let (assigned_ipv6, available_ipv6) = count(Family::V6);
+    Counts {
+        assigned_ipv4,
+        available_ipv4,
+        assigned_ipv6,
+        available_ipv6,
+    }
 }
 
 fn advertisements(facts: &Facts) -> Vec<Advertisement> {
