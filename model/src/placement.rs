@@ -3,7 +3,8 @@
 //! Not here: who may (`announce`), and how nodes agree on the live set and the previous owners,
 //! which are arguments. Equal arguments give equal answers on every node.
 //!
-//! 1. Only live candidates with the highest preference weight come into question.
+//! 1. Of the live candidates only the least reluctant come into question, of those only the ones with
+//!    the highest preference weight.
 //! 2. The previous owner stays if it is among them: a node that returns takes nothing back, unless
 //!    the user prefers it.
 //! 3. The others go, address by address, to the first node in the order of a hash of address and
@@ -16,7 +17,7 @@ use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
-use crate::announce::Announcement;
+use crate::announce::{Announcement, Candidate};
 
 /// The owner of each address that has a live candidate. From scratch, when every address has the
 /// same candidates, no node owns more than the number of addresses divided by the number of nodes,
@@ -60,19 +61,16 @@ pub fn place(
     owners
 }
 
-/// The live candidates with the highest weight among the live.
+/// The best of the live candidates: the least reluctant, of those the ones with the highest weight.
 fn preferred<'a>(announcement: &'a Announcement, live: &BTreeSet<String>) -> Vec<&'a str> {
+    let rank = |candidate: &Candidate| (candidate.reluctance, Reverse(candidate.weight));
     let alive = || {
-        announcement
-            .candidates
-            .iter()
-            .filter(|(node, _)| live.contains(*node))
+        let candidates = announcement.candidates.iter();
+        candidates.filter(|(node, _)| live.contains(*node))
     };
-    let best = alive().map(|(_, candidate)| candidate.weight).max();
-    alive()
-        .filter(|(_, candidate)| Some(candidate.weight) == best)
-        .map(|(node, _)| node.as_str())
-        .collect()
+    let best = alive().map(|(_, candidate)| rank(candidate)).min();
+    let of_the_best = alive().filter(|(_, candidate)| Some(rank(candidate)) == best);
+    of_the_best.map(|(node, _)| node.as_str()).collect()
 }
 
 /// The rendezvous hash: the first eight bytes of SHA-256 over the address's bytes and the node's

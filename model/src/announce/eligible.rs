@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{Candidate, L2Advertisement, Node, NodeObstacle, Obstacle, Verdict, World, glob};
+use super::{
+    Candidate, L2Advertisement, Node, NodeObstacle, Obstacle, Reluctance, Verdict, World, glob,
+};
 use crate::labels::any_or_all;
 use crate::service::{Service, TrafficPolicy};
 
@@ -16,15 +18,6 @@ type Table = BTreeMap<String, Result<Candidate, NodeObstacle>>;
 pub(super) struct Judge<'a> {
     world: &'a World,
     tables: BTreeMap<Vec<usize>, Table>,
-}
-
-/// How good a node is for a Service; only those of the best rank that occurs are candidates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    /// Policy Local with terminating endpoints only.
-    terminating: bool,
-    /// Cordoned, draining or shutting down: better than nobody.
-    stopping: bool,
 }
 
 impl<'a> Judge<'a> {
@@ -52,40 +45,17 @@ impl<'a> Judge<'a> {
                 return (BTreeMap::new(), verdict);
             }
         };
-        let mut ranked: BTreeMap<Rank, BTreeMap<String, Candidate>> = BTreeMap::new();
+        let mut candidates = BTreeMap::new();
         let mut nodes = BTreeMap::new();
         for (name, entry) in table {
-            let stopping = self
-                .world
-                .nodes
-                .get(&name)
-                .is_some_and(|node| node.stopping);
-            let outcome = entry.and_then(|candidate| {
-                let terminating = terminating_only(service, &name)?;
-                Ok((
-                    Rank {
-                        terminating,
-                        stopping,
-                    },
-                    candidate,
-                ))
+            let outcome = entry.and_then(|mut candidate| {
+                candidate.reluctance.terminating = terminating_only(service, &name)?;
+                Ok(candidate)
             });
             match outcome {
-                Ok((rank, candidate)) => {
-                    ranked.entry(rank).or_default().insert(name, candidate);
-                }
-                Err(obstacle) => {
-                    nodes.insert(name, obstacle);
-                }
+                Ok(candidate) => drop(candidates.insert(name, candidate)),
+                Err(obstacle) => drop(nodes.insert(name, obstacle)),
             }
-        }
-        let candidates = ranked.pop_first().map(|(_, best)| best).unwrap_or_default();
-        for (rank, rest) in ranked {
-            let obstacle = || match rank.terminating {
-                true => NodeObstacle::EndpointsTerminating,
-                false => NodeObstacle::Stopping,
-            };
-            nodes.extend(rest.into_keys().map(|name| (name, obstacle())));
         }
         let obstacle = match (candidates.is_empty(), nodes.is_empty()) {
             (false, _) => None,
@@ -199,7 +169,15 @@ fn on_node(ads: &[&L2Advertisement], node: &Node) -> Result<Candidate, NodeObsta
     let weight = preferences
         .filter(|(_, selector)| selector.matches(&node.labels))
         .fold(0u32, |sum, (weight, _)| sum.saturating_add(*weight));
-    Ok(Candidate { interfaces, weight })
+    let reluctance = Reluctance {
+        stopping: node.stopping,
+        terminating: false,
+    };
+    Ok(Candidate {
+        interfaces,
+        reluctance,
+        weight,
+    })
 }
 
 /// Whether traffic that enters at this node reaches only endpoints that are terminating. As

@@ -44,8 +44,20 @@ pub struct Announcement {
 pub struct Candidate {
     /// The interfaces to announce it on; never empty.
     pub interfaces: BTreeSet<String>,
+    /// Why it should do so only where no better node is alive.
+    pub reluctance: Reluctance,
     /// How much the advertisements prefer this node; more is better.
     pub weight: u32,
+}
+
+/// Why a node should announce an address only where no better one is alive; less is better. Such a
+/// node is still better than none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reluctance {
+    /// Policy Local, and its endpoints are all terminating.
+    pub terminating: bool,
+    /// It is cordoned, being drained or shutting down.
+    pub stopping: bool,
 }
 
 /// The candidates of every address held by a Service, and a verdict for each of the others.
@@ -88,6 +100,7 @@ impl Desired {
             if let Some(other) = announcement.candidates.remove(node) {
                 candidate.interfaces.extend(other.interfaces);
                 candidate.weight = candidate.weight.max(other.weight);
+                candidate.reluctance = candidate.reluctance.max(other.reluctance);
             }
         }
         announcement.candidates = candidates;

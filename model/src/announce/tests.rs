@@ -89,13 +89,21 @@ fn world(services: impl IntoIterator<Item = Service>) -> World {
     }
 }
 
+/// The least reluctant candidates of the address.
 fn candidates(world: &World) -> String {
     let desired = desired(world);
-    let names = desired
-        .addresses
-        .get(&ip(VIP))
-        .map(|a| a.candidates.keys().cloned().collect::<Vec<_>>());
-    names.unwrap_or_default().join(" ")
+    let Some(announcement) = desired.addresses.get(&ip(VIP)) else {
+        return String::new();
+    };
+    let candidates = &announcement.candidates;
+    let least = candidates.values().map(|c| c.reluctance).min();
+    let names = candidates
+        .iter()
+        .filter(|(_, c)| Some(c.reluctance) == least);
+    names
+        .map(|(name, _)| name.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn verdict(world: &World, name: &str) -> Verdict {
@@ -148,14 +156,13 @@ fn endpoints_decide_as_kube_proxy_does() {
 #[test]
 fn each_obstacle_of_a_node_is_named() {
     type Spoil = fn(&mut Node);
-    let spoils: [(&str, Spoil, &str); 4] = [
+    let spoils: [(&str, Spoil, &str); 3] = [
         ("NodeExcluded", |n| n.excluded = true, "b c"),
         (
             "NodeNetworkUnavailable",
             |n| n.network_unavailable = true,
             "b c",
         ),
-        ("NodeStopping", |n| n.stopping = true, "b c"),
         ("NoSpeaker", |n| n.interfaces.clear(), "b c"),
     ];
     for (label, spoil, expected) in spoils {
@@ -174,24 +181,22 @@ fn each_obstacle_of_a_node_is_named() {
 }
 
 #[test]
-fn a_stopping_node_is_better_than_nobody() {
-    let mut world = world([service("s", &[("a", "ready")])]);
-    world.nodes.retain(|name, _| name == "a");
+fn a_stopping_node_and_one_whose_endpoints_terminate_are_reluctant_candidates() {
+    let mut world = world([local("s", &[("a", "ready"), ("b", "leaving")])]);
     world.nodes.get_mut("a").unwrap().stopping = true;
-    assert_eq!(candidates(&world), "a");
-    world.services = [local("s", &[("a", "ready"), ("b", "leaving")])]
-        .map(|s| (s.key.clone(), s))
-        .into();
-    world.nodes.insert("b".to_owned(), node("b"));
-    assert_eq!(
-        candidates(&world),
-        "a",
-        "ready on a stopping node before leaving elsewhere"
-    );
-    assert_eq!(
-        verdict(&world, "s").nodes["b"],
-        NodeObstacle::EndpointsTerminating
-    );
+    let announcement = desired(&world).addresses.into_values().next().unwrap();
+    let reluctance = |node: &str| announcement.candidates[node].reluctance;
+    let stopping = Reluctance {
+        stopping: true,
+        terminating: false,
+    };
+    let terminating = Reluctance {
+        stopping: false,
+        terminating: true,
+    };
+    assert_eq!(reluctance("a"), stopping);
+    assert_eq!(reluctance("b"), terminating);
+    assert!(Reluctance::default() < stopping && stopping < terminating);
 }
 
 #[test]

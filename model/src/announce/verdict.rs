@@ -113,16 +113,12 @@ pub enum NodeObstacle {
     Excluded,
     /// Its condition NetworkUnavailable is true.
     NetworkUnavailable,
-    /// It is about to go and others are not.
-    Stopping,
     /// Its speaker reports no interface, or there is no speaker.
     NoSpeaker,
     /// None of its interfaces fits the advertisements.
     NoInterface { wanted: Vec<String> },
     /// Policy Local and no endpoint of the Service there that serves.
     NoLocalEndpoint,
-    /// Policy Local and its endpoints are terminating while another node has ready ones.
-    EndpointsTerminating,
 }
 
 impl NodeObstacle {
@@ -133,11 +129,9 @@ impl NodeObstacle {
             Self::NotSelected => "NodeNotSelected",
             Self::Excluded => "NodeExcluded",
             Self::NetworkUnavailable => "NodeNetworkUnavailable",
-            Self::Stopping => "NodeStopping",
             Self::NoSpeaker => "NoSpeaker",
             Self::NoInterface { .. } => "NoInterface",
             Self::NoLocalEndpoint => "NoLocalEndpoint",
-            Self::EndpointsTerminating => "EndpointsTerminating",
         }
     }
 }
@@ -153,7 +147,6 @@ impl fmt::Display for NodeObstacle {
                 )
             }
             Self::NetworkUnavailable => write!(f, "has condition NetworkUnavailable"),
-            Self::Stopping => write!(f, "is cordoned, draining or shutting down"),
             Self::NoSpeaker => write!(f, "has no speaker that reports an interface"),
             Self::NoInterface { wanted } => {
                 write!(f, "has no interface that fits {}", wanted.join(", "))
@@ -164,7 +157,6 @@ impl fmt::Display for NodeObstacle {
                     "has no ready endpoint, which externalTrafficPolicy Local needs"
                 )
             }
-            Self::EndpointsTerminating => write!(f, "has only endpoints that are terminating"),
         }
     }
 }

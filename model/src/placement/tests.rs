@@ -18,6 +18,7 @@ fn announcement(weights: impl IntoIterator<Item = (usize, u32)>) -> Announcement
             Candidate {
                 weight,
                 interfaces: ["eth0".to_owned()].into(),
+                ..Candidate::default()
             },
         )
     });
@@ -191,4 +192,16 @@ proptest! {
             prop_assert!(own > count / 8, "{} owns {own} of {count}", node(n));
         }
     }
+}
+
+#[test]
+fn a_reluctant_node_owns_only_while_no_better_one_is_alive() {
+    let mut stopping = announcement([(0, 0), (1, 0)]);
+    let leaving = stopping.candidates.get_mut("node-0").unwrap();
+    leaving.reluctance.stopping = true;
+    leaving.weight = 100;
+    let addresses = BTreeMap::from([(address(1), stopping)]);
+    let was = BTreeMap::from([(address(1), node(0))]);
+    assert_eq!(place(&addresses, &was, &live([0, 1]))[&address(1)], node(1));
+    assert_eq!(place(&addresses, &was, &live([0]))[&address(1)], node(0));
 }
