@@ -13,6 +13,7 @@ mod restarts;
 mod takeover;
 mod tool;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -232,15 +233,13 @@ pub fn run(
             stage.lab.install_herald(say)?;
         }
         let watch = Stopwatch::start();
+        let before = logged(&stage.lab);
         let result = (scenario.run)(&mut stage).and_then(|()| alive(&mut stage.lab));
-        report(
-            scenario.name,
-            result,
-            complete,
-            watch.elapsed(),
-            &mut stage.lab,
-            &mut counts,
-        );
+        let name = scenario.name;
+        let good = report(name, result, complete, watch.elapsed(), &mut counts);
+        if !good {
+            show_logs(&stage.lab, &before);
+        }
         if let Err(error) = tidy(&mut stage.lab) {
             println!("    tidying up after {}: {error:#}", scenario.name);
         }
@@ -248,14 +247,14 @@ pub fn run(
     Ok((counts, stage.figures))
 }
 
+/// Prints and counts one result; whether it is a good one.
 fn report(
     name: &str,
     result: Result<()>,
     complete: bool,
     took: Duration,
-    lab: &mut Lab,
     counts: &mut Counts,
-) {
+) -> bool {
     let seconds = took.as_secs_f64();
     match result {
         Ok(()) => {
@@ -270,9 +269,10 @@ fn report(
             counts.failed += 1;
             println!("test {name} ... FAILED ({seconds:.1} s)");
             println!("    {}", format!("{error:#}").replace('\n', "\n    "));
-            show_logs(lab);
+            return false;
         }
     }
+    true
 }
 
 /// Fails when a program of Herald has ended by itself.
@@ -314,11 +314,20 @@ fn tidy(lab: &mut Lab) -> Result<()> {
     lab.herald()?.wait_ready()
 }
 
-/// The end of every log of Herald's, after a failure.
-fn show_logs(lab: &mut Lab) {
-    let Ok(herald) = lab.herald() else { return };
-    for (name, log) in herald.logs() {
-        let lines: Vec<&str> = log.lines().collect();
+/// How much each program of Herald has logged, in bytes.
+fn logged(lab: &Lab) -> BTreeMap<String, usize> {
+    let logs = lab.herald.iter().flat_map(Herald::logs);
+    logs.map(|(name, log)| (name.to_owned(), log.len()))
+        .collect()
+}
+
+/// What each program of Herald logged since, the last lines of it.
+fn show_logs(lab: &Lab, since: &BTreeMap<String, usize>) {
+    for (name, log) in lab.herald.iter().flat_map(Herald::logs) {
+        let new = log
+            .get(since.get(name).copied().unwrap_or_default()..)
+            .unwrap_or_default();
+        let lines: Vec<&str> = new.lines().collect();
         for line in &lines[lines.len().saturating_sub(6)..] {
             println!("      {name}: {line}");
         }
