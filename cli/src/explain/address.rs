@@ -129,7 +129,7 @@ pub(super) fn eligible(facts: &Facts, key: &ServiceKey) -> Finding {
     Ok(Found::new(found.join("; ")).with(nodes(facts, key)))
 }
 
-/// What stands against the other nodes, each said once.
+/// What stands against nodes, or makes them the last choice, each said once.
 fn nodes(facts: &Facts, key: &ServiceKey) -> Vec<String> {
     let verdicts = facts
         .desired
@@ -141,6 +141,12 @@ fn nodes(facts: &Facts, key: &ServiceKey) -> Vec<String> {
         .flat_map(|verdict| &verdict.nodes)
         .map(|(node, obstacle)| format!("node {node} {obstacle}"))
         .collect();
+    let announcements = facts.desired.addresses.values();
+    let of_service = announcements.filter(|announcement| announcement.services.contains(key));
+    let candidates = of_service.flat_map(|announcement| &announcement.candidates);
+    lines.extend(candidates.filter_map(|(node, candidate)| {
+        Some(format!("node {node} {}", candidate.reluctance.remark()?))
+    }));
     lines.sort();
     lines.dedup();
     lines

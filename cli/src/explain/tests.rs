@@ -335,7 +335,8 @@ fn a_wish_that_is_refused_while_the_address_is_kept_is_a_remark() {
 #[test]
 fn an_owner_that_is_no_longer_eligible_is_a_remark() {
     let mut cluster = working();
-    cluster.nodes[0].spec.get_or_insert_default().unschedulable = Some(true);
+    let labels = cluster.nodes[0].metadata.labels.get_or_insert_default();
+    labels.insert(herald_config::node::EXCLUDE_LABEL.to_owned(), String::new());
     let explanation = explained(cluster);
     let owner = explanation
         .checks
@@ -343,5 +344,18 @@ fn an_owner_that_is_no_longer_eligible_is_a_remark() {
         .find(|c| c.name == "owner node")
         .unwrap();
     assert_eq!(owner.outcome, Outcome::Remark);
+    assert!(explanation.ok);
+}
+
+#[test]
+fn a_cordoned_node_is_told_apart_from_the_others() {
+    let mut cluster = working();
+    cluster.nodes[0].spec.get_or_insert_default().unschedulable = Some(true);
+    let explanation = explained(cluster);
+    let details = explanation.checks.iter().flat_map(|check| &check.details);
+    let remarks: Vec<_> = details
+        .filter(|line| line.contains("is cordoned"))
+        .collect();
+    assert_eq!(remarks.len(), 1, "{explanation:?}");
     assert!(explanation.ok);
 }

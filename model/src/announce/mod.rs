@@ -60,6 +60,20 @@ pub struct Reluctance {
     pub stopping: bool,
 }
 
+impl Reluctance {
+    /// What to say of the node, after its name; None when it is not reluctant at all.
+    #[must_use]
+    pub fn remark(self) -> Option<&'static str> {
+        if self.terminating {
+            Some("has only endpoints that are terminating and announces when no better node lives")
+        } else if self.stopping {
+            Some("is cordoned, draining or shutting down and announces when no better node lives")
+        } else {
+            None
+        }
+    }
+}
+
 /// The candidates of every address held by a Service, and a verdict for each of the others.
 #[must_use]
 pub fn desired(world: &World) -> Desired {
