@@ -3,6 +3,7 @@
 //! Every write looks at the Lease first, carries the version it was decided on or names exactly
 //! the fields the controller owns, and ends after [`LIMIT`].
 
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(crate) enum Refused {
     NotLeading,
     /// The object changed or went since it was decided: look again.
     Conflict,
+    /// The API server has forgotten what it showed before.
+    WentBack { shown: u64, now: u64 },
     /// The API server refuses or does not answer; its words.
     Error(String),
 }
@@ -44,7 +47,23 @@ impl Refused {
         match self {
             Self::NotLeading => "not_leading",
             Self::Conflict => "conflict",
+            Self::WentBack { .. } => "went_back",
             Self::Error(_) => "error",
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotLeading => write!(f, "another replica holds the Lease"),
+            Self::Conflict => write!(f, "the object changed since it was read"),
+            Self::WentBack { shown, now } => write!(
+                f,
+                "the API server is at version {now} and was at {shown} before, as after a restore \
+                 from a backup: nothing that was seen holds any more, start again"
+            ),
+            Self::Error(error) => f.write_str(error),
         }
     }
 }
@@ -76,11 +95,33 @@ impl Writer {
         self.events.dropped()
     }
 
-    /// Every Service, as the API server has it now.
-    pub(crate) async fn services(&self) -> Result<Vec<Service>, Refused> {
+    /// Every Service, as the API server has it now. `newest` is the newest version of anything
+    /// that it ever showed.
+    pub(crate) async fn services(&self, newest: u64) -> Result<Vec<Service>, Refused> {
+        self.list(&ListParams::default(), newest).await
+    }
+
+    /// Whether the API server still knows the newest version that it showed. A restore from a
+    /// backup makes the watches worthless: they wait silently for versions that may never come.
+    pub(crate) async fn check_history(&self, newest: u64) -> Result<(), Refused> {
+        self.list(&ListParams::default().limit(1), newest)
+            .await
+            .map(|_| ())
+    }
+
+    /// The version of a list is that of the whole store.
+    async fn list(&self, parameters: &ListParams, newest: u64) -> Result<Vec<Service>, Refused> {
         let api: Api<Service> = Api::all(self.client.clone());
-        let list = limited(api.list(&ListParams::default())).await?;
-        Ok(list.items)
+        let list = limited(api.list(parameters)).await?;
+        match list
+            .metadata
+            .resource_version
+            .as_deref()
+            .and_then(|v| v.parse().ok())
+        {
+            Some(now) if now < newest => Err(Refused::WentBack { shown: newest, now }),
+            Some(_) | None => Ok(list.items),
+        }
     }
 
     /// One Service, as the API server has it now.
@@ -191,7 +232,7 @@ fn only(uid: &str) -> DeleteParams {
 fn gone_is_fine(outcome: Result<(), Refused>) -> Result<(), Refused> {
     match outcome {
         Ok(()) | Err(Refused::Conflict) => Ok(()),
-        Err(Refused::NotLeading | Refused::Error(_)) => outcome,
+        Err(Refused::NotLeading | Refused::WentBack { .. } | Refused::Error(_)) => outcome,
     }
 }
 

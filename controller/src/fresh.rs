@@ -14,6 +14,7 @@ use herald_config::service;
 use herald_model::service::ServiceKey;
 use herald_runtime::watch::ObjectName;
 use k8s_openapi::api::core::v1::Service;
+use kube::Resource;
 
 #[derive(Debug)]
 struct Entry {
@@ -38,7 +39,7 @@ impl Fresh {
         for object in snapshot.values() {
             let key = service::key(object);
             shown.insert(key.clone());
-            let version = version(object);
+            let version = version(&**object);
             let Some(entry) = self.0.get_mut(&key) else {
                 self.0.insert(
                     key,
@@ -49,7 +50,7 @@ impl Fresh {
                 );
                 continue;
             };
-            if version >= self::version(&entry.newest) {
+            if version >= self::version(&*entry.newest) {
                 *entry = Entry {
                     newest: Arc::clone(object),
                     shown: version,
@@ -97,6 +98,15 @@ impl Fresh {
         }
     }
 
+    /// The newest version of any Service.
+    pub(crate) fn newest(&self) -> u64 {
+        self.0
+            .values()
+            .map(|entry| version(&*entry.newest).max(entry.shown))
+            .max()
+            .unwrap_or(0)
+    }
+
     /// The newest version of every Service.
     pub(crate) fn services(&self) -> BTreeMap<ServiceKey, Arc<Service>> {
         self.0
@@ -111,10 +121,20 @@ fn holds(service: &Service) -> bool {
     !crate::assign::ingress(service).is_empty()
 }
 
-/// Resource versions of one kind are numbers that grow (KEP-5504).
-fn version(service: &Service) -> u64 {
-    let text = service.metadata.resource_version.as_deref();
-    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+/// The version of an object.
+pub(crate) fn version(object: &impl Resource) -> u64 {
+    number(
+        object
+            .meta()
+            .resource_version
+            .as_deref()
+            .unwrap_or_default(),
+    )
+}
+
+/// Resource versions are numbers that grow (KEP-5504).
+pub(crate) fn number(version: &str) -> u64 {
+    version.parse().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -148,7 +168,7 @@ mod tests {
     }
 
     fn newest(fresh: &Fresh) -> Option<u64> {
-        fresh.services().get(&key()).map(|s| version(s))
+        fresh.services().get(&key()).map(|s| version(&**s))
     }
 
     #[test]

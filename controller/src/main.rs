@@ -79,6 +79,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         view,
         class: common.lb_class,
         memory: rounds::Memory::default(),
+        newest: 0,
     };
     tasks.spawn_until_stop("rounds", rounds.run(leadership));
     tracing::info!(identity, version = env!("CARGO_PKG_VERSION"), "started");

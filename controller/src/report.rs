@@ -8,6 +8,8 @@ use herald_runtime::events::Happening;
 use kube::core::ApiResource;
 use serde_json::Value;
 
+use crate::fresh::number;
+
 /// Names one object of Herald's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Target {
@@ -73,11 +75,6 @@ impl Sent {
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
-}
-
-/// Resource versions of one kind are numbers that grow (KEP-5504).
-fn number(version: &str) -> u64 {
-    version.parse().unwrap_or(0)
 }
 
 #[cfg(test)]

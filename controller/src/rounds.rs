@@ -20,7 +20,7 @@ use herald_runtime::watch::Watches;
 use crate::apply::{Refused, Writer};
 use crate::assign::{Patch, patches};
 use crate::decision::{Decision, announceable, decide};
-use crate::fresh::Fresh;
+use crate::fresh::{Fresh, number};
 use crate::metrics::Metrics;
 use crate::observed::Observed;
 use crate::report::{Report, Sent, Target};
@@ -53,6 +53,8 @@ pub(crate) struct Rounds {
     /// The loadBalancerClass that is served.
     pub(crate) class: String,
     pub(crate) memory: Memory,
+    /// The newest version of anything that was ever shown.
+    pub(crate) newest: u64,
 }
 
 /// What is known beyond what the watches show; worthless once another replica has led.
@@ -84,6 +86,7 @@ impl Rounds {
                     self.memory.failures = 0;
                     None
                 }
+                Err(refused @ Refused::WentBack { .. }) => anyhow::bail!("{refused}"),
                 Err(refused) => {
                     let wait = RETRY[self.memory.failures.min(RETRY.len() - 1)];
                     self.memory.failures += 1;
@@ -108,7 +111,10 @@ impl Rounds {
         }
         if !self.memory.leading {
             // The replica that led before may have written what our watches do not show yet.
-            self.memory.fresh.confirm_all(self.writer.services().await?);
+            self.newest = self.newest.max(self.sources.newest());
+            self.memory
+                .fresh
+                .confirm_all(self.writer.services(self.newest).await?);
             self.memory.sent.clear();
             self.memory.leading = true;
         }
@@ -116,7 +122,12 @@ impl Rounds {
     }
 
     async fn round(&mut self) -> Result<(), Refused> {
-        for key in self.memory.fresh.observe(&self.sources.services()) {
+        let doubted = self.memory.fresh.observe(&self.sources.services());
+        self.newest = self.newest.max(self.memory.fresh.newest());
+        if !doubted.is_empty() {
+            self.writer.check_history(self.newest).await?;
+        }
+        for key in doubted {
             let answer = self.writer.service(&key).await?;
             self.memory.fresh.confirm(key, answer);
         }
@@ -182,7 +193,9 @@ impl Rounds {
                     Err(Refused::Error(error)) => {
                         failed.insert(patch.key.clone(), error);
                     }
-                    Err(refused @ Refused::NotLeading) => return Err(refused),
+                    Err(refused @ (Refused::NotLeading | Refused::WentBack { .. })) => {
+                        return Err(refused);
+                    }
                     Err(refused @ Refused::Conflict) => {
                         let answer = self.writer.service(&patch.key).await?;
                         self.memory.fresh.confirm(patch.key.clone(), answer);
@@ -191,6 +204,9 @@ impl Rounds {
                 }
                 stuck.extend(patch.holds.difference(&patch.wants));
             }
+        }
+        if conflict.is_some() {
+            self.writer.check_history(self.newest).await?;
         }
         conflict.map_or(Ok(failed), Err)
     }
@@ -233,9 +249,14 @@ impl Rounds {
             } = &report.target;
             self.metrics.wrote(kind, outcome.as_ref().err());
             match outcome {
-                Ok(version) => self.memory.sent.remember(&report, &version),
+                Ok(version) => {
+                    self.newest = self.newest.max(number(&version));
+                    self.memory.sent.remember(&report, &version);
+                }
                 Err(Refused::Conflict) => self.memory.sent.forget(&report.target),
-                Err(error @ (Refused::NotLeading | Refused::Error(_))) => {
+                Err(
+                    error @ (Refused::NotLeading | Refused::WentBack { .. } | Refused::Error(_)),
+                ) => {
                     refused.insert(format!("{kind} {namespace}/{name}"), error);
                 }
             }

@@ -19,6 +19,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
+use crate::fresh;
 use crate::observed::{self, Observed};
 
 /// One copy of every kind that matters.
@@ -68,6 +69,26 @@ impl Sources {
         self.services.snapshot()
     }
 
+    /// The newest version of anything the watches show.
+    pub(crate) fn newest(&self) -> u64 {
+        let versions = [
+            newest(&self.services),
+            newest(&self.slices),
+            newest(&self.namespaces),
+            newest(&self.nodes),
+            newest(&self.speakers),
+            newest(&self.announcements),
+            newest(&self.pools),
+            newest(&self.reservations),
+            newest(&self.l2_advertisements),
+            newest(&self.bgp_advertisements),
+            newest(&self.bgp_peers),
+            newest(&self.bfd_profiles),
+            newest(&self.communities),
+        ];
+        versions.into_iter().max().unwrap_or(0)
+    }
+
     /// Everything as of now, with these Services.
     pub(crate) fn observe(&self, services: BTreeMap<ServiceKey, Arc<Service>>) -> Observed {
         let speakers = observed::by_name(self.speakers.snapshot());
@@ -115,4 +136,13 @@ fn all<K: Clone>(watched: &Watched<K>) -> Vec<K> {
         .values()
         .map(|object| K::clone(object))
         .collect()
+}
+
+fn newest<K: Resource>(watched: &Watched<K>) -> u64 {
+    watched
+        .snapshot()
+        .values()
+        .map(|object| fresh::version(&**object))
+        .max()
+        .unwrap_or(0)
 }

@@ -278,6 +278,9 @@ impl Lab {
             self.topology.port(&port, true)?;
         }
         self.standin.revive(node);
+        if let Some(herald) = &mut self.herald {
+            herald.speaker(node)?.restart()?;
+        }
         for (_, proxy) in self
             .proxies
             .iter_mut()
