@@ -1,6 +1,6 @@
 //! Services as a user makes them, and what a user sees of them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -8,10 +8,14 @@ use serde_json::{Value, json};
 
 use crate::lab::{Lab, WEB};
 use crate::neigh;
+use crate::pod;
 use crate::topology::NodeNumber;
 
 /// How long an address may take to be given, and a page to be reachable through it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// kube-proxy returns to an API server that was away after up to half a minute, and some.
+const PROXY_PATIENCE: Duration = Duration::from_secs(75);
 
 /// A Service of type LoadBalancer in `default` for the lab's pods, TCP and UDP port 80.
 #[derive(Debug, Clone)]
@@ -119,10 +123,28 @@ impl Lab {
     pub fn serve(&self, wanted: &Wanted) -> Result<Vec<IpAddr>> {
         self.create_service(wanted)?;
         let addresses = self.wait_for_addresses(wanted)?;
+        self.wait_for_proxies(&wanted.name)?;
         for address in &addresses {
             self.wait_for_page(*address)?;
         }
         Ok(addresses)
+    }
+
+    /// Waits until every node's kube-proxy knows a Service: its cluster address, which no Service
+    /// before it had, leads to a pod. A page through the external address alone may come by what
+    /// kube-proxy still believes of an earlier Service that had it.
+    fn wait_for_proxies(&self, name: &str) -> Result<()> {
+        let service = self.service(name)?;
+        let text = service["spec"]["clusterIP"].as_str().unwrap_or_default();
+        let address = SocketAddr::new(text.parse().context("it has no cluster address")?, 80);
+        let limit = Duration::from_millis(400);
+        for node in &self.topology.nodes {
+            let otherwise = format!("kube-proxy of {} ignores {name}", node.number.name());
+            self.wait(&otherwise, PROXY_PATIENCE, |_| {
+                pod::fetch(&node.machine, address, limit).map(|_| true)
+            })?;
+        }
+        Ok(())
     }
 
     /// Waits until a Service has as many addresses as it wants, IPv4 first.
@@ -145,8 +167,10 @@ impl Lab {
 
     /// Waits until the client gets a page through an address; how long that took.
     pub fn wait_for_page(&self, address: IpAddr) -> Result<Duration> {
-        self.wait(&format!("no page through {address}"), PATIENCE, |lab| {
-            lab.fetch(address).map(|_| true)
+        // Short tries: one that is lost before kube-proxy is programmed is repeated soon.
+        let (client, limit) = (&self.topology.client, Duration::from_millis(400));
+        self.wait(&format!("no page through {address}"), PATIENCE, |_| {
+            pod::fetch(client, SocketAddr::new(address, 80), limit).map(|_| true)
         })
     }
 

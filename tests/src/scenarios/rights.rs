@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use super::Stage;
 use crate::lab::Lab;
 
-/// A refusal as the API server words it: `User "U" cannot VERB resource "R" in API group "G" at the
+/// A refusal as the API server words it: `RESOURCE "NAME" is forbidden: User "U" cannot VERB resource "R" in API group "G" at the
 /// cluster scope` or `… in the namespace "N"`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Refusal {
@@ -18,13 +18,18 @@ struct Refusal {
     subresource: String,
     group: String,
     namespace: String,
+    /// The object, where one was named; rights may be given for that one alone.
+    name: String,
 }
 
 impl Refusal {
     fn read(line: &str) -> Option<Self> {
         // In a logged structure the quotation marks are escaped.
         let line = line.replace('\\', "");
-        let (_, rest) = line.split_once("User \"")?;
+        let (before, rest) = line.split_once("User \"")?;
+        let name = before
+            .strip_suffix("\" is forbidden: ")
+            .and_then(|before| before.rsplit('"').next());
         let (user, rest) = rest.split_once("\" cannot ")?;
         let (verb, rest) = rest.split_once(" resource \"")?;
         let (resource, rest) = rest.split_once("\" in API group \"")?;
@@ -40,6 +45,7 @@ impl Refusal {
             subresource: subresource.to_owned(),
             group: group.to_owned(),
             namespace: namespace.unwrap_or_default().to_owned(),
+            name: name.unwrap_or_default().to_owned(),
         })
     }
 
@@ -52,12 +58,15 @@ impl Refusal {
             subresource,
             group,
             namespace,
+            name,
         } = self;
-        let what = if group.is_empty() {
-            resource.clone()
-        } else {
-            format!("{resource}.{group}")
-        };
+        let mut what = resource.clone();
+        if !group.is_empty() {
+            what = format!("{what}.{group}");
+        }
+        if !name.is_empty() {
+            what = format!("{what}/{name}");
+        }
         let mut arguments = vec![
             "auth".to_owned(),
             "can-i".to_owned(),
@@ -121,6 +130,7 @@ mod tests {
             (refusal.subresource.as_str(), refusal.namespace.as_str()),
             ("status", "default")
         );
+        assert_eq!(refusal.name, "a");
         let wide = r#"User "u" cannot list resource "speakers" in API group "heraldlb.io" at the cluster scope"#;
         let refusal = Refusal::read(wide).unwrap();
         assert_eq!(
