@@ -10,6 +10,7 @@ mod hygiene;
 mod lan;
 mod pages;
 mod restarts;
+mod rights;
 mod takeover;
 mod tool;
 
@@ -165,7 +166,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "the_shipped_rights_are_enough",
         herald: true,
-        run: hygiene::rights,
+        run: rights::enough,
     },
     Scenario {
         name: "tshark_finds_no_malformed_frame",

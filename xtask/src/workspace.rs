@@ -13,9 +13,16 @@ pub(crate) fn root() -> PathBuf {
     own.parent().unwrap_or(own).to_path_buf()
 }
 
-/// `cargo` in the root, the one that runs this program.
+/// `cargo` in the root, the one that runs this program. What cargo told this program about itself is
+/// kept from it: build scripts that look (ring's) would run again each time.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let shown = name.to_string_lossy();
+        if shown.starts_with("CARGO_PKG_") || shown.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command
         .args(arguments)
         .current_dir(root())

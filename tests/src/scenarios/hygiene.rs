@@ -14,26 +14,6 @@ pub(super) fn warnings(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// No program of Herald was refused anything, and none panicked.
-pub(super) fn rights(stage: &mut Stage) -> Result<()> {
-    for (name, log) in stage.lab.herald()?.logs() {
-        for line in log.lines() {
-            // An API server that is just starting knows no role yet, and says so.
-            if line.contains("RBAC: [") && line.contains("not found") {
-                continue;
-            }
-            let lower = line.to_lowercase();
-            if ["forbidden", "cannot list resource", "panicked at"]
-                .iter()
-                .any(|word| lower.contains(word))
-            {
-                bail!("{name} logged: {line}");
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Every frame the client saw since the lab came up dissects without complaint, and Herald's frames
 /// are among them.
 pub(super) fn frames(stage: &mut Stage) -> Result<()> {
