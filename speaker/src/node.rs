@@ -182,13 +182,12 @@ impl Node {
         };
         let owned = intent.owned.iter().map(|(address, holding)| {
             let interfaces = on(&holding.interfaces);
-            (
-                *address,
-                herald_l2::Owned {
-                    interfaces,
-                    until: None,
-                },
-            )
+            let owned = herald_l2::Owned {
+                interfaces,
+                until: None,
+                yields: holding.leaving,
+            };
+            (*address, owned)
         });
         self.fast.set(Wish {
             ports: memory.ports.sockets(),
