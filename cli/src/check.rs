@@ -119,8 +119,15 @@ fn sort(value: &Value, objects: &mut Objects, services: &mut Vec<Service>) -> Re
     Ok(true)
 }
 
+/// Where the API server would default a missing `spec`, so does this.
 fn read<K: DeserializeOwned>(value: &Value) -> Result<K, String> {
-    serde_json::from_value(value.clone()).map_err(|error| error.to_string())
+    let mut value = value.clone();
+    if let Some(object) = value.as_object_mut() {
+        object
+            .entry("spec")
+            .or_insert_with(|| Value::Object(serde_json::Map::new()));
+    }
+    serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
 /// For people.

@@ -116,7 +116,9 @@ fn report(
     let announced = merged(&current, announced, None, now);
 
     let mut happenings = Vec::new();
-    if facts.decision.plan.refuse.contains_key(&service.key) && is_news(&current, &allocated) {
+    let unmet = facts.decision.plan.refuse.contains_key(&service.key)
+        || facts.failed.contains_key(&service.key);
+    if unmet && is_news(&current, &allocated) {
         happenings.push(warning(
             object,
             allocated_reason,

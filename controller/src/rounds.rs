@@ -68,6 +68,14 @@ pub(crate) struct Memory {
     failures: usize,
 }
 
+/// How far a round came.
+enum Outcome {
+    /// Everything stands as decided, or there was nothing to do.
+    Complete,
+    /// Some writes were refused and noted; the rest is done.
+    Partial,
+}
+
 impl Rounds {
     /// Runs until it is dropped.
     pub(crate) async fn run(mut self, mut leadership: Leadership) -> anyhow::Result<()> {
@@ -82,32 +90,38 @@ impl Rounds {
             tokio::time::sleep(SETTLE).await;
             changed.mark_unchanged();
             retry = match self.look().await {
-                Ok(()) => {
+                Ok(Outcome::Complete) => {
                     self.memory.failures = 0;
                     None
                 }
+                Ok(Outcome::Partial) => Some(self.later()),
                 Err(refused @ Refused::WentBack { .. }) => anyhow::bail!("{refused}"),
                 Err(refused) => {
-                    let wait = RETRY[self.memory.failures.min(RETRY.len() - 1)];
-                    self.memory.failures += 1;
-                    self.note(BTreeMap::from([("round".to_owned(), refused)]));
-                    Some(wait)
+                    self.note(BTreeMap::from([("this round".to_owned(), refused)]));
+                    Some(self.later())
                 }
             };
         }
     }
 
+    /// How long to wait after one more round in a row that could not write everything.
+    fn later(&mut self) -> Duration {
+        let wait = RETRY[self.memory.failures.min(RETRY.len() - 1)];
+        self.memory.failures += 1;
+        wait
+    }
+
     /// One round, if this replica leads and has seen everything.
-    async fn look(&mut self) -> Result<(), Refused> {
+    async fn look(&mut self) -> Result<Outcome, Refused> {
         let leads = self.writer.leads();
         self.metrics.leads(leads);
         self.view.leads(leads);
         if !leads {
             self.memory = Memory::default();
-            return Ok(());
+            return Ok(Outcome::Complete);
         }
         if !self.watches.synced() {
-            return Ok(());
+            return Ok(Outcome::Complete);
         }
         if !self.memory.leading {
             // The replica that led before may have written what our watches do not show yet.
@@ -121,7 +135,7 @@ impl Rounds {
         self.round().await
     }
 
-    async fn round(&mut self) -> Result<(), Refused> {
+    async fn round(&mut self) -> Result<Outcome, Refused> {
         let doubted = self.memory.fresh.observe(&self.sources.services());
         self.newest = self.newest.max(self.memory.fresh.newest());
         if !doubted.is_empty() {
@@ -163,9 +177,13 @@ impl Rounds {
         problems.extend(self.remove(&observed).await);
         self.metrics.events_dropped(self.writer.events_dropped());
         self.show(&observed, decision, desired);
-        let first = problems.values().next().cloned();
+        let outcome = if problems.is_empty() {
+            Outcome::Complete
+        } else {
+            Outcome::Partial
+        };
         self.note(problems);
-        first.map_or(Ok(()), Err)
+        Ok(outcome)
     }
 
     /// Writes addresses, first where that makes some free; gives the Services the API server

@@ -5,7 +5,7 @@
 //! descriptions without line breaks.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 use serde_json::{Number, Value};
@@ -36,9 +36,24 @@ pub fn all() -> Vec<CustomResourceDefinition> {
             .and_then(|s| s.open_api_v3_schema.as_mut());
         if let Some(schema) = schema {
             tidy(schema);
+            allow_no_spec(schema);
         }
     }
     crds
+}
+
+/// An object of a kind that demands no field may leave out `spec`, as MetalLB's examples do.
+fn allow_no_spec(schema: &mut JSONSchemaProps) {
+    let properties = schema.properties.as_mut();
+    let Some(spec) = properties.and_then(|properties| properties.get_mut("spec")) else {
+        return;
+    };
+    if spec.required.as_ref().is_none_or(Vec::is_empty) {
+        spec.default = Some(JSON(Value::Object(serde_json::Map::new())));
+        if let Some(required) = &mut schema.required {
+            required.retain(|field| field != "spec");
+        }
+    }
 }
 
 /// `<plural>.heraldlb.io.yaml`, the manifest's file name.

@@ -282,3 +282,30 @@ fn no_column_promises_a_list_and_shows_one_item() {
         }
     }
 }
+
+#[test]
+fn a_kind_that_demands_no_field_may_leave_out_spec() {
+    let lenient: Vec<String> = all()
+        .into_iter()
+        .filter(|crd| {
+            let schema = crd.spec.versions[0].schema.clone().unwrap();
+            let root = schema.open_api_v3_schema.unwrap();
+            let spec = root.properties.unwrap().remove("spec");
+            spec.is_some_and(|spec| spec.default.is_some())
+                && !root
+                    .required
+                    .unwrap_or_default()
+                    .contains(&"spec".to_owned())
+        })
+        .map(|crd| crd.spec.names.kind)
+        .collect();
+    assert_eq!(
+        lenient,
+        [
+            "L2Advertisement",
+            "BGPAdvertisement",
+            "BFDProfile",
+            "Community"
+        ]
+    );
+}

@@ -23,11 +23,12 @@ pub struct Common {
     #[arg(long, env = "HERALD_LOG_FORMAT", value_enum, default_value_t = Format::Text)]
     pub log_format: Format,
 
-    /// What is logged: error, warn, info, debug, trace, or a filter such as info,herald_l2=trace
+    /// What is logged: error, warn, info, debug, trace, or a filter such as
+    /// debug,kube_client=off. The default leaves out what the client library repeats on each retry
     #[arg(
         long,
         env = "HERALD_LOG_LEVEL",
-        default_value = "info",
+        default_value = "info,kube_client=off,kube_runtime=off",
         value_name = "FILTER"
     )]
     pub log_level: String,

@@ -182,13 +182,12 @@ impl Node {
         };
         let owned = intent.owned.iter().map(|(address, holding)| {
             let interfaces = on(&holding.interfaces);
-            (
-                *address,
-                herald_l2::Owned {
-                    interfaces,
-                    until: None,
-                },
-            )
+            let owned = herald_l2::Owned {
+                interfaces,
+                until: None,
+                yields: holding.leaving,
+            };
+            (*address, owned)
         });
         self.fast.set(Wish {
             ports: memory.ports.sockets(),
@@ -246,27 +245,38 @@ impl Node {
     /// Remembers since when what is held, and tells of changes.
     fn keep_books(&self, memory: &mut Memory, view: &View, intent: &Intent, now: Instant) {
         for (address, holding) in &intent.owned {
-            if memory.held.contains_key(address) {
-                continue;
-            }
+            let before = memory.held.get(address);
             let resumed = view
                 .claims
                 .get(address)
                 .filter(|claim| claim.node == self.name);
-            let epoch = view.claims.get(address).map_or(0, |claim| claim.epoch);
-            let tenure = match resumed {
-                Some(claim) => Tenure {
-                    since: since(view, holding, *address).unwrap_or_else(clock::wall),
-                    epoch: claim.epoch,
-                },
-                None => Tenure {
-                    since: clock::wall(),
-                    epoch: epoch.saturating_add(1),
-                },
+            if before.is_none() {
+                let epoch = view.claims.get(address).map_or(0, |claim| claim.epoch);
+                let tenure = match resumed {
+                    Some(claim) => Tenure {
+                        since: since(view, holding, *address).unwrap_or_else(clock::wall),
+                        epoch: claim.epoch,
+                    },
+                    None => Tenure {
+                        since: clock::wall(),
+                        epoch: epoch.saturating_add(1),
+                    },
+                };
+                memory.tenures.insert(*address, tenure);
+            }
+            let known = before.map(|before| &before.services);
+            let new = holding
+                .services
+                .iter()
+                .filter(|service| known.is_none_or(|known| !known.contains(*service)));
+            let news = Holding {
+                services: new.cloned().collect(),
+                ..holding.clone()
             };
-            memory.tenures.insert(*address, tenure);
-            self.chronicle
-                .taken(*address, holding, resumed.is_some(), view);
+            if !news.services.is_empty() {
+                let resumed = before.is_none() && resumed.is_some();
+                self.chronicle.taken(*address, &news, resumed, view);
+            }
         }
         for (address, holding) in &memory.held {
             if !intent.owned.contains_key(address) {

@@ -29,3 +29,4 @@ pub mod scenarios;
 pub mod services;
 pub mod standin;
 pub mod topology;
+pub mod wire;

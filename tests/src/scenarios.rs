@@ -5,6 +5,7 @@
 
 mod addresses;
 mod bad_input;
+mod forms;
 mod ground;
 mod hygiene;
 mod lan;
@@ -97,6 +98,16 @@ pub const ALL: &[Scenario] = &[
         name: "an_announcement_corrects_the_client",
         herald: true,
         run: lan::correction,
+    },
+    Scenario {
+        name: "each_form_of_announcement_moves_a_linux_client",
+        herald: false,
+        run: forms::each,
+    },
+    Scenario {
+        name: "a_reply_that_names_everybody_does_not_move_it",
+        herald: false,
+        run: forms::control,
     },
     Scenario {
         name: "a_host_that_wants_the_ipv4_address_is_refused",

@@ -233,6 +233,7 @@ fn a_holder_whose_wish_is_refused_reads_what_it_keeps() {
 fn what_could_not_be_written_is_told_and_only_applied_addresses_are_listed() {
     let observed = scene(&json!({"status": {"loadBalancer": {"ingress": []}}}));
     let report = reports_on(&observed, &[("web", "forbidden (403)")], 10).remove(0);
+    assert_eq!(report.happenings[0].reason, "NotWritten");
     assert_eq!(report.status["addresses"], json!([]));
     assert_eq!(
         said(&report.status, ALLOCATED),

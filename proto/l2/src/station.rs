@@ -36,6 +36,9 @@ pub struct Owned {
     pub interfaces: BTreeSet<u32>,
     /// When ownership ends by itself; checked before every frame. None: when told so.
     pub until: Option<Instant>,
+    /// Another node is to have it: silent from the moment that a peer announces it, so that nobody
+    /// who asks then is told the wrong node.
+    pub yields: bool,
 }
 
 /// Whom the link layer addressed a frame to.
@@ -88,6 +91,8 @@ const EVENTS: usize = 1024;
 pub struct Station {
     interfaces: BTreeMap<u32, Interface>,
     owned: BTreeMap<IpAddr, Owned>,
+    /// Addresses that a peer has announced since they yield.
+    yielded: BTreeSet<IpAddr>,
     watched: BTreeSet<IpAddr>,
     peers: BTreeSet<Mac>,
     announcer: Announcer,
@@ -109,6 +114,7 @@ impl Station {
         Self {
             interfaces: BTreeMap::new(),
             owned: BTreeMap::new(),
+            yielded: BTreeSet::new(),
             watched: BTreeSet::new(),
             peers: BTreeSet::new(),
             announcer: Announcer::new(),
@@ -138,7 +144,11 @@ impl Station {
 
     /// Everything this node owns: all of it. What is new is announced, what is gone is silent.
     pub fn set_owned(&mut self, owned: BTreeMap<IpAddr, Owned>) {
+        self.yielded
+            .retain(|address| owned.get(address).is_some_and(|owned| owned.yields));
         self.owned = owned;
+        self.owned
+            .retain(|address, _| !self.yielded.contains(address));
         let owned = &self.owned;
         self.guard.retain(|address| owned.contains_key(address));
         self.reconcile(&BTreeSet::new());
@@ -292,7 +302,13 @@ impl Station {
         if ours || !owned.interfaces.contains(&interface) || !responder::holds(owned.until, now) {
             return Discard::NotARequest;
         }
+        let yields = owned.yields && self.peers.contains(&mac);
         self.report(address, mac, interface, ClaimKind::Announced, now);
+        if yields {
+            self.yielded.insert(address);
+            self.owned.remove(&address);
+            self.reconcile(&BTreeSet::new());
+        }
         Discard::Conflict
     }
 
