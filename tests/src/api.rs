@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use http::{Method, Request};
@@ -12,6 +13,9 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::Value;
 use tokio::runtime::Runtime;
+
+/// How long an answer may take; a connection that an API server left behind is given up after it.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// How a patch is merged into an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +115,10 @@ impl Api {
             .uri(path)
             .header(http::header::CONTENT_TYPE, kind)
             .body(body.unwrap_or_default())?;
-        match self.runtime.block_on(self.client.request::<Value>(request)) {
+        let answer = self.runtime.block_on(async {
+            tokio::time::timeout(LIMIT, self.client.request::<Value>(request)).await
+        });
+        match answer.with_context(|| format!("{method} {path} is not answered"))? {
             Ok(value) => Ok(Some(value)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
             Err(error) => Err(error).with_context(|| format!("{method} {path}")),

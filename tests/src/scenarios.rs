@@ -333,8 +333,16 @@ fn logged(lab: &Lab) -> BTreeMap<String, usize> {
         .collect()
 }
 
-/// What each program of Herald logged since, the last lines of it.
+/// What the cluster looks like, and the last lines of what each program of Herald logged since.
 fn show_logs(lab: &Lab, since: &BTreeMap<String, usize>) {
+    let cluster = lab.kubectl(&["get", "nodes,pods,services,endpointslices", "--no-headers"]);
+    for line in cluster
+        .unwrap_or_default()
+        .lines()
+        .filter(|line| !line.is_empty())
+    {
+        println!("      {line}");
+    }
     for (name, log) in lab.herald.iter().flat_map(Herald::logs) {
         let new = log
             .get(since.get(name).copied().unwrap_or_default()..)

@@ -27,6 +27,8 @@ const TICK: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 struct Shared {
     alive: BTreeSet<NodeNumber>,
+    /// The pods of `default` by name: whether each is to be reported ready.
+    pods: BTreeMap<String, (NodeNumber, u8, bool)>,
     ended: bool,
 }
 
@@ -101,33 +103,12 @@ impl StandIn {
         self.report_pod(node, name, number, true)
     }
 
-    /// Reports a pod ready or not.
+    /// Reports a pod ready or not, and keeps it so.
     pub fn report_pod(&self, node: NodeNumber, name: &str, number: u8, ready: bool) -> Result<()> {
-        let now = clock::seconds_time(clock::wall());
-        let status = if ready { "True" } else { "False" };
-        let addresses = node.pod(number).map(|address| address.to_string());
-        let condition =
-            |kind: &str| json!({"type": kind, "status": status, "lastTransitionTime": now});
-        self.api.patch(
-            &format!("/api/v1/namespaces/default/pods/{name}/status"),
-            Merge::Strategic,
-            &json!({"status": {
-                "phase": "Running",
-                "hostIP": node.lan()[0].to_string(),
-                "hostIPs": node.lan().map(|address| json!({"ip": address.to_string()})),
-                "podIP": addresses[0],
-                "podIPs": addresses.iter().map(|ip| json!({"ip": ip})).collect::<Vec<_>>(),
-                "startTime": now,
-                "conditions": [condition("Ready"), condition("ContainersReady"),
-                    json!({"type": "Initialized", "status": "True", "lastTransitionTime": now}),
-                    json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": now})],
-                "containerStatuses": [{
-                    "name": "web", "image": "lab", "imageID": "lab", "containerID": "lab://web",
-                    "ready": ready, "started": true, "restartCount": 0,
-                    "state": {"running": {"startedAt": now}},
-                }],
-            }}),
-        )
+        lock(&self.shared)
+            .pods
+            .insert(name.to_owned(), (node, number, ready));
+        report_pod(&self.api, node, name, number, ready)
     }
 }
 
@@ -167,7 +148,8 @@ fn keep(api: &Api, shared: &Mutex<Shared>) {
             }
         }
         if ticks.is_multiple_of(4) {
-            let _retried = finish_pods(api, &alive);
+            let pods = lock(shared).pods.clone();
+            let _retried = keep_pods(api, &alive, &pods);
         }
         ticks = ticks.wrapping_add(1);
         thread::sleep(TICK);
@@ -220,21 +202,65 @@ fn renew(api: &Api, node: NodeNumber) -> Result<()> {
     )
 }
 
-/// Removes pods whose deletion waits for the kubelet of a living node.
-fn finish_pods(api: &Api, alive: &BTreeSet<NodeNumber>) -> Result<()> {
+/// Posts a pod's status.
+fn report_pod(api: &Api, node: NodeNumber, name: &str, number: u8, ready: bool) -> Result<()> {
+    let now = clock::seconds_time(clock::wall());
+    let status = if ready { "True" } else { "False" };
+    let addresses = node.pod(number).map(|address| address.to_string());
+    let condition = |kind: &str| json!({"type": kind, "status": status, "lastTransitionTime": now});
+    api.patch(
+        &format!("/api/v1/namespaces/default/pods/{name}/status"),
+        Merge::Strategic,
+        &json!({"status": {
+            "phase": "Running",
+            "hostIP": node.lan()[0].to_string(),
+            "hostIPs": node.lan().map(|address| json!({"ip": address.to_string()})),
+            "podIP": addresses[0],
+            "podIPs": addresses.iter().map(|ip| json!({"ip": ip})).collect::<Vec<_>>(),
+            "startTime": now,
+            "conditions": [condition("Ready"), condition("ContainersReady"),
+                json!({"type": "Initialized", "status": "True", "lastTransitionTime": now}),
+                json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": now})],
+            "containerStatuses": [{
+                "name": "web", "image": "lab", "imageID": "lab", "containerID": "lab://web",
+                "ready": ready, "started": true, "restartCount": 0,
+                "state": {"running": {"startedAt": now}},
+            }],
+        }}),
+    )
+}
+
+/// Removes pods whose deletion waits for the kubelet of a living node, and reports those ready again
+/// that the node controller took for dead with their node.
+fn keep_pods(
+    api: &Api,
+    alive: &BTreeSet<NodeNumber>,
+    reported: &BTreeMap<String, (NodeNumber, u8, bool)>,
+) -> Result<()> {
     let names: BTreeSet<String> = alive.iter().map(|node| node.name()).collect();
     for pod in api.list("/api/v1/pods")? {
-        let leaving = !pod["metadata"]["deletionTimestamp"].is_null();
         let here = pod["spec"]["nodeName"]
             .as_str()
             .is_some_and(|node| names.contains(node));
-        if let (true, true, Some(namespace), Some(name)) = (
-            leaving,
+        let (true, Some(namespace), Some(name)) = (
             here,
             pod["metadata"]["namespace"].as_str(),
             pod["metadata"]["name"].as_str(),
-        ) {
+        ) else {
+            continue;
+        };
+        if !pod["metadata"]["deletionTimestamp"].is_null() {
             api.delete(&format!("/api/v1/namespaces/{namespace}/pods/{name}"))?;
+        } else if let Some((node, number, ready)) = reported.get(name) {
+            let conditions = pod["status"]["conditions"].as_array();
+            let condition = conditions
+                .into_iter()
+                .flatten()
+                .find(|one| one["type"] == "Ready");
+            let shown = condition.is_some_and(|condition| condition["status"] == "True");
+            if shown != *ready {
+                report_pod(api, *node, name, *number, *ready)?;
+            }
         }
     }
     Ok(())
