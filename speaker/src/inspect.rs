@@ -10,6 +10,7 @@ use herald_runtime::watch;
 use serde::Serialize;
 
 use crate::intent::Intent;
+use crate::links::NotUsed;
 use crate::ports::Usage;
 use crate::world::View;
 
@@ -19,6 +20,8 @@ pub(crate) struct Running {
     node: String,
     node_exists: bool,
     interfaces: BTreeMap<String, String>,
+    /// Why an interface that qualifies has no socket.
+    refused: Option<String>,
     announced: BTreeMap<IpAddr, Announced>,
     standby: BTreeSet<IpAddr>,
     owners: BTreeMap<IpAddr, String>,
@@ -54,6 +57,7 @@ impl Running {
             node: node.to_owned(),
             node_exists: view.world.nodes.contains_key(node),
             interfaces: usages.iter().map(usage_in_words).collect(),
+            refused: usages.iter().find_map(refusal),
             announced: intent
                 .owned
                 .iter()
@@ -89,6 +93,14 @@ fn usage_in_words(usage: &Usage) -> (String, String) {
     (usage.link.name.clone(), words)
 }
 
+fn refusal(usage: &Usage) -> Option<String> {
+    if let Err(NotUsed::NoSocket { error }) = &usage.used {
+        Some(format!("{}: {error}", usage.link.name))
+    } else {
+        None
+    }
+}
+
 /// The speaker as the admin port sees it.
 pub(crate) struct SpeakerState {
     pub watches: watch::Reports,
@@ -105,6 +117,7 @@ impl Inspect for SpeakerState {
                 running.node
             ));
         }
+        waiting.extend(running.refused.clone());
         waiting
     }
 

@@ -39,9 +39,14 @@ impl Port {
         }
     }
 
-    /// Sends an Ethernet frame.
+    /// Sends an Ethernet frame, through the socket of its protocol: what the kernel's own filters
+    /// see of it is then right.
     pub(crate) fn send(&self, frame: &[u8]) -> io::Result<()> {
-        self.arp.send(frame)
+        if frame.get(12..14) == Some(&ETHERTYPE_IPV6.to_be_bytes()) {
+            self.ndp.send(frame)
+        } else {
+            self.arp.send(frame)
+        }
     }
 
     /// Hear every multicast frame on the interface, as long as the port lives (N4).
