@@ -81,7 +81,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         memory: rounds::Memory::default(),
         newest: 0,
     };
-    tasks.spawn_until_stop("rounds", rounds.run(leadership));
+    tasks.spawn_service("rounds", rounds.run(leadership));
     tracing::info!(identity, version = env!("CARGO_PKG_VERSION"), "started");
     tasks.run().await
 }

@@ -54,7 +54,7 @@ pub async fn serve<I: Inspect>(
         .route("/metrics", get(metrics::<I>))
         .route("/state.json", get(state::<I>))
         .with_state(shown);
-    tasks.spawn_until_stop("admin", async move {
+    tasks.spawn_service("admin", async move {
         axum::serve(listener, router)
             .await
             .context("the admin port failed")

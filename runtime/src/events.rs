@@ -65,7 +65,7 @@ impl Events {
             instance: instance.to_owned(),
             written: 0,
         };
-        tasks.spawn_until_stop("events", writer.run(waiting));
+        tasks.spawn_service("events", writer.run(waiting));
         Self {
             queue,
             dropped: Arc::default(),

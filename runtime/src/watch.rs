@@ -140,7 +140,7 @@ impl Watches {
             changed: self.changed.clone(),
         };
         pump.report(false, None);
-        tasks.spawn_until_stop(name, pump.run(api, config));
+        tasks.spawn_service(name, pump.run(api, config));
         watched
     }
 

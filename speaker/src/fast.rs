@@ -81,7 +81,7 @@ impl Fast {
                 let _ = ended.send(worker.run());
             })
             .context("the announcing thread cannot be started")?;
-        tasks.spawn_until_stop("announce", async move {
+        tasks.spawn_service("announce", async move {
             match end.await {
                 Ok(error) => Err(anyhow::Error::new(error).context("the announcing thread failed")),
                 Err(_) => anyhow::bail!("the announcing thread panicked"),

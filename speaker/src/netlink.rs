@@ -46,7 +46,7 @@ pub(crate) async fn follow(tasks: &mut Tasks) -> anyhow::Result<watch::Receiver<
         MulticastGroup::Ipv6Route,
     ])
     .context("the kernel's interface list (netlink) cannot be opened")?;
-    tasks.spawn_until_stop("netlink", async move {
+    tasks.spawn_service("netlink", async move {
         connection.await;
         Ok(())
     });
@@ -54,7 +54,7 @@ pub(crate) async fn follow(tasks: &mut Tasks) -> anyhow::Result<watch::Receiver<
         .await
         .context("the kernel's interfaces cannot be listed")?;
     let (view, links) = watch::channel(first);
-    tasks.spawn_until_stop("interfaces", pump(handle, notifications, view));
+    tasks.spawn_service("interfaces", pump(handle, notifications, view));
     Ok(links)
 }
 

@@ -254,11 +254,11 @@ impl Node {
                 let epoch = view.claims.get(address).map_or(0, |claim| claim.epoch);
                 let tenure = match resumed {
                     Some(claim) => Tenure {
-                        since: since(view, holding, *address).unwrap_or_else(clock::wall),
+                        since: since(view, holding, *address).unwrap_or_else(this_second),
                         epoch: claim.epoch,
                     },
                     None => Tenure {
-                        since: clock::wall(),
+                        since: this_second(),
                         epoch: epoch.saturating_add(1),
                     },
                 };
@@ -372,6 +372,11 @@ fn overdue(leaving_since: &BTreeMap<IpAddr, Instant>, now: Instant) -> BTreeSet<
 fn used(usages: &[Usage]) -> Vec<String> {
     let used = usages.iter().filter(|usage| usage.used.is_ok());
     used.map(|usage| usage.link.name.clone()).collect()
+}
+
+/// Now, as precisely as the API keeps times.
+fn this_second() -> Timestamp {
+    Timestamp::from_second(clock::wall().as_second()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// Since when this node says that it announces an address.

@@ -37,9 +37,17 @@ pub(crate) struct Publisher {
     node: String,
     manager: String,
     speaker: Option<SpeakerStatus>,
-    /// What was written last, with the UID of the object it was written to.
-    written: BTreeMap<ServiceKey, (String, Vec<Layer2Announcement>)>,
+    /// What was written last.
+    written: BTreeMap<ServiceKey, Written>,
     last_error: Option<String>,
+}
+
+/// Entries that were written, to which object, and the version that made.
+#[derive(Debug, Clone)]
+struct Written {
+    uid: Option<String>,
+    version: u64,
+    entries: Vec<Layer2Announcement>,
 }
 
 impl Publisher {
@@ -73,8 +81,9 @@ impl Publisher {
     }
 
     async fn write(&mut self, report: &Report) -> kube::Result<()> {
-        self.write_announcements(report).await?;
-        self.write_speaker(report).await
+        let announcements = self.write_announcements(report).await;
+        let speaker = self.write_speaker(report).await;
+        announcements.and(speaker)
     }
 
     async fn write_speaker(&mut self, report: &Report) -> kube::Result<()> {
@@ -99,30 +108,38 @@ impl Publisher {
         Ok(())
     }
 
+    /// Writes what differs. One that cannot be written does not keep the others from it.
     async fn write_announcements(&mut self, report: &Report) -> kube::Result<()> {
         self.written
             .retain(|key, _| report.existing.contains_key(key));
+        let mut outcome = Ok(());
         for (key, object) in &report.existing {
-            let uid = object.metadata.uid.clone().unwrap_or_default();
             let wanted = report.announcements.get(key).map_or(&[][..], Vec::as_slice);
-            let said = match self.written.get(key) {
-                Some((written_to, said)) if *written_to == uid => said.clone(),
-                _ => entries_of(&self.node, object),
-            };
-            if said == wanted {
+            if said(&self.node, object, self.written.get(key)) == wanted {
                 continue;
             }
-            self.write_entries(key, wanted).await?;
-            self.written.insert(key.clone(), (uid, wanted.to_vec()));
+            match self.write_entries(key, wanted).await {
+                Ok(Some(version)) => {
+                    let written = Written {
+                        uid: object.metadata.uid.clone(),
+                        version,
+                        entries: wanted.to_vec(),
+                    };
+                    self.written.insert(key.clone(), written);
+                }
+                Ok(None) => {}
+                Err(error) => outcome = Err(error),
+            }
         }
-        Ok(())
+        outcome
     }
 
+    /// The version that was made; None when the object is gone.
     async fn write_entries(
         &self,
         key: &ServiceKey,
         entries: &[Layer2Announcement],
-    ) -> kube::Result<()> {
+    ) -> kube::Result<Option<u64>> {
         let api: Api<ServiceAnnouncement> = Api::namespaced(self.client.clone(), &key.namespace);
         let object = json!({
             "apiVersion": "heraldlb.io/v1beta1",
@@ -131,8 +148,9 @@ impl Publisher {
             "status": {"layer2": entries},
         });
         match apply::status(&api, &self.manager, &key.name, &object).await {
-            Err(error) if client::status_code(&error) == Some(404) => Ok(()),
-            other => other.map(drop),
+            Ok(object) => Ok(Some(version(&object))),
+            Err(error) if client::status_code(&error) == Some(404) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -148,11 +166,68 @@ impl Publisher {
     }
 }
 
-/// The entries a ServiceAnnouncement has of a node.
-fn entries_of(node: &str, object: &ServiceAnnouncement) -> Vec<Layer2Announcement> {
-    let entries = object.status.iter().flat_map(|status| &status.layer2);
-    entries
-        .filter(|entry| entry.node == node)
-        .cloned()
-        .collect()
+/// What a node says in a ServiceAnnouncement: what was written last, until the copy has caught up
+/// with that; then what the copy shows, so that what somebody else removed is said again.
+fn said(
+    node: &str,
+    copy: &ServiceAnnouncement,
+    written: Option<&Written>,
+) -> Vec<Layer2Announcement> {
+    match written {
+        Some(written) if written.uid == copy.metadata.uid && version(copy) < written.version => {
+            written.entries.clone()
+        }
+        Some(_) | None => {
+            let entries = copy.status.iter().flat_map(|status| &status.layer2);
+            let own = entries.filter(|entry| entry.node == node);
+            let mut own: Vec<Layer2Announcement> = own.cloned().collect();
+            own.sort_by(|a, b| a.address.cmp(&b.address));
+            own
+        }
+    }
+}
+
+/// Resource versions are numbers that grow (KEP-5504).
+fn version(object: &ServiceAnnouncement) -> u64 {
+    let version = object.metadata.resource_version.as_deref();
+    version.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copy(version: u64, nodes: &[&str]) -> ServiceAnnouncement {
+        let entry = |node: &&str| json!({"address": "192.0.2.1", "node": node});
+        let layer2: Vec<_> = nodes.iter().map(entry).collect();
+        serde_json::from_value(json!({
+            "metadata": {"name": "web", "uid": "u", "resourceVersion": version.to_string()},
+            "status": {"layer2": layer2},
+        }))
+        .expect("a ServiceAnnouncement")
+    }
+
+    #[test]
+    fn what_was_written_counts_until_the_copy_shows_it_and_then_the_copy_counts() {
+        let entries = said("a", &copy(1, &["a"]), None);
+        assert_eq!(entries.len(), 1, "after a restart the copy is all there is");
+        let written = Written {
+            uid: Some("u".to_owned()),
+            version: 5,
+            entries,
+        };
+        let cases = [
+            (4, &[][..], 1, "the copy is behind"),
+            (5, &["a"][..], 1, "the copy shows it"),
+            (6, &["b"][..], 0, "another node has taken it"),
+            (7, &[][..], 0, "somebody removed it"),
+        ];
+        for (version, nodes, expected, what) in cases {
+            let said = said("a", &copy(version, nodes), Some(&written));
+            assert_eq!(said.len(), expected, "{what}");
+        }
+        let mut another = copy(2, &[]);
+        another.metadata.uid = Some("v".to_owned());
+        assert!(said("a", &another, Some(&written)).is_empty(), "made anew");
+    }
 }

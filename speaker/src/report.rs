@@ -56,7 +56,7 @@ pub(crate) fn speaker_status(
     }
 }
 
-/// What this node announces for each Service.
+/// What this node announces for each Service, ordered by the address as text.
 pub(crate) fn announcements(
     node: &str,
     owned: &BTreeMap<IpAddr, Holding>,
@@ -68,18 +68,19 @@ pub(crate) fn announcements(
             continue;
         };
         for service in &holding.services {
-            announcements
-                .entry(service.clone())
-                .or_default()
-                .push(Layer2Announcement {
-                    address: address.to_string(),
-                    node: node.to_owned(),
-                    interfaces: holding.interfaces.iter().cloned().collect(),
-                    since: Some(Time(tenure.since)),
-                    epoch: Some(tenure.epoch),
-                    gateway_acknowledged: None,
-                });
+            let entries = announcements.entry(service.clone()).or_default();
+            entries.push(Layer2Announcement {
+                address: address.to_string(),
+                node: node.to_owned(),
+                interfaces: holding.interfaces.iter().cloned().collect(),
+                since: Some(Time(tenure.since)),
+                epoch: Some(tenure.epoch),
+                gateway_acknowledged: None,
+            });
         }
+    }
+    for entries in announcements.values_mut() {
+        entries.sort_by(|a, b| a.address.cmp(&b.address));
     }
     announcements
 }

@@ -167,9 +167,9 @@ impl Part {
         self.program.restart()
     }
 
-    /// Asks it to end, as a node's shutdown or an update does.
-    pub fn terminate(&mut self) {
-        self.program.terminate(PATIENCE);
+    /// Asks it to end, as a node's shutdown or an update does; true when it then ends well.
+    pub fn terminate(&mut self) -> bool {
+        self.program.terminate(PATIENCE).success()
     }
 
     /// Stops it in its tracks without ending it (SIGSTOP), or lets it go on.

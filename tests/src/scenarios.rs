@@ -170,6 +170,11 @@ pub const ALL: &[Scenario] = &[
         run: takeover::excluded,
     },
     Scenario {
+        name: "a_speaker_that_is_asked_to_end_hands_over",
+        herald: true,
+        run: takeover::terminated,
+    },
+    Scenario {
         name: "a_dead_owner_is_replaced",
         herald: true,
         run: takeover::killed,
