@@ -6,8 +6,8 @@ use herald_crds::{IPAddressPool, L2Advertisement as Object, L2AdvertisementSpec}
 use herald_model::announce::L2Advertisement;
 use herald_model::labels::{Labels, Selector, any_or_all};
 
-use crate::compile::{Objects, unique};
 use crate::node::NodeFacts;
+use crate::objects::{Objects, unique};
 use crate::problem::{ObjectRef, Problem, Reason, Report};
 use crate::selector;
 

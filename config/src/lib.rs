@@ -11,6 +11,7 @@ mod addresses;
 mod compile;
 mod l2;
 pub mod node;
+mod objects;
 mod pools;
 mod problem;
 mod selector;
@@ -20,6 +21,7 @@ mod unbuilt;
 #[cfg(test)]
 mod tests;
 
-pub use compile::{Compiled, Config, Objects, compile};
+pub use compile::{Compiled, Config, compile};
 pub use node::NodeFacts;
+pub use objects::Objects;
 pub use problem::{ObjectRef, Problem, Reason, Verdict};

@@ -12,7 +12,7 @@ use herald_model::labels::Labels;
 use herald_model::pool::{Allocation, Pool};
 
 use crate::addresses;
-use crate::compile::{Objects, by_age, unique};
+use crate::objects::{Objects, by_age, unique};
 use crate::problem::{ObjectRef, Problem, Reason, Report};
 use crate::selector;
 

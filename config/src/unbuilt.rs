@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use herald_crds::{BGPAdvertisement, BGPPeer, Community, IPReservation};
 
 use crate::addresses;
-use crate::compile::{Objects, unique};
 use crate::l2;
+use crate::objects::{Objects, unique};
 use crate::problem::{ObjectRef, Problem, Reason, Report};
 use crate::selector;
 
