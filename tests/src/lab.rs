@@ -326,6 +326,17 @@ impl Lab {
         .map(drop)
     }
 
+    /// Starts kube-controller-manager and the kube-proxies anew. After several failed tries their
+    /// client waits up to half a minute for the next one, a new process does not: what follows an
+    /// absence of the API server measures Herald, not them.
+    pub fn forget_backoff(&mut self) -> Result<()> {
+        self.controllers.restart()?;
+        for (_, proxy) in &mut self.proxies {
+            proxy.restart()?;
+        }
+        Ok(())
+    }
+
     /// Starts a program whose log is kept with the lab's.
     pub fn start(&self, launch: Launch) -> Result<Program> {
         Program::start(launch, &self.files.logs())

@@ -61,6 +61,7 @@ pub(super) fn any_order(stage: &mut Stage) -> Result<()> {
         }
     }
     let statuses = seen.finish()?;
+    lab.forget_backoff()?;
     if statuses.len() != 1 {
         bail!("the Service's status changed: {statuses:?}");
     }
@@ -106,6 +107,7 @@ pub(super) fn absent_api_server(stage: &mut Stage) -> Result<()> {
         }
     }
     lab.start_apiserver()?;
+    lab.forget_backoff()?;
     asked?;
     lab.herald()?.wait_ready()?;
     thread::sleep(Duration::from_secs(2));
