@@ -28,5 +28,6 @@ pub mod sandbox;
 pub mod scenarios;
 pub mod services;
 pub mod standin;
+pub mod telling;
 pub mod topology;
 pub mod wire;

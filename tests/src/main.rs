@@ -11,7 +11,7 @@ use herald_tests::lab::{Lab, Options};
 use herald_tests::programs::Programs;
 use herald_tests::sandbox::{self, Sandbox};
 use herald_tests::scenarios::{self, Counts};
-use herald_tests::{demo, figures, pod};
+use herald_tests::{demo, figures, pod, telling};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -219,7 +219,12 @@ fn in_sandbox(cli: &Cli, sandbox: &Sandbox, keep: bool) -> Result<ExitCode> {
 fn inside(cli: &Cli, state: &std::path::Path, keep: bool) -> Result<ExitCode> {
     sandbox::settle()?;
     let watch = Stopwatch::start();
-    let say = |text: &str| println!("[{:6.1} s] {text}", watch.elapsed().as_secs_f64());
+    if matches!(cli.command, Action::Check { json: true, .. }) {
+        telling::leave_output_to_figures();
+    }
+    let say = |text: &str| {
+        telling::tell(&format!("[{:6.1} s] {text}", watch.elapsed().as_secs_f64()));
+    };
     let programs = Programs::find(cli.etcd.clone(), cli.bin_dir.clone(), cli.manifests.clone())?;
     let options = Options {
         programs,
@@ -253,7 +258,9 @@ fn inside(cli: &Cli, state: &std::path::Path, keep: bool) -> Result<ExitCode> {
                 failed,
                 skipped,
             } = counts;
-            println!("{passed} passed, {failed} failed, {skipped} skipped");
+            telling::tell(&format!(
+                "{passed} passed, {failed} failed, {skipped} skipped"
+            ));
             let good = failed == 0 && (as_wanted || !strict);
             return Ok(if good {
                 ExitCode::SUCCESS

@@ -26,6 +26,7 @@ use crate::clock::Stopwatch;
 use crate::figures::Figure;
 use crate::herald::Herald;
 use crate::lab::Lab;
+use crate::telling::tell;
 
 /// What a scenario works with.
 pub struct Stage {
@@ -258,7 +259,10 @@ pub fn run(
             show_logs(&stage.lab, &before);
         }
         if let Err(error) = tidy(&mut stage.lab) {
-            println!("    tidying up after {}: {error:#}", scenario.name);
+            tell(&format!(
+                "    tidying up after {}: {error:#}",
+                scenario.name
+            ));
         }
     }
     Ok((counts, stage.figures))
@@ -276,16 +280,19 @@ fn report(
     match result {
         Ok(()) => {
             counts.passed += 1;
-            println!("test {name} ... ok ({seconds:.1} s)");
+            tell(&format!("test {name} ... ok ({seconds:.1} s)"));
         }
         Err(error) if error.is::<Skip>() && !complete => {
             counts.skipped += 1;
-            println!("test {name} ... skipped: {error}");
+            tell(&format!("test {name} ... skipped: {error}"));
         }
         Err(error) => {
             counts.failed += 1;
-            println!("test {name} ... FAILED ({seconds:.1} s)");
-            println!("    {}", format!("{error:#}").replace('\n', "\n    "));
+            tell(&format!("test {name} ... FAILED ({seconds:.1} s)"));
+            tell(&format!(
+                "    {}",
+                format!("{error:#}").replace('\n', "\n    ")
+            ));
             return false;
         }
     }
@@ -346,7 +353,7 @@ fn show_logs(lab: &Lab, since: &BTreeMap<String, usize>) {
         .lines()
         .filter(|line| !line.is_empty())
     {
-        println!("      {line}");
+        tell(&format!("      {line}"));
     }
     for (name, log) in lab.herald.iter().flat_map(Herald::logs) {
         let new = log
@@ -354,7 +361,7 @@ fn show_logs(lab: &Lab, since: &BTreeMap<String, usize>) {
             .unwrap_or_default();
         let lines: Vec<&str> = new.lines().collect();
         for line in &lines[lines.len().saturating_sub(6)..] {
-            println!("      {name}: {line}");
+            tell(&format!("      {name}: {line}"));
         }
     }
 }
