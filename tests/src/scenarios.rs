@@ -9,6 +9,7 @@ mod forms;
 mod ground;
 mod hygiene;
 mod lan;
+mod objects;
 mod pages;
 mod restarts;
 mod rights;
@@ -58,6 +59,11 @@ pub const ALL: &[Scenario] = &[
         name: "the_manifests_raise_no_warning",
         herald: true,
         run: hygiene::warnings,
+    },
+    Scenario {
+        name: "the_api_server_takes_good_objects_and_refuses_bad_ones",
+        herald: true,
+        run: objects::judged,
     },
     Scenario {
         name: "a_service_gets_addresses_of_its_families",
