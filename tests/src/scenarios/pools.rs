@@ -46,6 +46,7 @@ pub(super) fn shrunk(stage: &mut Stage) -> Result<()> {
         PATIENCE,
         |lab| lab.nobody_answers(old),
     )?;
+    told_once(lab, "moving", "IPMoved")?;
     bystander.unharmed(lab)
 }
 
@@ -79,6 +80,7 @@ pub(super) fn deleted(stage: &mut Stage) -> Result<()> {
     apply_pool(lab)?;
     let new = only(lab.wait_for_addresses(&evicted)?)?;
     lab.wait_for_page(new)?;
+    told_once(lab, "evicted", "IPReleased")?;
     bystander.unharmed(lab)
 }
 
@@ -104,6 +106,7 @@ pub(super) fn draining(stage: &mut Stage) -> Result<()> {
     )?;
     change_second(lab, &json!({"draining": false}))?;
     lab.wait_for_addresses(&late)?;
+    told_once(lab, "late", "PoolDraining")?;
     holder.unharmed(lab)
 }
 
@@ -178,6 +181,13 @@ pub(super) fn warned(lab: &Lab, name: &str, words: &[&str]) -> Result<()> {
         }
     })
     .map(drop)
+}
+
+/// Whether a Service was told something exactly once.
+pub(super) fn told_once(lab: &Lab, name: &str, reason: &str) -> Result<()> {
+    let events = lab.events("Service", name)?;
+    let told = events.iter().filter(|event| event.contains(reason)).count();
+    expect_same(&format!("the number of Events {reason}"), &told, &1)
 }
 
 /// Waits until a ServiceAnnouncement says why its Service has no address.
