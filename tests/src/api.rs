@@ -83,6 +83,23 @@ impl Api {
         }
     }
 
+    /// Why the API server would not create an object, written in YAML, in the collection at a path;
+    /// nothing when it would. Unknown fields count, as they do for kubectl. Nothing is stored.
+    pub fn refusal(&self, path: &str, object: &str) -> Result<Option<String>> {
+        let path = format!("{path}?dryRun=All&fieldValidation=Strict");
+        let body = object.as_bytes().to_vec();
+        match self.send(Method::POST, &path, Some(body), "application/yaml") {
+            Ok(Some(_)) => Ok(None),
+            Ok(None) => bail!("{path} is not served"),
+            Err(error) => match error.downcast_ref::<kube::Error>() {
+                Some(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => {
+                    Ok(Some(status.message.clone()))
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
     /// Merges a change into the object at a path.
     pub fn patch(&self, path: &str, merge: Merge, change: &Value) -> Result<()> {
         let kind = match merge {

@@ -5,13 +5,17 @@
 
 mod addresses;
 mod bad_input;
+mod claims;
 mod forms;
 mod ground;
 mod hygiene;
 mod lan;
+mod objects;
 mod pages;
+mod pools;
 mod restarts;
 mod rights;
+mod sharing;
 mod takeover;
 mod tool;
 
@@ -61,6 +65,11 @@ pub const ALL: &[Scenario] = &[
         run: hygiene::warnings,
     },
     Scenario {
+        name: "the_api_server_takes_good_objects_and_refuses_bad_ones",
+        herald: true,
+        run: objects::judged,
+    },
+    Scenario {
         name: "a_service_gets_addresses_of_its_families",
         herald: true,
         run: addresses::families,
@@ -79,6 +88,21 @@ pub const ALL: &[Scenario] = &[
         name: "a_service_that_changes_type_releases_its_address",
         herald: true,
         run: addresses::retyped,
+    },
+    Scenario {
+        name: "dual_stack_is_both_families_or_nothing",
+        herald: true,
+        run: sharing::both_families,
+    },
+    Scenario {
+        name: "services_with_one_key_share_an_address",
+        herald: true,
+        run: sharing::shared,
+    },
+    Scenario {
+        name: "a_service_of_a_foreign_class_is_left_alone",
+        herald: true,
+        run: sharing::foreign,
     },
     Scenario {
         name: "a_page_is_reached_with_policy_cluster",
@@ -121,6 +145,16 @@ pub const ALL: &[Scenario] = &[
         run: lan::conflict_v6,
     },
     Scenario {
+        name: "a_host_that_claims_an_address_is_named_and_contradicted",
+        herald: true,
+        run: claims::claimed,
+    },
+    Scenario {
+        name: "a_kernel_that_answers_as_well_is_told_of",
+        herald: true,
+        run: claims::kernel,
+    },
+    Scenario {
         name: "unreachability_detection_stays_content",
         herald: true,
         run: lan::unreachability,
@@ -144,6 +178,21 @@ pub const ALL: &[Scenario] = &[
         name: "a_service_that_cannot_be_served_is_told_why",
         herald: true,
         run: bad_input::services,
+    },
+    Scenario {
+        name: "a_shrunk_pool_moves_its_holder",
+        herald: true,
+        run: pools::shrunk,
+    },
+    Scenario {
+        name: "a_deleted_pool_takes_its_addresses_and_no_others",
+        herald: true,
+        run: pools::deleted,
+    },
+    Scenario {
+        name: "a_draining_pool_keeps_its_holder_and_takes_nobody",
+        herald: true,
+        run: pools::draining,
     },
     Scenario {
         name: "a_program_without_what_it_needs_says_so",

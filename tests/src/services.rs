@@ -17,7 +17,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// kube-proxy returns to an API server that was away after up to half a minute, and some.
 const PROXY_PATIENCE: Duration = Duration::from_secs(75);
 
-/// A Service of type LoadBalancer in `default` for the lab's pods, TCP and UDP port 80.
+/// A Service of type LoadBalancer in `default` for the lab's pods, TCP and UDP.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     /// Its name.
@@ -30,6 +30,8 @@ pub struct Wanted {
     pub traffic: &'static str,
     /// `loadBalancerClass`.
     pub class: Option<&'static str>,
+    /// Its port, for TCP and UDP; the pods' is 80.
+    pub port: u16,
     /// Its annotations.
     pub annotations: Vec<(&'static str, String)>,
 }
@@ -43,6 +45,7 @@ impl Wanted {
             families: Vec::new(),
             traffic: "Cluster",
             class: None,
+            port: 80,
             annotations: Vec::new(),
         }
     }
@@ -74,6 +77,12 @@ impl Wanted {
         }
     }
 
+    /// On another port than 80.
+    #[must_use]
+    pub fn on_port(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
     /// With an annotation.
     #[must_use]
     pub fn annotated(mut self, key: &'static str, value: impl Into<String>) -> Self {
@@ -93,8 +102,8 @@ impl Wanted {
             "externalTrafficPolicy": self.traffic,
             "selector": {"app": WEB},
             "ports": [
-                {"name": "http", "port": 80, "protocol": "TCP"},
-                {"name": "echo", "port": 80, "protocol": "UDP"},
+                {"name": "http", "port": self.port, "targetPort": 80, "protocol": "TCP"},
+                {"name": "echo", "port": self.port, "targetPort": 80, "protocol": "UDP"},
             ],
         });
         if let Some(class) = self.class {
