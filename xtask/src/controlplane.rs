@@ -34,17 +34,17 @@ const GO: &str = "go1.26.8";
 /// The environment that tells the lab which control plane to run. Says which it took.
 pub(crate) fn find() -> Result<(&'static str, OsString)> {
     if let Some(path) = given("HERALD_CONTROLPLANE") {
-        println!("control plane: HERALD_CONTROLPLANE={}", path.display());
+        eprintln!("control plane: HERALD_CONTROLPLANE={}", path.display());
         return Ok(("HERALD_CONTROLPLANE", path.into()));
     }
     if let Some(directory) = given("KUBEBUILDER_ASSETS") {
         match PROGRAMS.iter().find(|name| !directory.join(name).is_file()) {
             None => {
-                println!("control plane: KUBEBUILDER_ASSETS={}", directory.display());
+                eprintln!("control plane: KUBEBUILDER_ASSETS={}", directory.display());
                 return Ok(("KUBEBUILDER_ASSETS", directory.into()));
             }
             Some(missing) => {
-                println!("control plane: KUBEBUILDER_ASSETS has no {missing}, so it is not used");
+                eprintln!("control plane: KUBEBUILDER_ASSETS has no {missing}, so it is not used");
             }
         }
     }
@@ -56,7 +56,7 @@ pub(crate) fn find() -> Result<(&'static str, OsString)> {
         None => any_build(&cache, &sources).unwrap_or_default(),
     };
     if binary.is_file() {
-        println!("control plane: {} (built earlier)", relative(&binary));
+        eprintln!("control plane: {} (built earlier)", relative(&binary));
         return Ok(("HERALD_CONTROLPLANE", binary.into()));
     }
     let Some(go) = go else {
@@ -131,7 +131,7 @@ fn any_build(cache: &Path, sources: &str) -> Option<PathBuf> {
 }
 
 fn build(go_version: &str, binary: &Path) -> Result<()> {
-    println!(
+    eprintln!(
         "control plane: building Kubernetes v{} with {go_version} (minutes, once)",
         VERSION.join(".")
     );
@@ -169,7 +169,7 @@ fn build(go_version: &str, binary: &Path) -> Result<()> {
             }
             if watch.elapsed() > said + Duration::from_secs(10) {
                 said = watch.elapsed();
-                println!(
+                eprintln!(
                     "  {:4.0} s  {done} of at most {total} packages",
                     said.as_secs_f64()
                 );
@@ -180,7 +180,7 @@ fn build(go_version: &str, binary: &Path) -> Result<()> {
         bail!("the control plane does not build:\n{}", last.join("\n"));
     }
     std::fs::rename(&partial, binary)?;
-    println!(
+    eprintln!(
         "control plane: built in {:.0} s",
         watch.elapsed().as_secs_f64()
     );

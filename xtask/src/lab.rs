@@ -11,7 +11,7 @@ use crate::{controlplane, packages};
 pub(crate) fn prepared(arguments: &[String]) -> Result<Command> {
     packages::ensure()?;
     let (variable, value) = controlplane::find()?;
-    println!("building herald ...");
+    eprintln!("building herald ...");
     // The whole workspace, as `cargo test` builds it: the same features, so nothing is built twice.
     if !cargo(&["build", "--workspace", "--bins"])
         .status()?

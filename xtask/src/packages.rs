@@ -66,15 +66,15 @@ pub(crate) fn ensure() -> Result<()> {
     names.dedup();
     match installer() {
         Some(prefix) => {
-            println!(
+            eprintln!(
                 "set-up: installing {} with apt-get (minutes, once)",
                 names.join(" ")
             );
             if let Err(error) = install(&prefix, &names) {
-                println!("set-up: {error:#}");
+                eprintln!("set-up: {error:#}");
             }
         }
-        None => println!(
+        None => eprintln!(
             "set-up: missing here, and not installed for you: {}",
             names.join(" ")
         ),
