@@ -59,13 +59,13 @@ pub(super) fn shared(stage: &mut Stage) -> Result<()> {
     let address = only(lab, &keyed("one", 80))?;
     let at = |wanted: Wanted| wanted.annotated(REQUEST, address.to_string());
     lab.create_service(&at(keyed("two", 81)))?;
-    lab.create_service(&at(keyed("rival", 81)))?;
-    lab.create_service(&at(Wanted::single("stranger", "IPv4").on_port(82)))?;
     expect_same(
         "the second's address",
         &only(lab, &keyed("two", 81))?,
         &address,
     )?;
+    lab.create_service(&at(keyed("rival", 81)))?;
+    lab.create_service(&at(Wanted::single("stranger", "IPv4").on_port(82)))?;
     for (name, words) in [
         (
             "rival",
