@@ -4,6 +4,11 @@
 //! own times are not believed. Time does not pass for this purpose while no Lease changes at all:
 //! then it is the API server that is silent, and nobody is declared dead for that.
 //!
+//! Condition Ready `Unknown` is the node controller's own inference from the same Lease. It counts
+//! until the Lease is seen to be renewed here; a controller that lost sight of everybody declares
+//! nobody dead. And when nobody at all seems alive, everybody counts: an address that somebody
+//! announces is better than a dark one.
+//!
 //! This makes a takeover a matter of tens of seconds (a Lease lasts 40 s). The live set is one
 //! argument of placement; whatever knows better can replace this file.
 
@@ -17,11 +22,24 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// What a Lease is assumed to last when it does not say.
 const DEFAULT_DURATION: Duration = Duration::from_secs(40);
 
+/// Condition Ready of a Node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// Its kubelet says so.
+    True,
+    /// Its kubelet says that it is not.
+    False,
+    /// The node controller has not heard from its kubelet.
+    Unknown,
+    /// There is no such condition.
+    Absent,
+}
+
 /// What the API says about a node at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// Condition Ready: None when there is none.
-    pub ready: Option<bool>,
+    /// Condition Ready.
+    pub ready: Ready,
     /// The Lease's resourceVersion and duration, if there is a Lease.
     pub lease: Option<(String, Option<Duration>)>,
 }
@@ -31,6 +49,8 @@ struct Heard {
     version: String,
     at: Duration,
     lasts: Duration,
+    /// Seen to change, not only found.
+    renewed: bool,
 }
 
 /// Remembers when each node's Lease was last seen to change.
@@ -69,23 +89,32 @@ impl Liveness {
                 version: version.clone(),
                 at: told,
                 lasts,
+                renewed: false,
             });
             if heard.version != *version {
                 *heard = Heard {
                     version: version.clone(),
                     at: told,
                     lasts,
+                    renewed: true,
                 };
             }
         }
         let alive = |(name, seen): (&String, &Seen)| {
-            let silent = self
-                .heard
-                .get(name)
-                .is_some_and(|heard| told.saturating_sub(heard.at) >= heard.lasts);
-            (seen.ready != Some(false) && !silent).then(|| name.clone())
+            let heard = self.heard.get(name);
+            let silent = heard.is_some_and(|heard| told.saturating_sub(heard.at) >= heard.lasts);
+            let said = match seen.ready {
+                Ready::True | Ready::Absent => true,
+                Ready::False => false,
+                Ready::Unknown => heard.is_some_and(|heard| heard.renewed),
+            };
+            (said && !silent).then(|| name.clone())
         };
-        nodes.iter().filter_map(alive).collect()
+        let live: BTreeSet<String> = nodes.iter().filter_map(alive).collect();
+        if live.is_empty() {
+            return nodes.keys().cloned().collect();
+        }
+        live
     }
 
     /// How long until the next Lease runs out if nothing changes.
@@ -119,7 +148,7 @@ mod tests {
     fn seen(version: u64) -> Seen {
         let lease = Some((version.to_string(), Some(40 * SECOND)));
         Seen {
-            ready: Some(true),
+            ready: Ready::True,
             lease,
         }
     }
@@ -190,14 +219,14 @@ mod tests {
             (
                 "down".to_owned(),
                 Seen {
-                    ready: Some(false),
+                    ready: Ready::False,
                     lease: seen(1).lease,
                 },
             ),
             (
                 "plain".to_owned(),
                 Seen {
-                    ready: None,
+                    ready: Ready::Absent,
                     lease: None,
                 },
             ),
@@ -211,5 +240,29 @@ mod tests {
         let mut liveness = Liveness::default();
         liveness.observe(&world(0, 0), t);
         assert_eq!(liveness.next_expiry(t + 10 * SECOND), Some(30 * SECOND));
+    }
+
+    fn unknown(version: u64) -> Seen {
+        Seen {
+            ready: Ready::Unknown,
+            ..seen(version)
+        }
+    }
+
+    #[test]
+    fn an_unknown_node_counts_as_dead_until_its_lease_is_seen_to_be_renewed() {
+        let t = origin();
+        let mut liveness = Liveness::default();
+        let world = |b| BTreeMap::from([("a".to_owned(), seen(1)), ("b".to_owned(), unknown(b))]);
+        assert_eq!(liveness.observe(&world(1), t), names(&["a"]));
+        assert_eq!(liveness.observe(&world(2), t + SECOND), names(&["a", "b"]));
+    }
+
+    #[test]
+    fn when_nobody_seems_alive_everybody_counts() {
+        let t = origin();
+        let nodes = BTreeMap::from([("a".to_owned(), unknown(1)), ("b".to_owned(), unknown(1))]);
+        let live = Liveness::default().observe(&nodes, t);
+        assert_eq!(live, names(&["a", "b"]));
     }
 }

@@ -20,7 +20,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{Api, Client};
 
 use crate::intent::Claim;
-use crate::liveness::Seen;
+use crate::liveness::{Ready, Seen};
 
 /// Where kubelets keep the Leases of their nodes.
 const NODE_LEASES: &str = "kube-node-lease";
@@ -180,12 +180,17 @@ fn is_stopping(speaker: &Speaker) -> bool {
     ready.any(|condition| condition.status == "False" && condition.reason == STOPPING)
 }
 
-fn ready(node: &Node) -> Option<bool> {
-    let conditions = node.status.as_ref()?.conditions.as_ref()?;
+fn ready(node: &Node) -> Ready {
+    let conditions = node.status.iter().flat_map(|status| &status.conditions);
     let ready = conditions
-        .iter()
-        .find(|condition| condition.type_ == "Ready")?;
-    Some(ready.status == "True")
+        .flatten()
+        .find(|condition| condition.type_ == "Ready");
+    match ready.map(|condition| condition.status.as_str()) {
+        Some("True") => Ready::True,
+        Some("False") => Ready::False,
+        Some(_) => Ready::Unknown,
+        None => Ready::Absent,
+    }
 }
 
 fn version_and_duration(lease: &Lease) -> (String, Option<Duration>) {
