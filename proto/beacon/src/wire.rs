@@ -1,0 +1,257 @@
+//! The datagrams between speakers: codec only. All numbers are in network byte order.
+//!
+//! ```text
+//! magic u32 · version u8 · kind u8 · flags u8 · key u8 · cluster u64 · from u64 · to u64 · life u64
+//! beacon:    seq u64 · members u64 · table u64 · base u64 · complete u64 · mirrored u64
+//!            · peers u8 · entries u8 · peers × {node u64, life u64, seq u64}
+//!            · entries × {address 16 bytes, claim, released claim}; a claim is three u64
+//! challenge, answer:  nonce, 16 bytes
+//! tag, 16 bytes
+//! ```
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::seal::TAG;
+use crate::{Claim, Discard, Keys, Life, NodeId};
+
+/// The longest datagram: fits an Ethernet frame with room for a tunnel.
+pub const MAX_DATAGRAM: usize = 1400;
+
+const MAGIC: u32 = u32::from_be_bytes(*b"HBCN");
+const VERSION: u8 = 1;
+const HEADER: usize = 40;
+const FIXED: usize = 50;
+const PEER: usize = 24;
+const ENTRY: usize = 64;
+const QUIET: u8 = 1;
+
+/// What proves a life: chosen afresh by the one who asks.
+pub type Nonce = [u8; 16];
+
+/// One datagram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The cluster it belongs to.
+    pub cluster: u64,
+    /// Its sender.
+    pub from: NodeId,
+    /// Whom it is for.
+    pub to: NodeId,
+    /// The sender's life.
+    pub life: Life,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a datagram says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// I am alive, and these are my votes.
+    Beacon(Beacon),
+    /// Prove that this life of yours is not a recording.
+    Challenge(Nonce),
+    /// The proof: the nonce, under this life.
+    Answer(Nonce),
+}
+
+/// A sign of life, with acknowledgements and a page of the sender's table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Beacon {
+    /// The sender started so recently that it acknowledges and accepts nothing (R5).
+    pub quiet: bool,
+    /// Grows with every beacon of this life.
+    pub seq: u64,
+    /// Digest of the set of members.
+    pub members: u64,
+    /// Version of the sender's table.
+    pub table: u64,
+    /// The page holds every change after this version,
+    pub base: u64,
+    /// up to and including this version.
+    pub complete: u64,
+    /// Version up to which the sender knows the receiver's table.
+    pub mirrored: u64,
+    /// The newest beacon the sender heard of each peer.
+    pub heard: Vec<Heard>,
+    /// The page.
+    pub entries: Vec<Entry>,
+}
+
+/// The newest beacon that was heard of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// Whose.
+    pub node: NodeId,
+    /// Of which life.
+    pub life: Life,
+    /// Its number.
+    pub seq: u64,
+}
+
+/// A node's vote on one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The address.
+    pub address: IpAddr,
+    /// Who owns it, says the voter.
+    pub record: Claim,
+    /// The newest release the voter knows of.
+    pub released: Claim,
+}
+
+/// How many entries fit a beacon that tells of `peers` peers.
+pub(crate) fn room(peers: usize) -> usize {
+    let taken = HEADER + FIXED + TAG + peers * PEER;
+    (MAX_DATAGRAM.saturating_sub(taken) / ENTRY).min(usize::from(u8::MAX))
+}
+
+/// The datagram, sealed. The caller keeps within [`room`] and 255 peers; what exceeds a count is
+/// left out.
+pub(crate) fn encode(message: &Message, keys: &Keys) -> Vec<u8> {
+    let mut out = Vec::with_capacity(MAX_DATAGRAM);
+    let (kind, flags) = match &message.body {
+        Body::Beacon(beacon) => (1, if beacon.quiet { QUIET } else { 0 }),
+        Body::Challenge(_) => (2, 0),
+        Body::Answer(_) => (3, 0),
+    };
+    out.extend(MAGIC.to_be_bytes());
+    out.extend([VERSION, kind, flags, keys.number()]);
+    for field in [message.cluster, message.from, message.to, message.life] {
+        out.extend(field.to_be_bytes());
+    }
+    match &message.body {
+        Body::Beacon(beacon) => encode_beacon(beacon, &mut out),
+        Body::Challenge(nonce) | Body::Answer(nonce) => out.extend(nonce),
+    }
+    keys.seal(&mut out);
+    out
+}
+
+fn encode_beacon(beacon: &Beacon, out: &mut Vec<u8>) {
+    for field in [
+        beacon.seq,
+        beacon.members,
+        beacon.table,
+        beacon.base,
+        beacon.complete,
+        beacon.mirrored,
+    ] {
+        out.extend(field.to_be_bytes());
+    }
+    let count = |length: usize| u8::try_from(length).unwrap_or(u8::MAX);
+    let (peers, entries) = (count(beacon.heard.len()), count(beacon.entries.len()));
+    out.extend([peers, entries]);
+    for heard in beacon.heard.iter().take(usize::from(peers)) {
+        for field in [heard.node, heard.life, heard.seq] {
+            out.extend(field.to_be_bytes());
+        }
+    }
+    for entry in beacon.entries.iter().take(usize::from(entries)) {
+        let address = match entry.address {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        out.extend(address.octets());
+        for claim in [entry.record, entry.released] {
+            for field in [claim.epoch, claim.owner, claim.life] {
+                out.extend(field.to_be_bytes());
+            }
+        }
+    }
+}
+
+/// Checks the seal, then reads. Nothing but magic, version and key number is looked at before.
+///
+/// # Errors
+/// Why the datagram is to be dropped.
+pub(crate) fn decode(bytes: &[u8], keys: &Keys) -> Result<Message, Discard> {
+    if bytes.len() > MAX_DATAGRAM || bytes.len() < HEADER + TAG {
+        return Err(Discard::NotABeacon);
+    }
+    let (sealed, tag) = bytes.split_at(bytes.len() - TAG);
+    let mut reader = Reader(sealed);
+    if reader.array()? != MAGIC.to_be_bytes() {
+        return Err(Discard::NotABeacon);
+    }
+    let [version, kind, flags, key] = reader.array()?;
+    if version != VERSION {
+        return Err(Discard::OtherVersion);
+    }
+    keys.check(key, sealed, tag)?;
+    let (cluster, from, to, life) = (reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?);
+    let body = match (kind, flags) {
+        (1, 0 | QUIET) => Body::Beacon(reader.beacon(flags == QUIET)?),
+        (2, 0) => Body::Challenge(reader.array()?),
+        (3, 0) => Body::Answer(reader.array()?),
+        _ => return Err(Discard::Malformed),
+    };
+    if !reader.0.is_empty() {
+        return Err(Discard::Malformed);
+    }
+    Ok(Message {
+        cluster,
+        from,
+        to,
+        life,
+        body,
+    })
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn array<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], Discard> {
+        let (head, rest) = self.0.split_first_chunk().ok_or(Discard::Malformed)?;
+        self.0 = rest;
+        Ok(*head)
+    }
+
+    fn u64(&mut self) -> Result<u64, Discard> {
+        Ok(u64::from_be_bytes(self.array()?))
+    }
+
+    fn claim(&mut self) -> Result<Claim, Discard> {
+        Ok(Claim {
+            epoch: self.u64()?,
+            owner: self.u64()?,
+            life: self.u64()?,
+        })
+    }
+
+    fn beacon(&mut self, quiet: bool) -> Result<Beacon, Discard> {
+        let mut beacon = Beacon {
+            quiet,
+            seq: self.u64()?,
+            members: self.u64()?,
+            table: self.u64()?,
+            base: self.u64()?,
+            complete: self.u64()?,
+            mirrored: self.u64()?,
+            heard: Vec::new(),
+            entries: Vec::new(),
+        };
+        let [peers, entries] = self.array()?;
+        let length = usize::from(peers) * PEER + usize::from(entries) * ENTRY;
+        if self.0.len() != length || beacon.base > beacon.complete || beacon.complete > beacon.table
+        {
+            return Err(Discard::Malformed);
+        }
+        for _ in 0..peers {
+            let (node, life, seq) = (self.u64()?, self.u64()?, self.u64()?);
+            beacon.heard.push(Heard { node, life, seq });
+        }
+        for _ in 0..entries {
+            let address = Ipv6Addr::from(self.array::<16>()?).to_canonical();
+            let (record, released) = (self.claim()?, self.claim()?);
+            beacon.entries.push(Entry {
+                address,
+                record,
+                released,
+            });
+        }
+        Ok(beacon)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

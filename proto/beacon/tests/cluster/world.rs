@@ -1,0 +1,314 @@
+//! Real nodes on virtual time: each with a clock of its own, joined by a network that loses,
+//! delays, doubles and cuts. After every step nobody owns what another owns.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use herald_beacon::{Config, Discard, Key, Keys, Life, Member, Node, NodeId, Time, Timers, Wish};
+
+/// Numbers that look random and are the same for the same seed (splitmix64).
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.roll() % limit
+    }
+
+    /// True so many times in a thousand.
+    pub(crate) fn chance(&mut self, per_mille: u64) -> bool {
+        self.below(1000) < per_mille
+    }
+}
+
+pub(crate) struct Machine {
+    pub(crate) node: Option<Node>,
+    life: Life,
+    /// Its clock: so far ahead, and so many per mille of true time.
+    ahead: Duration,
+    rate: u32,
+    /// It does nothing until then; its clock goes on.
+    pub(crate) paused_until: Duration,
+    pub(crate) wishes: BTreeMap<IpAddr, Wish>,
+}
+
+impl Machine {
+    fn clock(&self, now: Duration) -> Time {
+        self.ahead + now * self.rate / 1000
+    }
+}
+
+struct Flying {
+    arrives: Duration,
+    from: NodeId,
+    to: NodeId,
+    bytes: Vec<u8>,
+}
+
+pub(crate) struct World {
+    pub(crate) now: Duration,
+    pub(crate) machines: BTreeMap<NodeId, Machine>,
+    pub(crate) dice: Dice,
+    /// Per mille of datagrams lost, and doubled.
+    pub(crate) loss: u64,
+    pub(crate) doubled: u64,
+    /// The longest a datagram takes.
+    pub(crate) delay: Duration,
+    /// One way from, to.
+    pub(crate) cut: BTreeSet<(NodeId, NodeId)>,
+    flying: Vec<Flying>,
+    /// Everything that was ever sent to a node, if it is to be kept.
+    pub(crate) recorded: Option<Vec<(NodeId, Vec<u8>)>>,
+    pub(crate) discards: BTreeMap<Discard, usize>,
+    /// Address, owner, since when: each time the owner is another than before.
+    pub(crate) moves: Vec<(IpAddr, NodeId, Duration)>,
+}
+
+pub(crate) const STEP: Duration = Duration::from_millis(1);
+
+pub(crate) fn address(last: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))
+}
+
+fn home(node: NodeId) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, node as u8], 7946))
+}
+
+impl World {
+    /// Nodes 1 to `size`, all just started.
+    pub(crate) fn new(size: u64, seed: u64) -> Self {
+        let mut world = Self {
+            now: Duration::ZERO,
+            machines: BTreeMap::new(),
+            dice: Dice(seed),
+            loss: 0,
+            doubled: 0,
+            delay: STEP,
+            cut: BTreeSet::new(),
+            flying: Vec::new(),
+            recorded: None,
+            discards: BTreeMap::new(),
+            moves: Vec::new(),
+        };
+        for id in 1..=size {
+            let machine = Machine {
+                node: None,
+                life: 0,
+                ahead: Duration::from_millis(world.dice.below(100_000)),
+                rate: 900 + world.dice.below(201) as u32,
+                paused_until: Duration::ZERO,
+                wishes: BTreeMap::new(),
+            };
+            world.machines.insert(id, machine);
+        }
+        for id in 1..=size {
+            world.start(id);
+        }
+        world
+    }
+
+    pub(crate) fn start(&mut self, id: NodeId) {
+        let members = self.machines.keys().map(|id| {
+            let address = home(*id);
+            (*id, Member { address })
+        });
+        let members = members.collect();
+        let now = self.now;
+        let machine = self.machines.get_mut(&id).expect("a member");
+        machine.life += 1;
+        let config = Config {
+            cluster: 1,
+            me: id,
+            life: machine.life,
+            members,
+            keys: Keys::new(1, Key([5; 32])),
+            timers: Timers::default(),
+        };
+        let clock = machine.clock(now);
+        let mut node = Node::new(config, clock).expect("a sound configuration");
+        node.set_wish(&machine.wishes, clock);
+        machine.node = Some(node);
+        machine.paused_until = now;
+    }
+
+    pub(crate) fn crash(&mut self, id: NodeId) {
+        self.machines.get_mut(&id).expect("a member").node = None;
+    }
+
+    /// The candidates of an address, best first.
+    pub(crate) fn wish(&mut self, address: IpAddr, candidates: &[NodeId]) {
+        let now = self.now;
+        for (id, machine) in &mut self.machines {
+            match candidates.iter().position(|candidate| candidate == id) {
+                Some(rank) => machine.wishes.insert(address, Wish { rank: rank as u32 }),
+                None => machine.wishes.remove(&address),
+            };
+            let clock = machine.clock(now);
+            if let Some(node) = &mut machine.node {
+                node.set_wish(&machine.wishes, clock);
+            }
+        }
+    }
+
+    pub(crate) fn isolate(&mut self, id: NodeId) {
+        for other in self.machines.keys().filter(|other| **other != id) {
+            self.cut.extend([(id, *other), (*other, id)]);
+        }
+    }
+
+    pub(crate) fn owners(&self, address: IpAddr) -> Vec<NodeId> {
+        let owns = |(id, machine): (&NodeId, &Machine)| {
+            let node = machine.node.as_ref()?;
+            node.owns(address, machine.clock(self.now)).map(|_| *id)
+        };
+        self.machines.iter().filter_map(owns).collect()
+    }
+
+    pub(crate) fn owner(&self, address: IpAddr) -> Option<NodeId> {
+        self.owners(address).first().copied()
+    }
+
+    /// Runs for `time`.
+    pub(crate) fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.step();
+        }
+    }
+
+    /// Runs until `address` has another owner than `not`; how long that took.
+    pub(crate) fn until_owned(&mut self, address: IpAddr, not: Option<NodeId>) -> Duration {
+        let start = self.now;
+        while self.owner(address).is_none_or(|owner| Some(owner) == not) {
+            assert!(
+                self.now < start + Duration::from_secs(10),
+                "nobody owns {address}"
+            );
+            self.step();
+        }
+        self.now - start
+    }
+
+    pub(crate) fn step(&mut self) {
+        self.now += STEP;
+        let mut ids: Vec<NodeId> = self.machines.keys().copied().collect();
+        let first = self.dice.below(ids.len() as u64) as usize;
+        ids.rotate_left(first);
+        for id in ids {
+            self.serve(id);
+            self.check();
+        }
+    }
+
+    fn serve(&mut self, id: NodeId) {
+        let now = self.now;
+        let machine = self.machines.get_mut(&id).expect("a member");
+        if now < machine.paused_until {
+            return;
+        }
+        let clock = machine.clock(now);
+        let (arrived, flying) = std::mem::take(&mut self.flying)
+            .into_iter()
+            .partition(|flying| flying.to == id && flying.arrives <= now);
+        self.flying = flying;
+        let Some(node) = &mut machine.node else {
+            return;
+        };
+        let arrived: Vec<Flying> = arrived;
+        for flying in arrived {
+            let mut fresh = [0; 16];
+            fresh[..8].copy_from_slice(&self.dice.roll().to_be_bytes());
+            fresh[8..].copy_from_slice(&self.dice.roll().to_be_bytes());
+            if let Err(discard) = node.handle_datagram(&flying.bytes, fresh, clock) {
+                *self.discards.entry(discard).or_default() += 1;
+            }
+        }
+        let mut sent = Vec::new();
+        while let Some(transmit) = node.poll_transmit(clock) {
+            sent.push(transmit);
+            assert!(sent.len() < 1000, "a node that never stops sending");
+        }
+        assert!(node.poll_timeout() > clock, "a node that never sleeps");
+        for transmit in sent {
+            let to = self
+                .machines
+                .keys()
+                .copied()
+                .find(|id| home(*id) == transmit.to);
+            self.send(id, to.expect("a member"), &transmit.bytes);
+        }
+    }
+
+    fn send(&mut self, from: NodeId, to: NodeId, bytes: &[u8]) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push((to, bytes.to_vec()));
+        }
+        if self.cut.contains(&(from, to)) {
+            return;
+        }
+        let copies = 1 + u64::from(self.dice.chance(self.doubled));
+        for _ in 0..copies {
+            if self.dice.chance(self.loss) {
+                continue;
+            }
+            let delay = self.dice.below(self.delay.as_micros() as u64 + 1);
+            self.flying.push(Flying {
+                arrives: self.now + Duration::from_micros(delay),
+                from,
+                to,
+                bytes: bytes.to_vec(),
+            });
+        }
+    }
+
+    /// Puts a datagram on the wire that nobody sent now.
+    pub(crate) fn inject(&mut self, to: NodeId, bytes: Vec<u8>) {
+        self.flying.push(Flying {
+            arrives: self.now,
+            from: 0,
+            to,
+            bytes,
+        });
+    }
+
+    /// I1, and the list of moves.
+    fn check(&mut self) {
+        let addresses: BTreeSet<IpAddr> = self
+            .machines
+            .values()
+            .flat_map(|machine| machine.wishes.keys().copied())
+            .collect();
+        for address in addresses {
+            let owners = self.owners(address);
+            assert!(
+                owners.len() <= 1,
+                "at {:?} {address} is owned by {owners:?}",
+                self.now
+            );
+            let Some(owner) = owners.first() else {
+                continue;
+            };
+            let last = self
+                .moves
+                .iter()
+                .rev()
+                .find(|(moved, _, _)| *moved == address);
+            if last.is_none_or(|(_, before, _)| before != owner) {
+                self.moves.push((address, *owner, self.now));
+            }
+        }
+    }
+
+    /// What is on its way between two nodes.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.flying.iter().filter(|flying| flying.from != 0).count()
+    }
+}
