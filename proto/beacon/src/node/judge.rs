@@ -27,24 +27,30 @@ impl Node {
     }
 
     fn merge(&mut self, now: Time) {
-        let told: Vec<_> = self
-            .peers
-            .values()
-            .flat_map(|peer| peer.mirror.values().copied())
-            .collect();
-        for entry in told {
+        let mut told = Vec::new();
+        for (id, peer) in &self.peers {
+            told.extend(peer.mirror.values().map(|entry| (*id, peer.life, *entry)));
+        }
+        for (id, life, entry) in told {
             let address = entry.address;
+            let vote = self.table.vote(address);
+            // Its owner votes for what is above: the recorded claim does not stand any more.
+            let moved_on = vote.record.owner == id
+                && Some(vote.record.life) == life
+                && entry.record.epoch > vote.record.epoch;
+            if moved_on {
+                self.table.release(address, vote.record);
+            }
             self.table.release(address, entry.released);
             let known = self.config.members.contains_key(&entry.record.owner);
             let vote = self.table.vote(address);
             // A claim that others do not accept must not end what they acknowledge.
             let held = self.owns(address, now).is_some();
             if known && !held && self.may_become(&vote, entry.record, now) {
-                let ended = self.standing.remove(&address);
-                self.table.record(address, entry.record);
-                if let Some(ended) = ended {
+                if let Some(ended) = self.standing.remove(&address) {
                     self.table.release(address, ended.claim);
                 }
+                self.table.record(address, entry.record);
                 self.table.release(address, entry.released);
             }
         }

@@ -275,7 +275,8 @@ fn random_faults_never_make_two_owners_and_peace_makes_one() {
         (None, Some(_)) => 0..100_000,
         (None, None) => 0..40,
     };
-    for seed in seeds {
+    // 8254: the release of a claim was forgotten before everybody who voted for it had heard it.
+    for seed in seeds.chain([8254]) {
         let named = Seed(seed);
         storm(seed);
         drop(named);

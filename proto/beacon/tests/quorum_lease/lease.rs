@@ -235,8 +235,18 @@ impl<const N: usize> Lease<N> {
         }
         node.seen[peer] = node.seen[peer].min(message.sent);
         node.heard[peer] = 0;
+        let old = node.record;
+        if old.owner == message.from
+            && old.life == message.life
+            && message.record.epoch > old.epoch
+            && old.epoch > 0
+        {
+            // Its owner votes for what is above: the recorded claim does not stand any more.
+            node.released = old;
+        }
         let release = message.released;
-        if release.epoch > node.released.epoch || release == node.record {
+        let known = node.released == node.record && node.record.epoch > 0;
+        if (release.epoch > node.released.epoch && !known) || release == node.record {
             node.released = release;
         }
         let new = message.record;

@@ -72,7 +72,7 @@ fn check<const N: usize>(name: &str, lease: Lease<N>, transitions: Option<usize>
 fn two_owners<const N: usize>(lease: Lease<N>) {
     let checker = lease
         .checker()
-        .target_state_count(4_000_000)
+        .target_state_count(12_000_000)
         .finish_when(HasDiscoveries::AnyFailures)
         .spawn_bfs()
         .join();
@@ -159,12 +159,12 @@ fn three_nodes_with_everything_at_once_never_have_two_owners_as_far_as_the_searc
         wire: 1,
         ..bounds()
     };
-    search("everything", everything, far(600_000, 150_000_000));
+    search("everything", everything, far(600_000, 30_000_000));
 }
 
 #[test]
 fn four_and_five_nodes_never_have_two_owners_as_far_as_the_search_goes() {
-    let transitions = far(600_000, 100_000_000);
+    let transitions = far(600_000, 30_000_000);
     let four = Lease::<4> {
         rates: (5, 5),
         ..bounds()
