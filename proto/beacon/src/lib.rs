@@ -21,8 +21,10 @@
 //! sets above 32 nodes, the witness path without a majority and with it both partition policies
 //! (what is here behaves as `exclusive`), digests and pulls (tables travel as deltas that each peer
 //! acknowledges), a transfer to a named node that is taken back when unconfirmed, the flags of a
-//! beacon other than `QUIET`, beacons on the announced LAN, jitter, key derivation. Nothing of the
-//! speaker uses this crate yet.
+//! beacon other than `QUIET`, beacons on the announced LAN, jitter, key derivation, a limit of
+//! datagrams per source, forgetting votes of addresses that are gone, placement and the damping of
+//! moves (ranks come with the wishes). Nothing of the speaker uses this crate yet. What was changed
+//! of the written design is in `docs/adr/0010` and `0011`.
 
 mod discard;
 mod node;
