@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::{AddressRange, Family, number};
+use ipnet::IpNet;
+
+use super::{AddressRange, Family};
 
 /// Why a text is not a range of addresses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,14 +96,18 @@ fn network(text: &str, address: IpAddr, length: &str) -> Result<AddressRange, Ra
             family,
         });
     };
-    let hosts = family.max().checked_shr(u32::from(length)).unwrap_or(0);
-    let first = number(address) & !hosts;
-    if first != number(address) {
+    let bad_length = |_| RangeError::BadPrefixLength {
+        text: text.to_owned(),
+        length: length.to_string(),
+        family,
+    };
+    let network = IpNet::new(address, length).map_err(bad_length)?;
+    if network.network() != address {
         return Err(RangeError::HostBitsSet {
             address,
             length,
-            network: family.address(first),
+            network: network.network(),
         });
     }
-    Ok(AddressRange::of_numbers(family, first, first | hosts))
+    AddressRange::new(network.network(), network.broadcast())
 }
