@@ -12,7 +12,7 @@ use crate::announcer::{Announcer, Place};
 use crate::conflict::{Claim, ClaimKind, Guard};
 use crate::requesters::{Requester, Requesters};
 use crate::responder::{self, Meaning};
-use crate::{Discard, Frame, Mac, ndp};
+use crate::{Discard, Frame, Mac};
 
 /// An interface to announce on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,8 +154,7 @@ impl Station {
         self.reconcile(&BTreeSet::new());
     }
 
-    /// Addresses this node may come to own: who asks for them is remembered, and the groups they
-    /// are asked in are joined ([`Self::groups`]).
+    /// Addresses this node may come to own: who asks for them is remembered.
     pub fn set_watched(&mut self, watched: BTreeSet<IpAddr>) {
         self.watched = watched;
         let (watched, owned) = (&self.watched, &self.owned);
@@ -166,20 +165,6 @@ impl Station {
     /// Ethernet addresses of the other nodes of the cluster.
     pub fn set_peers(&mut self, peers: BTreeSet<Mac>) {
         self.peers = peers;
-    }
-
-    /// The multicast groups in which owned and watched addresses are asked for (RFC 4291 §2.7.1);
-    /// addresses that agree in their low 24 bits share one.
-    #[must_use]
-    pub fn groups(&self) -> BTreeSet<Ipv6Addr> {
-        self.owned
-            .keys()
-            .chain(&self.watched)
-            .filter_map(|address| match address {
-                IpAddr::V6(address) => Some(ndp::solicited_node(*address)),
-                IpAddr::V4(_) => None,
-            })
-            .collect()
     }
 
     /// A frame arrived: the answer to send, or why there is none.

@@ -261,3 +261,11 @@ fn the_solicited_node_group_is_the_rfcs_example() {
         Mac([0x33, 0x33, 0xff, 0x0e, 0x8c, 0x6c])
     );
 }
+
+/// RFC 4291 §2.7.1: addresses that differ in their high-order bits only are asked for in one group.
+#[test]
+fn addresses_that_agree_in_their_low_24_bits_share_a_group() {
+    let group = |text: &str| solicited_node(text.parse().expect("address"));
+    assert_eq!(group("fd00:1::10"), solicited_node(VIP));
+    assert_ne!(group("fd00:1::11"), solicited_node(VIP));
+}

@@ -591,23 +591,6 @@ fn a_thousand_addresses_are_announced_within_the_budget_first_pass_first() {
     }
 }
 
-/// N3: the group of every owned and watched address, shared by their low 24 bits.
-#[test]
-fn groups_are_shared_by_the_low_24_bits() {
-    let mut station = Station::new();
-    station.set_owned(BTreeMap::from([
-        (VIP6.into(), on(&[LAN])),
-        (VIP.into(), on(&[LAN])),
-    ]));
-    let same: Ipv6Addr = "fd00:1::10".parse().expect("address");
-    let other: Ipv6Addr = "fd00:1::11".parse().expect("address");
-    station.set_watched(BTreeSet::from([same.into(), other.into()]));
-    assert_eq!(
-        station.groups(),
-        BTreeSet::from([solicited_node(VIP6), solicited_node(other)])
-    );
-}
-
 proptest! {
     /// No frame, however broken, makes a station panic, send twice or send for what it lacks.
     #[test]
