@@ -8,6 +8,9 @@ use k8s_openapi::api::core::v1::{Node, NodeCondition};
 /// Nodes with this label take no load-balancer traffic, whatever its value.
 pub const EXCLUDE_LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
+/// The zone of a node, so that not everything is in the one that fails.
+const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
+
 /// Taints of a node that is about to go, set by kubectl drain and cordon, kubelet's graceful
 /// shutdown, cloud providers, the cluster autoscaler, and administrators.
 const LEAVING_TAINTS: [&str; 5] = [
@@ -69,6 +72,7 @@ impl NodeFacts {
             network_unavailable: self.network_unavailable,
             excluded: self.excluded,
             stopping: self.stopping,
+            zone: self.labels.get(ZONE_LABEL).cloned(),
             interfaces: self.interfaces.clone().unwrap_or_default(),
         }
     }

@@ -128,7 +128,11 @@ impl Node {
             .iter()
             .map(|(a, claim)| (*a, claim.node.clone()))
             .collect();
-        let owners = placement::place(&desired.addresses, &previous, &live);
+        let lines = placement::line_up(&desired.addresses, &previous, &live);
+        let owners = lines
+            .into_iter()
+            .filter_map(|(address, line)| Some((address, line.into_iter().next()?)))
+            .collect();
         let intent = intent::decide(&Situation {
             me: &self.name,
             desired: &desired,

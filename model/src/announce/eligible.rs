@@ -177,6 +177,7 @@ fn on_node(ads: &[&L2Advertisement], node: &Node) -> Result<Candidate, NodeObsta
         interfaces,
         reluctance,
         weight,
+        zone: node.zone.clone(),
     })
 }
 

@@ -48,6 +48,8 @@ pub struct Candidate {
     pub reluctance: Reluctance,
     /// How much the advertisements prefer this node; more is better.
     pub weight: u32,
+    /// Where it stands, as far as failures are concerned (`topology.kubernetes.io/zone`).
+    pub zone: Option<String>,
 }
 
 /// Why a node should announce an address only where no better one is alive; less is better. Such a

@@ -50,6 +50,8 @@ pub struct Node {
     pub excluded: bool,
     /// About to go: cordoned, being drained or shutting down.
     pub stopping: bool,
+    /// Its failure zone (`topology.kubernetes.io/zone`).
+    pub zone: Option<String>,
     /// The interfaces its speaker can announce on; empty until the speaker has said so.
     pub interfaces: Vec<String>,
 }

@@ -46,6 +46,32 @@ fn loads(owners: &BTreeMap<IpAddr, String>) -> BTreeMap<&String, usize> {
     loads
 }
 
+/// The first of each line.
+fn place(
+    addresses: &BTreeMap<IpAddr, Announcement>,
+    previous: &BTreeMap<IpAddr, String>,
+    live: &BTreeSet<String>,
+) -> BTreeMap<IpAddr, String> {
+    let lines = line_up(addresses, previous, live);
+    let owner = |(address, mut line): (IpAddr, Vec<String>)| (address, line.swap_remove(0));
+    lines.into_iter().map(owner).collect()
+}
+
+/// Puts node n into zone `zones[n]`.
+fn with_zones(
+    mut addresses: BTreeMap<IpAddr, Announcement>,
+    zones: &[usize],
+) -> BTreeMap<IpAddr, Announcement> {
+    for announcement in addresses.values_mut() {
+        for (n, zone) in zones.iter().enumerate() {
+            if let Some(candidate) = announcement.candidates.get_mut(&node(n)) {
+                candidate.zone = Some(format!("zone-{zone}"));
+            }
+        }
+    }
+    addresses
+}
+
 fn fresh() -> BTreeMap<IpAddr, String> {
     BTreeMap::new()
 }
@@ -178,6 +204,57 @@ proptest! {
         let most = loads(&after).into_values().max().unwrap_or(0);
         prop_assert!(most <= addresses.div_ceil(nodes - 1) + 1);
         prop_assert_eq!(&place(&all, &after, &live(0..nodes)), &after, "the return moves nothing");
+    }
+
+    #[test]
+    fn the_line_is_everybody_alive_once_and_its_second_is_who_follows_the_owner(
+        (addresses, previous, live) in any_world()
+    ) {
+        let lines = line_up(&addresses, &previous, &live);
+        let owners = place(&addresses, &previous, &live);
+        for (address, line) in &lines {
+            let alive = addresses[address].candidates.keys().filter(|n| live.contains(*n));
+            let mut sorted = line.clone();
+            sorted.sort();
+            prop_assert_eq!(sorted, alive.cloned().collect::<Vec<_>>());
+            let mut survivors = live.clone();
+            survivors.remove(&line[0]);
+            let after = place(&addresses, &owners, &survivors);
+            prop_assert_eq!(after.get(address), line.get(1));
+        }
+    }
+
+    #[test]
+    fn no_zone_owns_more_than_its_share_plus_one(
+        addresses in 0usize..60, zones in prop::collection::vec(0usize..3, 1..9),
+    ) {
+        let nodes = zones.len();
+        let world = with_zones(equal(addresses, nodes), &zones);
+        let owners = place(&world, &fresh(), &live(0..nodes));
+        let most = loads(&owners).into_values().max().unwrap_or(0);
+        prop_assert!(most <= addresses.div_ceil(nodes), "the share of a node holds as well");
+        for zone in 0..3 {
+            let members = |n: &usize| zones[*n] == zone;
+            let size = (0..nodes).filter(members).count();
+            let names: BTreeSet<String> = (0..nodes).filter(members).map(node).collect();
+            let own = owners.values().filter(|owner| names.contains(*owner)).count();
+            prop_assert!(own * nodes <= addresses * size + nodes, "{own} in zone {zone}");
+        }
+    }
+
+    #[test]
+    fn what_fails_is_followed_by_another_zone_if_there_is_one(
+        addresses in 1usize..30, zones in prop::collection::vec(0usize..3, 2..7),
+    ) {
+        let nodes = zones.len();
+        let world = with_zones(equal(addresses, nodes), &zones);
+        let zone_of = |name: &String| (0..nodes).find(|n| node(*n) == *name).map(|n| zones[n]);
+        for line in line_up(&world, &fresh(), &live(0..nodes)).values() {
+            let own = zone_of(&line[0]);
+            if zones.iter().any(|zone| Some(*zone) != own) {
+                prop_assert_ne!(zone_of(&line[1]), own);
+            }
+        }
     }
 
     #[test]
