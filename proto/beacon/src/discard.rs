@@ -19,10 +19,8 @@ pub enum Discard {
     OtherCluster,
     /// For another node, or from this one.
     OtherReceiver,
-    /// The sender is no member.
-    NotAMember,
-    /// The sender has another set of members.
-    OtherMembers,
+    /// The sender is neither a member nor one whose address is known.
+    Stranger,
     /// Heard before, or older than what was heard.
     Replayed,
     /// A life that was not proven yet; its sender is asked to.
@@ -33,7 +31,7 @@ pub enum Discard {
 
 impl Discard {
     /// Every reason, for metrics that start at zero.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 11] = [
         Self::NotABeacon,
         Self::OtherVersion,
         Self::UnknownKey,
@@ -41,8 +39,7 @@ impl Discard {
         Self::Malformed,
         Self::OtherCluster,
         Self::OtherReceiver,
-        Self::NotAMember,
-        Self::OtherMembers,
+        Self::Stranger,
         Self::Replayed,
         Self::Unproven,
         Self::NotAsked,
@@ -59,8 +56,7 @@ impl Discard {
             Self::Malformed => "malformed",
             Self::OtherCluster => "other_cluster",
             Self::OtherReceiver => "other_receiver",
-            Self::NotAMember => "not_a_member",
-            Self::OtherMembers => "other_members",
+            Self::Stranger => "stranger",
             Self::Replayed => "replayed",
             Self::Unproven => "unproven",
             Self::NotAsked => "not_asked",

@@ -1,99 +1,30 @@
 //! The door: one speaker among its peers.
 //!
 //! The shell drains its socket into [`Node::handle_datagram`], then calls [`Node::poll_transmit`]
-//! until it yields nothing and sends each datagram at once, then sleeps until
-//! [`Node::poll_timeout`] or the next datagram. Early or repeated calls do nothing. An answer about
-//! an address is given only before the deadline that [`Node::owns`] says.
+//! until it yields nothing and sends each datagram at once, reads [`Node::poll_event`], then sleeps
+//! until [`Node::poll_timeout`] or the next datagram. Early or repeated calls do nothing. What the
+//! datagrams change is judged in `poll_transmit`, after all of them were heard. An answer about an
+//! address is given only before the deadline that [`Node::owns`] says.
 
+mod hear;
 mod judge;
+mod send;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-use thiserror::Error;
-
+use crate::agenda::Agenda;
+use crate::claims::{Hope, Standing};
 use crate::peer::Peer;
-use crate::table::{Sight, Table, Vote};
-use crate::wire::{self, Beacon, Body, Heard, Message, Nonce};
-use crate::{Claim, Discard, Keys, Life, MAX_MEMBERS, NodeId, Time};
+use crate::table::{Sight, Table};
+use crate::wire::Body;
+use crate::{
+    Claim, Config, ConfigError, Hold, Keys, Life, MAX_MEMBERS, NodeId, Takeover, Time, View, Wish,
+};
 
-/// How long a question stays the same, so that a slow answer still fits it.
-const QUESTION: Duration = Duration::from_secs(1);
-
-/// The times of protocol section 2.5.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timers {
-    /// Between two beacons, when nothing changes.
-    pub interval: Duration,
-    /// How long an acknowledged beacon holds up its sender's ownership, from when it was sent.
-    pub grant: Duration,
-    /// The silence after which an owner is replaced.
-    pub suspect: Duration,
-    /// Between the claims of candidates of neighbouring ranks; five times that, until a claim that
-    /// a rival's is in the way of is withdrawn.
-    pub pause: Duration,
-}
-
-impl Default for Timers {
-    fn default() -> Self {
-        Self {
-            interval: Duration::from_millis(50),
-            grant: Duration::from_millis(200),
-            suspect: Duration::from_millis(250),
-            pause: Duration::from_millis(20),
-        }
-    }
-}
-
-/// Another speaker, or this one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Member {
-    /// Where its beacons are sent to.
-    pub address: SocketAddr,
-}
-
-/// What does not change while a node lives.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The same for all members.
-    pub cluster: u64,
-    /// This node.
-    pub me: NodeId,
-    /// Greater than in every earlier life of this node.
-    pub life: Life,
-    /// All nodes, this one included: the same set for all. A majority is one of these.
-    pub members: BTreeMap<NodeId, Member>,
-    /// The shared secrets.
-    pub keys: Keys,
-    /// The same for all members.
-    pub timers: Timers,
-}
-
-/// Why a node cannot be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum ConfigError {
-    /// The node is not in its own set of members.
-    #[error("the members do not include this node; add it, with the address its peers send to")]
-    NotAMember,
-    /// Too many members for every one to hear every other.
-    #[error("{0} members are more than {MAX_MEMBERS}, the most a cluster may have")]
-    TooManyMembers(usize),
-    /// GRANT above 0.8 of SUSPECT would not survive clocks of different rates; an interval above a
-    /// third of GRANT would let one lost beacon end ownership.
-    #[error(
-        "a grant must last at least three intervals and at most 0.8 of the time until suspicion"
-    )]
-    Timers,
-}
-
-/// An address this node is to own, unless somebody else does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wish {
-    /// How many candidates are to try before this one.
-    pub rank: u32,
-}
+/// How long a node that handed an address over leaves it to others.
+pub const HANDOVER_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A datagram to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,90 +35,161 @@ pub struct Transmit {
     pub bytes: Vec<u8>,
 }
 
-/// A claim of this node that stands.
-#[derive(Debug)]
-struct Standing {
-    claim: Claim,
-    since: Time,
-    /// It was valid at some time.
-    won: bool,
-    /// When the newest beacon was sent that each peer acknowledged with the identical vote.
-    grants: BTreeMap<NodeId, Time>,
+/// What the shell is to act on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A peer has a later view. It is to be written to disk before it is given to
+    /// [`Node::set_view`].
+    View(View),
+    /// Peers know this later life of this node: it is not heard until its life is greater.
+    Outlived(Life),
 }
 
-#[derive(Debug)]
-struct Hope {
-    wish: Wish,
-    /// Since when nobody else's vote is in the way.
-    open: Option<Time>,
-    /// Not before, after a claim that found no majority.
-    retry: Time,
+/// What the witness path wants asked on the LAN, once on each interface of the address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Question {
+    /// Whether a gateway answers.
+    Gateway,
+    /// Whether somebody else answers for the address: an ARP probe or DAD solicitation.
+    Address(IpAddr),
 }
 
 /// One speaker.
 #[derive(Debug)]
 pub struct Node {
     config: Config,
-    members: u64,
+    view: Option<View>,
+    /// When the view was adopted.
+    adopted: Time,
+    /// The members known to have settled in the view.
+    settled: BTreeSet<NodeId>,
     started: Time,
+    /// The newest time this node was told.
+    latest: Time,
     peers: BTreeMap<NodeId, Peer>,
+    /// The peers that were not silent at the last judgement.
+    sounding: BTreeSet<NodeId>,
+    /// It was awake (R5) at the last judgement.
+    awoken: bool,
+    /// Who sounds, or the view, may have changed since the last judgement.
+    restless: bool,
     table: Table,
     standing: BTreeMap<IpAddr, Standing>,
+    /// The claims that stand and were never valid.
+    pending: BTreeSet<IpAddr>,
     hopes: BTreeMap<IpAddr, Hope>,
+    agenda: Agenda,
     seq: u64,
     /// When each beacon was sent that could still hold up a grant.
     sent: BTreeMap<u64, Time>,
     replies: VecDeque<(NodeId, Body)>,
-    /// When votes and hopes are to be judged again.
-    judge: Time,
+    events: VecDeque<Event>,
+    /// The latest view that was offered to the shell, and when.
+    offered: Option<(u64, Time)>,
+    outlived: Life,
 }
 
 impl Node {
-    /// Starts a life. For SUSPECT it acknowledges and accepts nothing (R5).
+    /// Starts a life, without a view. For SUSPECT it acknowledges and accepts nothing (R5).
     ///
     /// # Errors
     /// What is wrong with the configuration.
     pub fn new(config: Config, now: Time) -> Result<Self, ConfigError> {
-        let timers = config.timers;
-        if !config.members.contains_key(&config.me) {
-            return Err(ConfigError::NotAMember);
-        }
-        if config.members.len() > MAX_MEMBERS {
-            return Err(ConfigError::TooManyMembers(config.members.len()));
-        }
-        if timers.grant < timers.interval * 3 || timers.grant * 5 > timers.suspect * 4 {
-            return Err(ConfigError::Timers);
-        }
-        let others = config.members.iter().filter(|(id, _)| **id != config.me);
-        let peers = others
-            .map(|(id, member)| (*id, Peer::new(member.address, now)))
-            .collect();
+        config.timers.check()?;
         Ok(Self {
-            members: digest(config.members.keys()),
+            outlived: config.life,
             config,
+            view: None,
+            adopted: now,
+            settled: BTreeSet::new(),
             started: now,
-            peers,
+            latest: now,
+            peers: BTreeMap::new(),
+            sounding: BTreeSet::new(),
+            awoken: false,
+            restless: true,
             table: Table::default(),
             standing: BTreeMap::new(),
+            pending: BTreeSet::new(),
             hopes: BTreeMap::new(),
+            agenda: Agenda::default(),
             seq: 0,
             sent: BTreeMap::new(),
             replies: VecDeque::new(),
-            judge: now,
+            events: VecDeque::new(),
+            offered: None,
         })
+    }
+
+    /// Adopts `view` if it is later than the present one; whether it did. The caller has written it
+    /// to disk before, and after a restart begins with what is there: a node never goes back. The
+    /// first view of a node without a disk comes from a linearizable read of the chain.
+    pub fn set_view(&mut self, view: View, now: Time) -> bool {
+        let later = self
+            .view
+            .as_ref()
+            .is_none_or(|old| view.number > old.number);
+        if !later || view.members.len() > MAX_MEMBERS {
+            return false;
+        }
+        self.arrive(now);
+        for member in view.members.iter().filter(|id| **id != self.config.me) {
+            self.peers.entry(*member).or_insert_with(|| Peer::new(now));
+        }
+        let leaves = !view.members.contains(&self.config.me);
+        self.view = Some(view);
+        self.adopted = now;
+        self.settled.clear();
+        self.restless = true;
+        if leaves {
+            let addresses: Vec<IpAddr> = self.standing.keys().copied().collect();
+            for address in addresses {
+                self.withdraw(address, now);
+            }
+        }
+        self.mark_all();
+        self.hasten(now);
+        true
+    }
+
+    /// Where beacons are sent to. Nodes that are left out are heard and not answered.
+    pub fn set_peers(&mut self, addresses: &BTreeMap<NodeId, SocketAddr>) {
+        let others = addresses.iter().filter(|(id, _)| **id != self.config.me);
+        for (id, address) in others {
+            let peer = self
+                .peers
+                .entry(*id)
+                .or_insert_with(|| Peer::new(self.latest));
+            peer.address = Some(*address);
+        }
+        for (id, peer) in &mut self.peers {
+            if !addresses.contains_key(id) {
+                peer.address = None;
+            }
+        }
+    }
+
+    /// Seals and accepts with these keys from now on.
+    pub fn set_keys(&mut self, keys: Keys) {
+        self.config.keys = keys;
     }
 
     /// The addresses this node is to own: all of them. What it owns and is not in here is released
     /// at once.
     pub fn set_wish(&mut self, wishes: &BTreeMap<IpAddr, Wish>, now: Time) {
+        self.arrive(now);
         self.hopes.retain(|address, _| wishes.contains_key(address));
         for (address, wish) in wishes {
-            let hope = self.hopes.entry(*address).or_insert(Hope {
+            let fresh = || Hope {
                 wish: *wish,
                 open: None,
                 retry: now,
-            });
-            hope.wish = *wish;
+            };
+            let known = self.hopes.get(address).map(|hope| hope.wish);
+            self.hopes.entry(*address).or_insert_with(fresh).wish = *wish;
+            if known != Some(*wish) {
+                self.agenda.mark(*address);
+            }
         }
         let unwanted = |address: &IpAddr| !wishes.contains_key(address);
         let unwanted: Vec<IpAddr> = self.standing.keys().copied().filter(unwanted).collect();
@@ -197,27 +199,106 @@ impl Node {
         self.judge(now);
     }
 
+    /// Releases its claim of `address` at once, and does not claim it again for
+    /// [`HANDOVER_PATIENCE`]; then its wish counts as before.
+    pub fn hand_over(&mut self, address: IpAddr, now: Time) {
+        self.arrive(now);
+        self.withdraw(address, now);
+        if let Some(hope) = self.hopes.get_mut(&address) {
+            hope.retry = hope.retry.max(now + HANDOVER_PATIENCE);
+            self.agenda.put(address, hope.retry);
+        }
+    }
+
     /// Whether this node may answer for `address`, and until when: the deadline is to be compared
     /// before every frame.
     #[must_use]
-    pub fn owns(&self, address: IpAddr, now: Time) -> Option<Time> {
+    pub fn owns(&self, address: IpAddr, now: Time) -> Option<Hold> {
         let standing = self.standing.get(&address)?;
-        let needed = self.config.members.len() / 2;
-        let mut ends: Vec<Time> = standing.grants.values().copied().collect();
-        ends.sort_unstable_by(|a, b| b.cmp(a));
-        let held_up_from = match needed.checked_sub(1) {
-            None => now,
-            Some(last) => *ends.get(last)?,
+        let until = self
+            .held_up_until(standing, now)
+            .filter(|until| now < *until)?;
+        Some(Hold {
+            until,
+            degraded: false,
+        })
+    }
+
+    /// Until when a majority of the present view holds up the claim.
+    fn held_up_until(&self, standing: &Standing, now: Time) -> Option<Time> {
+        let view = self.view.as_ref()?;
+        if !view.members.contains(&self.config.me) {
+            return None;
+        }
+        let agreeing = |id: &&NodeId| standing.agreeing.contains(*id);
+        self.granted(view, view.members.iter().filter(agreeing), now)
+    }
+
+    /// Until when so many of `members` acknowledged this node that with it they are a majority.
+    fn granted<'a>(
+        &self,
+        view: &View,
+        members: impl Iterator<Item = &'a NodeId>,
+        now: Time,
+    ) -> Option<Time> {
+        let Some(last) = (view.majority() - 1).checked_sub(1) else {
+            return Some(now + self.config.timers.grant);
         };
-        let until = held_up_from + self.config.timers.grant;
-        (now < until).then_some(until)
+        let mut times = [Time::ZERO; MAX_MEMBERS];
+        let acked = members.filter_map(|id| self.peers.get(id)?.acked);
+        let mut count = 0;
+        for (place, acked) in times.iter_mut().zip(acked) {
+            *place = acked;
+            count += 1;
+        }
+        let times = times.get_mut(..count).filter(|times| last < times.len())?;
+        let (_, held_up_from, _) = times.select_nth_unstable_by(last, |a, b| b.cmp(a));
+        Some(*held_up_from + self.config.timers.grant)
     }
 
     /// The members that are heard, this one included.
     #[must_use]
     pub fn live(&self, now: Time) -> Vec<NodeId> {
         let heard = |id: &NodeId| *id == self.config.me || !self.sight(*id, now).silent;
-        self.config.members.keys().copied().filter(heard).collect()
+        let members = self.view.iter().flat_map(|view| &view.members);
+        members.copied().filter(heard).collect()
+    }
+
+    /// Whether a majority of the present view, this node included, acknowledged it less than GRANT
+    /// ago.
+    #[must_use]
+    pub fn quorum(&self, now: Time) -> bool {
+        let Some(view) = &self.view else {
+            return false;
+        };
+        view.members.contains(&self.config.me)
+            && self
+                .granted(view, view.members.iter(), now)
+                .is_some_and(|until| now < until)
+    }
+
+    /// The present view.
+    #[must_use]
+    pub fn view(&self) -> Option<&View> {
+        self.view.as_ref()
+    }
+
+    /// Whether the view after the present one may be written: a majority of the present one is
+    /// known to have settled in it. Members in `gone` count as settled: they run no more and never
+    /// will under this name.
+    #[must_use]
+    pub fn may_step(&self, gone: &BTreeSet<NodeId>) -> bool {
+        let Some(view) = &self.view else {
+            return false;
+        };
+        let me = self.has_settled(self.latest).then_some(self.config.me);
+        let settled =
+            |id: &&NodeId| self.settled.contains(*id) || gone.contains(*id) || me == Some(**id);
+        view.members.iter().filter(settled).count() >= view.majority()
+    }
+
+    fn has_settled(&self, now: Time) -> bool {
+        self.view.is_some() && now >= self.adopted + self.config.timers.suspect
     }
 
     /// Who owns `address`, as far as this node knows. Its owner may know better.
@@ -227,190 +308,47 @@ impl Node {
         (record.epoch > 0).then_some(record)
     }
 
-    /// Takes a datagram. `fresh` is random and used once, for a question to its sender.
-    ///
-    /// # Errors
-    /// Why the datagram was dropped; nothing changed then, except that its sender may be asked.
-    pub fn handle_datagram(
-        &mut self,
-        bytes: &[u8],
-        fresh: Nonce,
-        now: Time,
-    ) -> Result<(), Discard> {
-        let message = wire::decode(bytes, &self.config.keys)?;
-        if message.cluster != self.config.cluster {
-            return Err(Discard::OtherCluster);
-        }
-        if message.to != self.config.me || message.from == self.config.me {
-            return Err(Discard::OtherReceiver);
-        }
-        let from = message.from;
-        let peer = self.peers.get_mut(&from).ok_or(Discard::NotAMember)?;
-        match message.body {
-            Body::Challenge(nonce) => {
-                self.replies
-                    .retain(|(to, body)| *to != from || !matches!(body, Body::Answer(_)));
-                self.replies.push_back((from, Body::Answer(nonce)));
-                Ok(())
-            }
-            Body::Answer(nonce) => {
-                if peer.asked.is_none_or(|(asked, _)| asked != nonce) {
-                    return Err(Discard::NotAsked);
-                }
-                if peer.life >= Some(message.life) {
-                    return Err(Discard::Replayed);
-                }
-                peer.begin(message.life, now);
-                self.judge(now);
-                Ok(())
-            }
-            Body::Beacon(beacon) => {
-                if beacon.members != self.members {
-                    return Err(Discard::OtherMembers);
-                }
-                if peer.life < Some(message.life) {
-                    let asked = peer.asked.filter(|(_, since)| now < *since + QUESTION);
-                    let question = asked.unwrap_or((fresh, now));
-                    peer.asked = Some(question);
-                    self.replies
-                        .retain(|(to, body)| *to != from || !matches!(body, Body::Challenge(_)));
-                    self.replies.push_back((from, Body::Challenge(question.0)));
-                    return Err(Discard::Unproven);
-                }
-                if peer.life > Some(message.life) || beacon.seq <= peer.seq {
-                    return Err(Discard::Replayed);
-                }
-                self.take(from, &beacon, now);
-                Ok(())
-            }
-        }
+    /// All that is known of who owns what.
+    pub fn records(&self) -> impl Iterator<Item = (IpAddr, Claim)> {
+        self.table.records()
     }
 
-    fn take(&mut self, from: NodeId, beacon: &Beacon, now: Time) {
-        self.expect_punctuality(now);
-        let Some(peer) = self.peers.get_mut(&from) else {
-            return;
-        };
-        let before = (peer.mirrored, peer.knows);
-        peer.note(beacon, now);
-        let about_me =
-            |heard: &&Heard| heard.node == self.config.me && heard.life == self.config.life;
-        let acknowledged = beacon.heard.iter().find(about_me);
-        peer.knows = acknowledged.map_or(0, |_| beacon.mirrored.min(self.table.version()));
-        let more = peer.knows != before.1 && peer.knows < self.table.version();
-        let learned = peer.mirrored != before.0;
-        if more {
-            peer.due = now;
-        }
-        let complete = peer.complete();
-        if learned || now >= self.judge {
-            self.judge(now);
-        }
-        let sent = acknowledged.and_then(|heard| self.sent.get(&heard.seq).copied());
-        let Some(sent) = sent.filter(|_| complete && !beacon.quiet) else {
-            return;
-        };
-        let Some(peer) = self.peers.get(&from) else {
-            return;
-        };
-        let mut won = false;
-        for (address, standing) in &mut self.standing {
-            let vote = peer.mirror.get(address).map(|entry| entry.record);
-            if vote == Some(standing.claim) {
-                let grant = standing.grants.entry(from).or_insert(sent);
-                *grant = sent.max(*grant);
-                won |= !standing.won;
-            }
-        }
-        if won {
-            self.note_wins(now);
-        }
-    }
-
-    fn note_wins(&mut self, now: Time) {
-        let fresh = self.standing.iter().filter(|(_, standing)| !standing.won);
-        let won: Vec<IpAddr> = fresh
-            .map(|(address, _)| *address)
-            .filter(|address| self.owns(*address, now).is_some())
-            .collect();
-        for address in won {
-            if let Some(standing) = self.standing.get_mut(&address) {
-                standing.won = true;
-            }
-        }
-    }
-
-    /// The next datagram to send. Grants count from `now`: it must be sent after, not before.
-    pub fn poll_transmit(&mut self, now: Time) -> Option<Transmit> {
-        self.expect_punctuality(now);
-        if now >= self.judge {
-            self.judge(now);
-        }
-        if let Some((to, body)) = self.replies.pop_front() {
-            return self.transmit(to, body);
-        }
-        let due = |(id, peer): (&NodeId, &Peer)| (peer.due <= now).then_some(*id);
-        let to = self.peers.iter().find_map(due)?;
-        let body = self.beacon(to, now)?;
-        self.transmit(to, body)
-    }
-
-    /// When [`Self::poll_transmit`] is to be called again, at the latest.
+    /// How the claim of `address` that stands replaced a silent owner, if it did and was valid
+    /// since.
     #[must_use]
-    pub fn poll_timeout(&self) -> Time {
-        if !self.replies.is_empty() {
-            return Time::ZERO;
-        }
-        let beacons = self.peers.values().map(|peer| peer.due);
-        beacons.fold(self.judge, Time::min)
-    }
-
-    fn transmit(&self, to: NodeId, body: Body) -> Option<Transmit> {
-        let message = Message {
-            cluster: self.config.cluster,
-            from: self.config.me,
-            to,
-            life: self.config.life,
-            body,
-        };
-        Some(Transmit {
-            to: self.peers.get(&to)?.address,
-            bytes: wire::encode(&message, &self.config.keys),
+    pub fn takeover(&self, address: IpAddr) -> Option<Takeover> {
+        let standing = self.standing.get(&address)?;
+        Some(Takeover {
+            silent_since: standing.replaced?,
+            claimed: standing.since,
+            won: standing.won?,
         })
     }
 
-    fn beacon(&mut self, to: NodeId, now: Time) -> Option<Body> {
-        let heard: Vec<Heard> = self
-            .peers
-            .iter()
-            .filter_map(|(node, peer)| {
-                let life = peer.life?;
-                (peer.seq > 0).then_some(Heard {
-                    node: *node,
-                    life,
-                    seq: peer.seq,
-                })
-            })
-            .collect();
-        let timers = self.config.timers;
-        let quiet = !self.awake(now);
-        let peer = self.peers.get_mut(&to)?;
-        peer.due = now + timers.interval;
-        let (entries, complete) = self.table.page(peer.knows, wire::room(heard.len()));
-        self.seq += 1;
-        self.sent.insert(self.seq, now);
-        self.sent.retain(|_, sent| now < *sent + timers.grant);
-        Some(Body::Beacon(Beacon {
-            quiet,
-            seq: self.seq,
-            members: self.members,
-            table: self.table.version(),
-            base: peer.knows,
-            complete,
-            mirrored: peer.mirrored,
-            heard,
-            entries,
-        }))
+    /// What happened that the shell is to act on.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// What is to be asked on the LAN at once.
+    pub fn poll_question(&mut self) -> Option<Question> {
+        None
+    }
+
+    /// A gateway answered, or there is none and the interface has carrier.
+    pub fn note_gateway(&mut self, now: Time) {
+        self.arrive(now);
+    }
+
+    /// Somebody else answered for, or announced, an address this node asked about.
+    pub fn note_answer(&mut self, _address: IpAddr, now: Time) {
+        self.arrive(now);
+    }
+
+    fn is_member(&self, id: NodeId) -> bool {
+        self.view
+            .as_ref()
+            .is_some_and(|view| view.members.contains(&id))
     }
 
     fn awake(&self, now: Time) -> bool {
@@ -428,36 +366,22 @@ impl Node {
         }
     }
 
-    fn may_become(&self, vote: &Vote, new: Claim, now: Time) -> bool {
-        let sight = self.sight(vote.record.owner, now);
-        self.awake(now) && vote.may_become(self.config.me, new, sight)
-    }
-
-    /// Whoever wakes an interval late heard nothing for reasons of its own: suspicion waits as much
-    /// longer. Grants do not.
-    fn expect_punctuality(&mut self, now: Time) {
-        let late = now.saturating_sub(self.poll_timeout().max(self.started));
-        if late >= self.config.timers.interval && self.replies.is_empty() {
-            for peer in self.peers.values_mut() {
-                peer.heard = peer.heard.map(|heard| (heard + late).min(now));
-                peer.due = now;
-            }
-            self.judge = self.judge.max(now);
+    /// All addresses are to be judged again.
+    fn mark_all(&mut self) {
+        for (address, _) in self.table.records() {
+            self.agenda.mark(address);
+        }
+        for address in self.hopes.keys() {
+            self.agenda.mark(*address);
         }
     }
-}
 
-/// The same for the same members, whoever asks.
-fn digest<'a>(members: impl Iterator<Item = &'a NodeId>) -> u64 {
-    let mut hash = Sha256::new();
-    for member in members {
-        hash.update(member.to_be_bytes());
+    /// Peers are to hear of this at once.
+    fn hasten(&mut self, now: Time) {
+        for peer in self.peers.values_mut() {
+            peer.due = peer.due.min(now);
+        }
     }
-    let bytes = hash.finalize();
-    bytes
-        .iter()
-        .take(8)
-        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]

@@ -73,6 +73,12 @@ impl Table {
         self.votes.get(&address).copied().unwrap_or_default()
     }
 
+    /// The votes that name an owner.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (IpAddr, Claim)> {
+        let named = self.votes.iter().filter(|(_, vote)| vote.record.epoch > 0);
+        named.map(|(address, vote)| (*address, vote.record))
+    }
+
     pub(crate) fn record(&mut self, address: IpAddr, record: Claim) {
         self.change(address, |vote| vote.record = record);
     }

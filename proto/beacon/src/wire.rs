@@ -2,20 +2,22 @@
 //!
 //! ```text
 //! magic u32 · version u8 · kind u8 · flags u8 · key u8 · cluster u64 · from u64 · to u64 · life u64
-//! beacon:    seq u64 · members u64 · table u64 · base u64 · complete u64 · mirrored u64
+//! beacon:    seq u64 · view u64 · table u64 · base u64 · complete u64 · mirrored u64
 //!            · peers u8 · entries u8 · peers × {node u64, life u64, seq u64}
 //!            · entries × {address 16 bytes, claim, released claim}; a claim is three u64
 //! challenge, answer:  nonce, 16 bytes
+//! view:      number u64 · members u8 · members × node u64, ascending
 //! tag, 16 bytes
 //! ```
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::seal::TAG;
-use crate::{Claim, Discard, Keys, Life, NodeId};
+use crate::{Claim, Discard, Keys, Life, MAX_MEMBERS, NodeId, View};
 
 /// The longest datagram: fits an Ethernet frame with room for a tunnel.
-pub const MAX_DATAGRAM: usize = 1400;
+pub const MAX_DATAGRAM: usize = 1200;
 
 const MAGIC: u32 = u32::from_be_bytes(*b"HBCN");
 const VERSION: u8 = 1;
@@ -24,6 +26,7 @@ const FIXED: usize = 50;
 const PEER: usize = 24;
 const ENTRY: usize = 64;
 const QUIET: u8 = 1;
+const SETTLED: u8 = 2;
 
 /// What proves a life: chosen afresh by the one who asks.
 pub type Nonce = [u8; 16];
@@ -52,6 +55,8 @@ pub enum Body {
     Challenge(Nonce),
     /// The proof: the nonce, under this life.
     Answer(Nonce),
+    /// A view that the receiver does not know yet. A fact, whoever says it and whenever.
+    View(View),
 }
 
 /// A sign of life, with acknowledgements and a page of the sender's table.
@@ -59,10 +64,12 @@ pub enum Body {
 pub struct Beacon {
     /// The sender started so recently that it acknowledges and accepts nothing (R5).
     pub quiet: bool,
+    /// The sender adopted its view at least SUSPECT ago.
+    pub settled: bool,
     /// Grows with every beacon of this life.
     pub seq: u64,
-    /// Digest of the set of members.
-    pub members: u64,
+    /// Number of the view the sender is in.
+    pub view: u64,
     /// Version of the sender's table.
     pub table: u64,
     /// The page holds every change after this version,
@@ -110,9 +117,13 @@ pub(crate) fn room(peers: usize) -> usize {
 pub(crate) fn encode(message: &Message, keys: &Keys) -> Vec<u8> {
     let mut out = Vec::with_capacity(MAX_DATAGRAM);
     let (kind, flags) = match &message.body {
-        Body::Beacon(beacon) => (1, if beacon.quiet { QUIET } else { 0 }),
+        Body::Beacon(beacon) => {
+            let flag = |set: bool, flag| if set { flag } else { 0 };
+            (1, flag(beacon.quiet, QUIET) | flag(beacon.settled, SETTLED))
+        }
         Body::Challenge(_) => (2, 0),
         Body::Answer(_) => (3, 0),
+        Body::View(_) => (4, 0),
     };
     out.extend(MAGIC.to_be_bytes());
     out.extend([VERSION, kind, flags, keys.number()]);
@@ -122,6 +133,12 @@ pub(crate) fn encode(message: &Message, keys: &Keys) -> Vec<u8> {
     match &message.body {
         Body::Beacon(beacon) => encode_beacon(beacon, &mut out),
         Body::Challenge(nonce) | Body::Answer(nonce) => out.extend(nonce),
+        Body::View(view) => {
+            out.extend(view.number.to_be_bytes());
+            out.push(count(view.members.len()));
+            let members = view.members.iter().take(usize::from(u8::MAX));
+            members.for_each(|member| out.extend(member.to_be_bytes()));
+        }
     }
     keys.seal(&mut out);
     out
@@ -130,7 +147,7 @@ pub(crate) fn encode(message: &Message, keys: &Keys) -> Vec<u8> {
 fn encode_beacon(beacon: &Beacon, out: &mut Vec<u8>) {
     for field in [
         beacon.seq,
-        beacon.members,
+        beacon.view,
         beacon.table,
         beacon.base,
         beacon.complete,
@@ -138,7 +155,6 @@ fn encode_beacon(beacon: &Beacon, out: &mut Vec<u8>) {
     ] {
         out.extend(field.to_be_bytes());
     }
-    let count = |length: usize| u8::try_from(length).unwrap_or(u8::MAX);
     let (peers, entries) = (count(beacon.heard.len()), count(beacon.entries.len()));
     out.extend([peers, entries]);
     for heard in beacon.heard.iter().take(usize::from(peers)) {
@@ -158,6 +174,10 @@ fn encode_beacon(beacon: &Beacon, out: &mut Vec<u8>) {
             }
         }
     }
+}
+
+fn count(length: usize) -> u8 {
+    u8::try_from(length).unwrap_or(u8::MAX)
 }
 
 /// Checks the seal, then reads. Nothing but magic, version and key number is looked at before.
@@ -180,9 +200,10 @@ pub(crate) fn decode(bytes: &[u8], keys: &Keys) -> Result<Message, Discard> {
     keys.check(key, sealed, tag)?;
     let (cluster, from, to, life) = (reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?);
     let body = match (kind, flags) {
-        (1, 0 | QUIET) => Body::Beacon(reader.beacon(flags == QUIET)?),
+        (1, flags) if flags & !(QUIET | SETTLED) == 0 => Body::Beacon(reader.beacon(flags)?),
         (2, 0) => Body::Challenge(reader.array()?),
         (3, 0) => Body::Answer(reader.array()?),
+        (4, 0) => Body::View(reader.view()?),
         _ => return Err(Discard::Malformed),
     };
     if !reader.0.is_empty() {
@@ -218,11 +239,29 @@ impl Reader<'_> {
         })
     }
 
-    fn beacon(&mut self, quiet: bool) -> Result<Beacon, Discard> {
+    fn view(&mut self) -> Result<View, Discard> {
+        let number = self.u64()?;
+        let [count] = self.array()?;
+        if usize::from(count) > MAX_MEMBERS {
+            return Err(Discard::Malformed);
+        }
+        let mut members = BTreeSet::new();
+        for _ in 0..count {
+            let member = self.u64()?;
+            if members.last().is_some_and(|last| *last >= member) {
+                return Err(Discard::Malformed);
+            }
+            members.insert(member);
+        }
+        Ok(View { number, members })
+    }
+
+    fn beacon(&mut self, flags: u8) -> Result<Beacon, Discard> {
         let mut beacon = Beacon {
-            quiet,
+            quiet: flags & QUIET != 0,
+            settled: flags & SETTLED != 0,
             seq: self.u64()?,
-            members: self.u64()?,
+            view: self.u64()?,
             table: self.u64()?,
             base: self.u64()?,
             complete: self.u64()?,

@@ -1,38 +1,60 @@
-//! What a node decides: which votes of others it takes over, which claims it makes, defends and
-//! withdraws. Whether a vote may change is `table`'s to say; when a candidate tries is decided here
-//! and makes no difference to safety.
+//! What a node decides about the addresses that something changed about: which votes of others it
+//! takes over, which claims it makes, defends and withdraws. Whether a vote may change is `table`'s
+//! to say; when a candidate tries is decided here and makes no difference to safety.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Node, Standing};
+use super::Node;
+use crate::claims::Standing;
 use crate::peer::Peer;
-use crate::{Claim, NodeId, Time};
+use crate::table::Vote;
+use crate::{Claim, Life, NodeId, Time};
 
 impl Node {
     /// Applies what peers told, then pursues the wishes.
     pub(super) fn judge(&mut self, now: Time) {
         let version = self.table.version();
-        self.merge(now);
-        self.note_wins(now);
-        self.defend(now);
-        self.pursue(now);
-        if self.table.version() != version {
-            for peer in self.peers.values_mut() {
-                peer.due = now;
-            }
+        self.note_turns(now);
+        for address in self.agenda.take(now) {
+            self.merge(address, now);
+            self.defend(address, now);
+            self.pursue(address, now);
         }
-        self.judge = self.next_judgement(now);
+        if self.table.version() != version {
+            self.hasten(now);
+        }
     }
 
-    fn merge(&mut self, now: Time) {
-        let mut told = Vec::new();
-        for (id, peer) in &self.peers {
-            told.extend(peer.mirror.values().map(|entry| (*id, peer.life, *entry)));
+    /// Who fell silent or is heard again, and the end of the quiet start, concern all addresses.
+    fn note_turns(&mut self, now: Time) {
+        let suspect = self.config.timers.suspect;
+        let peers = self.peers.iter();
+        let sounding: BTreeSet<NodeId> = peers
+            .filter(|(_, peer)| !peer.sight(now, suspect).silent)
+            .map(|(id, _)| *id)
+            .collect();
+        let awake = self.awake(now);
+        if sounding != self.sounding || awake != self.awoken {
+            self.sounding = sounding;
+            self.awoken = awake;
+            self.mark_all();
         }
+        self.restless = false;
+    }
+
+    fn may_become(&self, vote: &Vote, new: Claim, now: Time) -> bool {
+        let sight = self.sight(vote.record.owner, now);
+        self.awake(now) && vote.may_become(self.config.me, new, sight)
+    }
+
+    fn merge(&mut self, address: IpAddr, now: Time) {
+        let peers = self.peers.iter();
+        let told: Vec<(NodeId, Option<Life>, _)> = peers
+            .filter_map(|(id, peer)| Some((*id, peer.life, *peer.mirror.get(&address)?)))
+            .collect();
         for (id, life, entry) in told {
-            let address = entry.address;
             let vote = self.table.vote(address);
             // Its owner votes for what is above: the recorded claim does not stand any more.
             let moved_on = vote.record.owner == id
@@ -42,40 +64,48 @@ impl Node {
                 self.table.release(address, vote.record);
             }
             self.table.release(address, entry.released);
-            let known = self.config.members.contains_key(&entry.record.owner);
+            let owner = entry.record.owner;
+            let known = owner == self.config.me || self.peers.contains_key(&owner);
             let vote = self.table.vote(address);
-            // A claim that others do not accept must not end what they acknowledge.
-            let held = self.owns(address, now).is_some();
-            if known && !held && self.may_become(&vote, entry.record, now) {
-                if let Some(ended) = self.standing.remove(&address) {
-                    self.table.release(address, ended.claim);
-                }
-                self.table.record(address, entry.record);
-                self.table.release(address, entry.released);
+            if !known || !self.may_become(&vote, entry.record, now) {
+                continue;
             }
+            // A claim that others do not accept must not end what they acknowledge.
+            if let Some(hold) = self.owns(address, now) {
+                self.agenda.put(address, hold.until);
+                continue;
+            }
+            self.step_down(address);
+            self.table.record(address, entry.record);
+            self.table.release(address, entry.released);
         }
     }
 
     /// Claims anew, above what is in the way of a claim that stands: a rival's of the same epoch, if
     /// this node goes first of the two, or a higher one that was withdrawn by now and that a peer
     /// which hears this node still votes for.
-    fn defend(&mut self, now: Time) {
+    fn defend(&mut self, address: IpAddr, now: Time) {
         let me = self.config.me;
-        let in_the_way = |(address, standing): (&IpAddr, &Standing)| {
-            let stuck = |(id, peer): (&NodeId, &Peer)| {
-                let Some(entry) = peer.mirror.get(address) else {
-                    return false;
-                };
-                let rival = entry.record;
-                let tie = rival.epoch == standing.claim.epoch && rival.owner > me;
-                let withdrawn = rival.epoch > standing.claim.epoch && entry.released == rival;
-                (tie && !standing.won) || (withdrawn && self.hears_me(*id, now))
-            };
-            self.peers.iter().any(stuck).then_some(*address)
+        let Some(standing) = self.standing.get(&address) else {
+            return;
         };
-        let addresses: Vec<IpAddr> = self.standing.iter().filter_map(in_the_way).collect();
-        for address in addresses {
+        let mut again = false;
+        let mut later = false;
+        for (id, peer) in &self.peers {
+            let Some(entry) = peer.mirror.get(&address) else {
+                continue;
+            };
+            let rival = entry.record;
+            let tie = rival.epoch == standing.claim.epoch && rival.owner > me;
+            let withdrawn = rival.epoch > standing.claim.epoch && entry.released == rival;
+            let hears = self.hears_me(*id, now);
+            again |= (tie && standing.won.is_none()) || (withdrawn && hears);
+            later |= withdrawn && !hears;
+        }
+        if again {
             self.claim(address, now);
+        } else if later {
+            self.agenda.put(address, now + self.config.timers.interval);
         }
     }
 
@@ -89,34 +119,53 @@ impl Node {
         })
     }
 
-    fn pursue(&mut self, now: Time) {
+    fn pursue(&mut self, address: IpAddr, now: Time) {
         let timers = self.config.timers;
-        let addresses: Vec<IpAddr> = self.hopes.keys().copied().collect();
-        let majority = self.live(now).len() > self.config.members.len() / 2;
-        for address in addresses {
-            if let Some(standing) = self.standing.get(&address) {
-                if !standing.won && now >= standing.since + self.patience(address, standing) {
+        if let Some(standing) = self.standing.get(&address) {
+            if standing.won.is_none() {
+                let end = standing.since + self.patience(address, standing);
+                if now < end {
+                    self.agenda.put(address, end);
+                } else {
                     self.withdraw(address, now);
                 }
-                continue;
             }
-            let new = self.next_claim(address);
-            let vote = self.table.vote(address);
-            let free = new.is_some_and(|new| self.may_become(&vote, new, now))
-                && majority
-                && !self.others_hear(vote.record.owner, now);
-            let Some(hope) = self.hopes.get_mut(&address) else {
-                continue;
-            };
-            if !free {
-                hope.open = None;
-                continue;
-            }
-            let open = *hope.open.get_or_insert(now);
-            if now >= hope.retry.max(open + timers.pause * hope.wish.rank) {
-                self.claim(address, now);
-            }
+            return;
         }
+        if !self.hopes.contains_key(&address) {
+            return;
+        }
+        let new = self.next_claim(address);
+        let vote = self.table.vote(address);
+        let may = new.is_some_and(|new| self.may_become(&vote, new, now)) && self.has_majority();
+        let heard_until = self.others_hear(vote.record.owner, now);
+        let Some(hope) = self.hopes.get_mut(&address) else {
+            return;
+        };
+        if !may || heard_until.is_some() {
+            hope.open = None;
+            if let Some(until) = heard_until.filter(|_| may) {
+                self.agenda.put(address, until);
+            }
+            return;
+        }
+        let open = *hope.open.get_or_insert(now);
+        let turn = hope.retry.max(open + timers.pause * hope.wish.rank);
+        if now < turn {
+            self.agenda.put(address, turn);
+        } else {
+            self.claim(address, now);
+        }
+    }
+
+    /// As many members sound, this one included, as could hold up a claim.
+    fn has_majority(&self) -> bool {
+        let Some(view) = self.view.as_ref() else {
+            return false;
+        };
+        let sounding = |id: &&NodeId| **id == self.config.me || self.sounding.contains(*id);
+        view.members.contains(&self.config.me)
+            && view.members.iter().filter(sounding).count() >= view.majority()
     }
 
     /// How long a claim without a majority stands: acceptors may begin to suspect the owner later
@@ -135,20 +184,25 @@ impl Node {
         }
     }
 
-    /// So many members heard `owner` later than this node that no majority can suspect it yet.
-    fn others_hear(&self, owner: NodeId, now: Time) -> bool {
-        let Some(known) = self.peers.get(&owner) else {
-            return false;
-        };
-        let hearing = self.peers.values().filter(|peer| {
-            peer.hears.get(&owner).is_some_and(|(life, seq, grew)| {
-                (Some(*life), *seq) > (known.life, known.seq)
-                    && now < *grew + self.config.timers.suspect
-            })
+    /// So many members heard `owner` later than this node that no majority can suspect it yet; until
+    /// when that cannot change.
+    fn others_hear(&self, owner: NodeId, now: Time) -> Option<Time> {
+        let suspect = self.config.timers.suspect;
+        let known = self.peers.get(&owner)?;
+        let view = self.view.as_ref()?;
+        if !known.sight(now, suspect).silent {
+            return None;
+        }
+        let hearing = view.members.iter().filter_map(|id| {
+            let (life, seq, grew) = self.peers.get(id)?.hears.get(&owner)?;
+            let later = (Some(*life), *seq) > (known.life, known.seq);
+            (later && now < *grew + suspect).then_some(*grew + suspect)
         });
-        let members = self.config.members.len();
-        known.sight(now, self.config.timers.suspect).silent
-            && members - hearing.count() <= members / 2
+        let ends: Vec<Time> = hearing.collect();
+        let suspecting = view.members.len() - ends.len();
+        ends.into_iter()
+            .min()
+            .filter(|_| suspecting < view.majority())
     }
 
     fn next_claim(&self, address: IpAddr) -> Option<Claim> {
@@ -170,49 +224,47 @@ impl Node {
         let Some(claim) = self.next_claim(address) else {
             return;
         };
+        let before = self.table.vote(address);
+        let owner = self.peers.get(&before.record.owner);
+        let left = before.record.epoch == 0 || before.released == before.record;
+        let silent = owner.filter(|owner| !left && owner.life <= Some(before.record.life));
+        let replaced = silent.and_then(|owner| owner.heard);
         self.table.record(address, claim);
-        self.standing.insert(
-            address,
-            Standing {
-                claim,
-                since: now,
-                won: false,
-                grants: BTreeMap::new(),
-            },
-        );
+        let standing = Standing {
+            claim,
+            since: now,
+            won: None,
+            agreeing: BTreeSet::new(),
+            replaced,
+        };
+        let earlier = self.standing.insert(address, standing);
+        if let (Some(earlier), Some(standing)) = (earlier, self.standing.get_mut(&address)) {
+            standing.replaced = standing.replaced.or(earlier.replaced);
+        }
+        self.pending.insert(address);
+        self.note_wins(now);
+        self.agenda.put(address, now + self.config.timers.pause * 5);
+    }
+
+    /// Its claim does not stand any more; what it was is released.
+    fn step_down(&mut self, address: IpAddr) -> bool {
+        self.pending.remove(&address);
+        let ended = self.standing.remove(&address);
+        if let Some(ended) = &ended {
+            self.table.release(address, ended.claim);
+        }
+        ended.is_some()
     }
 
     pub(super) fn withdraw(&mut self, address: IpAddr, now: Time) {
         let pause = self.config.timers.pause;
-        if let Some(standing) = self.standing.remove(&address) {
-            self.table.release(address, standing.claim);
-            for peer in self.peers.values_mut() {
-                peer.due = now;
-            }
+        if self.step_down(address) {
+            self.hasten(now);
         }
         if let Some(hope) = self.hopes.get_mut(&address) {
             hope.open = None;
-            hope.retry = now + pause * (1 + 5 * hope.wish.rank);
+            hope.retry = hope.retry.max(now + pause * (1 + 5 * hope.wish.rank));
+            self.agenda.put(address, hope.retry);
         }
-    }
-
-    fn next_judgement(&self, now: Time) -> Time {
-        let timers = self.config.timers;
-        let silences = self.peers.values().filter_map(|peer| peer.heard);
-        let silences = silences.map(|heard| heard + timers.suspect);
-        let claims = self.standing.iter().map(|(address, standing)| {
-            let lapse = self.owns(*address, now);
-            lapse.unwrap_or(standing.since + self.patience(*address, standing))
-        });
-        let hopes = self.hopes.values().map(|hope| {
-            let turn = hope.open.map(|open| open + timers.pause * hope.wish.rank);
-            turn.map_or(hope.retry, |turn| turn.max(hope.retry))
-        });
-        silences
-            .chain(claims)
-            .chain(hopes)
-            .chain([self.started + timers.suspect])
-            .filter(|time| *time > now)
-            .fold(now + timers.suspect, Time::min)
     }
 }

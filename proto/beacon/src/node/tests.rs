@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::wire::tests::message;
-use crate::{Entry, Key};
+use crate::wire::{self, Beacon, Heard, Message};
+use crate::{Discard, Entry, Key, Policy, Timers};
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
@@ -14,23 +15,35 @@ fn keys() -> Keys {
     Keys::new(1, Key([7; 32]))
 }
 
-fn config(size: u64) -> Config {
-    let member = |id: NodeId| {
-        let address = SocketAddr::from(([10, 0, 0, 1], 7000 + id as u16));
-        (id, Member { address })
-    };
+fn config() -> Config {
     Config {
         cluster: 1,
         me: 1,
         life: 1,
-        members: (1..=size).map(member).collect(),
         keys: keys(),
         timers: Timers::default(),
+        policy: Policy::Exclusive,
     }
 }
 
+fn view(number: u64, members: impl IntoIterator<Item = NodeId>) -> View {
+    let members = members.into_iter().collect();
+    View { number, members }
+}
+
+/// Node 1, not in any view yet; it knows the addresses of nodes 1 to 9.
+fn outsider() -> Node {
+    let mut node = Node::new(config(), Time::ZERO).expect("a sound configuration");
+    let home = |id: NodeId| (id, SocketAddr::from(([10, 0, 0, 1], 7000 + id as u16)));
+    node.set_peers(&(1..10).map(home).collect());
+    node
+}
+
+/// Node 1 in view 5, of nodes 1 to `size`.
 fn node(size: u64) -> Node {
-    Node::new(config(size), Time::ZERO).expect("a sound configuration")
+    let mut node = outsider();
+    assert!(node.set_view(view(5, 1..=size), Time::ZERO));
+    node
 }
 
 /// What node 2 sends to node 1.
@@ -45,17 +58,17 @@ fn sealed(life: Life, body: Body) -> Vec<u8> {
     wire::encode(&message, &keys())
 }
 
-fn beacon(node: &Node, seq: u64) -> Beacon {
+fn beacon(seq: u64) -> Beacon {
     Beacon {
         seq,
-        members: node.members,
+        view: 5,
         ..Beacon::default()
     }
 }
 
 /// Node 2 proves its life to `node`.
 fn prove(node: &mut Node, life: Life, now: Time) {
-    let hello = sealed(life, Body::Beacon(beacon(node, 1)));
+    let hello = sealed(life, Body::Beacon(beacon(1)));
     assert_eq!(
         node.handle_datagram(&hello, [9; 16], now),
         Err(Discard::Unproven)
@@ -77,7 +90,7 @@ proptest! {
             (message.cluster, message.from, message.to) = (1, from, 1);
             message.life = life;
             if let Body::Beacon(beacon) = &mut message.body {
-                beacon.members = node.members;
+                beacon.view = 5;
                 beacon.base = 0;
             }
             let _ = node.handle_datagram(&wire::encode(&message, &keys()), [9; 16], now);
@@ -102,7 +115,7 @@ fn a_beacon_counts_once_and_only_in_order() {
         (4, Err(Discard::Replayed)),
         (6, Ok(())),
     ] {
-        let bytes = sealed(1, Body::Beacon(beacon(&node, seq)));
+        let bytes = sealed(1, Body::Beacon(beacon(seq)));
         assert_eq!(
             node.handle_datagram(&bytes, [0; 16], ms(2)),
             expected,
@@ -121,7 +134,7 @@ fn a_life_is_proven_by_answering_the_question_of_this_node() {
     let again = sealed(4, Body::Answer([9; 16]));
     let again = node.handle_datagram(&again, [0; 16], ms(3));
     assert_eq!(again, Err(Discard::NotAsked), "a question is answered once");
-    let earlier = sealed(3, Body::Beacon(beacon(&node, 100)));
+    let earlier = sealed(3, Body::Beacon(beacon(100)));
     let earlier = node.handle_datagram(&earlier, [0; 16], ms(4));
     assert_eq!(earlier, Err(Discard::Replayed));
 }
@@ -158,20 +171,7 @@ fn what_is_for_others_or_from_strangers_is_dropped() {
             },
             Discard::OtherReceiver,
         ),
-        (
-            Message {
-                from: 8,
-                ..base.clone()
-            },
-            Discard::NotAMember,
-        ),
-        (
-            Message {
-                body: Body::Beacon(Beacon::default()),
-                ..base
-            },
-            Discard::OtherMembers,
-        ),
+        (Message { from: 18, ..base }, Discard::Stranger),
     ];
     for (message, expected) in cases {
         let bytes = wire::encode(&message, &keys());
@@ -202,23 +202,31 @@ fn an_acknowledgement_holds_up_ownership_from_when_the_beacon_was_sent() {
             complete: 1,
             heard: vec![heard],
             entries: vec![entry],
-            ..beacon(&node, seq)
+            ..beacon(seq)
         }
     };
     let other = Claim::default();
     let refused = [
-        accepted(2, 1, other),
         accepted(3, 0, record),
         Beacon {
             quiet: true,
             ..accepted(4, 1, record)
         },
         Beacon {
-            table: 2,
+            view: 4,
             ..accepted(5, 1, record)
         },
+        Beacon {
+            view: 6,
+            ..accepted(6, 1, record)
+        },
+        Beacon {
+            table: 2,
+            ..accepted(7, 1, record)
+        },
+        accepted(8, 1, other),
     ];
-    let granted = accepted(6, 1, record);
+    let granted = accepted(9, 1, record);
     for beacon in refused {
         let bytes = sealed(1, Body::Beacon(beacon.clone()));
         assert_eq!(node.handle_datagram(&bytes, [0; 16], ms(310)), Ok(()));
@@ -226,8 +234,12 @@ fn an_acknowledgement_holds_up_ownership_from_when_the_beacon_was_sent() {
     }
     let bytes = sealed(1, Body::Beacon(granted));
     assert_eq!(node.handle_datagram(&bytes, [0; 16], ms(320)), Ok(()));
-    assert_eq!(node.owns(HERE, ms(320)), Some(ms(500)), "sent at 300 ms");
-    assert_eq!(node.owns(HERE, ms(499)), Some(ms(500)));
+    let hold = Hold {
+        until: ms(500),
+        degraded: false,
+    };
+    assert_eq!(node.owns(HERE, ms(320)), Some(hold), "sent at 300 ms");
+    assert_eq!(node.owns(HERE, ms(499)), Some(hold));
     assert_eq!(node.owns(HERE, ms(500)), None);
 }
 
@@ -243,17 +255,136 @@ fn timers_that_cannot_be_safe_are_refused() {
         ..timers
     };
     for timers in [short, sparse] {
-        let made = Node::new(
-            Config {
-                timers,
-                ..config(3)
-            },
-            Time::ZERO,
-        );
+        let made = Node::new(Config { timers, ..config() }, Time::ZERO);
         assert_eq!(made.err(), Some(ConfigError::Timers));
     }
-    let stranger = Node::new(Config { me: 7, ..config(3) }, Time::ZERO);
-    assert_eq!(stranger.err(), Some(ConfigError::NotAMember));
-    let crowd = Node::new(config(33), Time::ZERO);
-    assert_eq!(crowd.err(), Some(ConfigError::TooManyMembers(33)));
+}
+
+#[test]
+fn a_node_adopts_later_views_only() {
+    let mut node = outsider();
+    assert!(node.set_view(view(5, 1..=3), ms(0)));
+    assert!(!node.set_view(view(5, 1..=4), ms(1)));
+    assert!(!node.set_view(view(4, 1..=4), ms(1)));
+    assert!(!node.set_view(view(6, 1..=33), ms(1)), "too many");
+    assert!(node.set_view(view(9, 1..=4), ms(1)));
+    assert_eq!(node.view(), Some(&view(9, 1..=4)));
+}
+
+#[test]
+fn a_node_outside_the_view_owns_and_says_nothing_and_hears_views() {
+    let alone = |node: &mut Node| {
+        node.set_wish(&BTreeMap::from([(HERE, Wish { rank: 0 })]), ms(300));
+        assert!(node.poll_transmit(ms(300)).is_none());
+        assert_eq!(node.owns(HERE, ms(300)), None);
+        assert!(!node.quorum(ms(300)) && !node.may_step(&BTreeSet::new()));
+        assert!(node.poll_timeout() > ms(300));
+    };
+    let mut without = outsider();
+    alone(&mut without);
+    let mut left_out = outsider();
+    assert!(left_out.set_view(view(5, [2]), ms(0)));
+    alone(&mut left_out);
+    for mut node in [without, left_out] {
+        let later = view(6, [1, 2]);
+        let told = sealed(7, Body::View(later.clone()));
+        assert_eq!(node.handle_datagram(&told, [0; 16], ms(310)), Ok(()));
+        assert_eq!(node.handle_datagram(&told, [0; 16], ms(320)), Ok(()));
+        assert_eq!(node.poll_event(), Some(Event::View(later)));
+        assert_eq!(node.poll_event(), None, "once");
+        assert_eq!(node.handle_datagram(&told, [0; 16], ms(2000)), Ok(()));
+        assert!(node.poll_event().is_some(), "the shell may have failed");
+    }
+    let mut member = node(1);
+    member.set_wish(&BTreeMap::from([(HERE, Wish { rank: 0 })]), ms(300));
+    assert!(member.owns(HERE, ms(300)).is_some(), "alone in its view");
+    assert!(member.set_view(view(6, [2]), ms(310)));
+    assert_eq!(member.owns(HERE, ms(310)), None);
+}
+
+#[test]
+fn a_peer_that_is_behind_is_sent_the_view() {
+    let mut node = node(3);
+    prove(&mut node, 1, ms(1));
+    while node.poll_transmit(ms(1)).is_some() {}
+    let mut views = |seq, number, now| {
+        let behind = Beacon {
+            view: number,
+            ..beacon(seq)
+        };
+        let bytes = sealed(1, Body::Beacon(behind));
+        assert_eq!(node.handle_datagram(&bytes, [0; 16], now), Ok(()));
+        let mut views = 0;
+        while let Some(sent) = node.poll_transmit(now) {
+            let message = wire::decode(&sent.bytes, &keys()).expect("well made");
+            views += usize::from(message.body == Body::View(view(5, 1..=3)));
+        }
+        views
+    };
+    assert_eq!(views(2, 5, ms(10)), 0);
+    assert_eq!(views(3, 4, ms(20)), 1);
+    assert_eq!(views(4, 4, ms(30)), 0, "not twice in an interval");
+    assert_eq!(views(5, 4, ms(80)), 1);
+    assert_eq!(views(6, 6, ms(140)), 0);
+}
+
+#[test]
+fn the_next_view_waits_until_a_majority_settled() {
+    let none = BTreeSet::new();
+    let mut node = node(3);
+    prove(&mut node, 1, ms(1));
+    assert!(!node.may_step(&none));
+    let mut settle = |settled, view, seq, now| {
+        let beacon = Beacon {
+            settled,
+            view,
+            ..beacon(seq)
+        };
+        let bytes = sealed(1, Body::Beacon(beacon));
+        assert_eq!(node.handle_datagram(&bytes, [0; 16], now), Ok(()));
+        node.may_step(&none)
+    };
+    assert!(!settle(false, 5, 2, ms(260)), "only this node");
+    assert!(!settle(true, 4, 3, ms(270)), "in another view");
+    assert!(settle(true, 5, 4, ms(280)));
+    assert!(settle(false, 5, 5, ms(290)), "a fact that stays");
+    let gone = BTreeSet::from([3, 77]);
+    assert!(node.set_view(view(6, 1..=3), ms(300)));
+    assert!(!node.may_step(&none), "of the view before");
+    assert!(!node.may_step(&gone), "this node is not settled");
+    while node.poll_transmit(ms(550)).is_some() {}
+    assert!(node.may_step(&gone), "this node and one that is gone");
+    assert!(!node.may_step(&none));
+}
+
+#[test]
+fn a_node_learns_that_it_was_outlived() {
+    let mut node = node(3);
+    prove(&mut node, 1, ms(1));
+    for (seq, life, expected) in [(2, 1, None), (3, 4, Some(Event::Outlived(4))), (4, 4, None)] {
+        let heard = vec![Heard {
+            node: 1,
+            life,
+            seq: 1,
+        }];
+        let beacon = Beacon {
+            heard,
+            ..beacon(seq)
+        };
+        let bytes = sealed(1, Body::Beacon(beacon));
+        assert_eq!(node.handle_datagram(&bytes, [0; 16], ms(2)), Ok(()));
+        assert_eq!(node.poll_event(), expected, "{seq}");
+    }
+}
+
+#[test]
+fn what_was_handed_over_and_not_taken_is_taken_back() {
+    let mut node = node(1);
+    node.set_wish(&BTreeMap::from([(HERE, Wish { rank: 0 })]), ms(300));
+    assert!(node.owns(HERE, ms(300)).is_some());
+    node.hand_over(HERE, ms(310));
+    while node.poll_transmit(ms(409)).is_some() {}
+    assert_eq!(node.owns(HERE, ms(409)), None);
+    while node.poll_transmit(ms(410)).is_some() {}
+    assert!(node.owns(HERE, ms(410)).is_some());
 }

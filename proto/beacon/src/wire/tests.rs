@@ -37,17 +37,19 @@ fn beacon() -> impl Strategy<Value = Beacon> {
     });
     let numbers = (any::<u64>(), any::<u64>(), any::<[u64; 3]>(), any::<u64>());
     let lists = (
-        proptest::collection::vec(heard, 0..20),
+        proptest::collection::vec(heard, 0..16),
         proptest::collection::vec(entry, 0..10),
     );
-    (any::<bool>(), numbers, lists).prop_map(|(quiet, numbers, (heard, entries))| {
-        let (seq, members, mut versions, mirrored) = numbers;
+    let flags = (any::<bool>(), any::<bool>());
+    (flags, numbers, lists).prop_map(|((quiet, settled), numbers, (heard, entries))| {
+        let (seq, view, mut versions, mirrored) = numbers;
         versions.sort_unstable();
         let [base, complete, table] = versions;
         Beacon {
             quiet,
+            settled,
             seq,
-            members,
+            view,
             table,
             base,
             complete,
@@ -59,7 +61,10 @@ fn beacon() -> impl Strategy<Value = Beacon> {
 }
 
 pub(crate) fn message() -> impl Strategy<Value = Message> {
+    let members = proptest::collection::btree_set(any::<u64>(), 0..=MAX_MEMBERS);
+    let view = (any::<u64>(), members).prop_map(|(number, members)| View { number, members });
     let body = prop_oneof![
+        view.prop_map(Body::View),
         beacon().prop_map(Body::Beacon),
         any::<Nonce>().prop_map(Body::Challenge),
         any::<Nonce>().prop_map(Body::Answer),
@@ -86,8 +91,8 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_with_a_good_seal_never_panic(
-        kind in 0u8..5,
-        flags in 0u8..3,
+        kind in 0u8..6,
+        flags in 0u8..5,
         rest in proptest::collection::vec(any::<u8>(), 32..300),
     ) {
         let mut bytes = MAGIC.to_be_bytes().to_vec();
@@ -116,7 +121,7 @@ proptest! {
 
 #[test]
 fn a_full_beacon_of_the_largest_cluster_fits_a_frame() {
-    let peers = crate::MAX_MEMBERS - 1;
+    let peers = MAX_MEMBERS - 1;
     assert!(room(peers) >= 4, "{}", room(peers));
     let heard = Heard {
         node: 0,

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use herald_beacon::{Config, Discard, Key, Keys, Life, Member, Node, NodeId, Time, Timers, Wish};
+use herald_beacon::{
+    Config, Discard, Event, Key, Keys, Life, Node, NodeId, Policy, Time, Timers, View, Wish,
+};
 
 /// Numbers that look random and are the same for the same seed (splitmix64).
 pub(crate) struct Dice(pub(crate) u64);
@@ -38,6 +40,8 @@ pub(crate) struct Machine {
     /// It does nothing until then; its clock goes on.
     pub(crate) paused_until: Duration,
     pub(crate) wishes: BTreeMap<IpAddr, Wish>,
+    /// The view it adopted, through all its lives.
+    disk: Option<View>,
 }
 
 impl Machine {
@@ -106,6 +110,10 @@ impl World {
                 rate: 900 + world.dice.below(201) as u32,
                 paused_until: Duration::ZERO,
                 wishes: BTreeMap::new(),
+                disk: Some(View {
+                    number: 1,
+                    members: (1..=size).collect(),
+                }),
             };
             world.machines.insert(id, machine);
         }
@@ -116,11 +124,7 @@ impl World {
     }
 
     pub(crate) fn start(&mut self, id: NodeId) {
-        let members = self.machines.keys().map(|id| {
-            let address = home(*id);
-            (*id, Member { address })
-        });
-        let members = members.collect();
+        let homes = self.machines.keys().map(|id| (*id, home(*id))).collect();
         let now = self.now;
         let machine = self.machines.get_mut(&id).expect("a member");
         machine.life += 1;
@@ -128,12 +132,16 @@ impl World {
             cluster: 1,
             me: id,
             life: machine.life,
-            members,
             keys: Keys::new(1, Key([5; 32])),
             timers: Timers::default(),
+            policy: Policy::Exclusive,
         };
         let clock = machine.clock(now);
         let mut node = Node::new(config, clock).expect("a sound configuration");
+        node.set_peers(&homes);
+        if let Some(view) = &machine.disk {
+            node.set_view(view.clone(), clock);
+        }
         node.set_wish(&machine.wishes, clock);
         machine.node = Some(node);
         machine.paused_until = now;
@@ -230,6 +238,10 @@ impl World {
             if let Err(discard) = node.handle_datagram(&flying.bytes, fresh, clock) {
                 *self.discards.entry(discard).or_default() += 1;
             }
+        }
+        while let Some(Event::View(view)) = node.poll_event() {
+            machine.disk = Some(view.clone());
+            node.set_view(view, clock);
         }
         let mut sent = Vec::new();
         while let Some(transmit) = node.poll_transmit(clock) {

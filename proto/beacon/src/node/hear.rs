@@ -1,0 +1,176 @@
+//! What a node hears: whether a datagram counts, and what it changes at once. Votes are not judged
+//! here.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{Event, Node};
+use crate::wire::{self, Beacon, Body, Heard, Nonce};
+use crate::{Discard, NodeId, Time, View};
+
+/// How long a question stays the same, so that a slow answer still fits it; and how long the shell
+/// has for a view, before it is offered again.
+const QUESTION: Duration = Duration::from_secs(1);
+
+impl Node {
+    /// Takes a datagram. `fresh` is random and used once, for a question to its sender.
+    ///
+    /// # Errors
+    /// Why the datagram was dropped; nothing changed then, except that its sender may be asked.
+    pub fn handle_datagram(
+        &mut self,
+        bytes: &[u8],
+        fresh: Nonce,
+        now: Time,
+    ) -> Result<(), Discard> {
+        let message = wire::decode(bytes, &self.config.keys)?;
+        if message.cluster != self.config.cluster {
+            return Err(Discard::OtherCluster);
+        }
+        if message.to != self.config.me || message.from == self.config.me {
+            return Err(Discard::OtherReceiver);
+        }
+        let from = message.from;
+        let peer = self.peers.get_mut(&from).ok_or(Discard::Stranger)?;
+        match message.body {
+            Body::Challenge(nonce) => {
+                self.reply(from, Body::Answer(nonce));
+                Ok(())
+            }
+            Body::Answer(nonce) => {
+                if peer.asked.is_none_or(|(asked, _)| asked != nonce) {
+                    return Err(Discard::NotAsked);
+                }
+                if peer.life >= Some(message.life) {
+                    return Err(Discard::Replayed);
+                }
+                peer.begin(message.life, now);
+                for standing in self.standing.values_mut() {
+                    standing.agreeing.remove(&from);
+                }
+                self.mark_all();
+                self.restless = true;
+                Ok(())
+            }
+            Body::View(view) => {
+                self.offer(view, now);
+                Ok(())
+            }
+            Body::Beacon(beacon) => {
+                if peer.life < Some(message.life) {
+                    let asked = peer.asked.filter(|(_, since)| now < *since + QUESTION);
+                    let question = asked.unwrap_or((fresh, now));
+                    peer.asked = Some(question);
+                    self.reply(from, Body::Challenge(question.0));
+                    return Err(Discard::Unproven);
+                }
+                if peer.life > Some(message.life) || beacon.seq <= peer.seq {
+                    return Err(Discard::Replayed);
+                }
+                self.take(from, &beacon, now);
+                Ok(())
+            }
+        }
+    }
+
+    /// One reply of a kind to each peer is enough.
+    fn reply(&mut self, to: NodeId, body: Body) {
+        let kind = std::mem::discriminant(&body);
+        self.replies
+            .retain(|(other, body)| *other != to || std::mem::discriminant(body) != kind);
+        self.replies.push_back((to, body));
+    }
+
+    fn offer(&mut self, view: View, now: Time) {
+        let known = self.view.as_ref().map(|view| view.number);
+        let offered = self
+            .offered
+            .filter(|(_, since)| now < *since + QUESTION)
+            .map(|(number, _)| number);
+        if Some(view.number) > known.max(offered) {
+            self.offered = Some((view.number, now));
+            self.events.push_back(Event::View(view));
+        }
+    }
+
+    fn take(&mut self, from: NodeId, beacon: &Beacon, now: Time) {
+        self.arrive(now);
+        let (me, life) = (self.config.me, self.config.life);
+        let number = self.view.as_ref().map_or(0, |view| view.number);
+        let same_view =
+            beacon.view == number && number > 0 && self.is_member(me) && self.is_member(from);
+        let version = self.table.version();
+        let interval = self.config.timers.interval;
+        let Some(peer) = self.peers.get_mut(&from) else {
+            return;
+        };
+        if peer.note(beacon, now) {
+            for entry in &beacon.entries {
+                let before = peer.mirror.insert(entry.address, *entry);
+                if let Some(standing) = self.standing.get_mut(&entry.address) {
+                    if entry.record == standing.claim {
+                        standing.agreeing.insert(from);
+                    } else {
+                        standing.agreeing.remove(&from);
+                    }
+                }
+                if before != Some(*entry) {
+                    self.agenda.mark(entry.address);
+                }
+            }
+        }
+        peer.behind =
+            beacon.view < number && peer.pushed.is_none_or(|pushed| now >= pushed + interval);
+        let about_me = |heard: &&Heard| heard.node == me && heard.life == life;
+        let acknowledged = beacon.heard.iter().find(about_me);
+        let knew = peer.knows;
+        peer.knows = acknowledged.map_or(0, |_| beacon.mirrored.min(version));
+        if peer.knows != knew && peer.knows < version {
+            peer.due = peer.due.min(now);
+        }
+        let sent = acknowledged.and_then(|heard| self.sent.get(&heard.seq));
+        if same_view && peer.complete() && !beacon.quiet {
+            peer.acked = peer.acked.max(sent.copied());
+        }
+        if same_view && beacon.settled {
+            self.settled.insert(from);
+        }
+        self.restless |= !self.sounding.contains(&from);
+        let lives = beacon.heard.iter().filter(|heard| heard.node == me);
+        let latest = lives.map(|heard| heard.life).max();
+        if let Some(latest) = latest.filter(|latest| *latest > self.outlived) {
+            self.outlived = latest;
+            self.events.push_back(Event::Outlived(latest));
+        }
+        self.note_wins(now);
+    }
+
+    pub(super) fn note_wins(&mut self, now: Time) {
+        let owned = |address: &IpAddr| {
+            self.standing
+                .get(address)
+                .is_some_and(|standing| self.held_up_until(standing, now) > Some(now))
+        };
+        let won: Vec<IpAddr> = self.pending.iter().copied().filter(owned).collect();
+        for address in won {
+            self.pending.remove(&address);
+            if let Some(standing) = self.standing.get_mut(&address) {
+                standing.won = Some(now);
+            }
+        }
+    }
+
+    /// Takes note of the time. Whoever wakes an interval late heard nothing for reasons of its own:
+    /// suspicion waits as much longer. Grants do not.
+    pub(super) fn arrive(&mut self, now: Time) {
+        let late = now.saturating_sub(self.deadline().max(self.latest));
+        if late >= self.config.timers.interval {
+            for peer in self.peers.values_mut() {
+                peer.heard = peer.heard.map(|heard| (heard + late).min(now));
+            }
+            self.restless = true;
+            self.hasten(now);
+        }
+        self.latest = self.latest.max(now);
+    }
+}

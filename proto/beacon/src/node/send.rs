@@ -1,0 +1,131 @@
+//! What a node sends, to whom and when.
+
+use super::{Node, Transmit};
+use crate::peer::Peer;
+use crate::wire::{self, Beacon, Body, Heard, Message};
+use crate::{NodeId, Time};
+
+impl Node {
+    /// The next datagram to send. Grants count from `now`: it must be sent after, not before.
+    pub fn poll_transmit(&mut self, now: Time) -> Option<Transmit> {
+        self.arrive(now);
+        if self.is_restless() || now >= self.judgement() {
+            self.judge(now);
+        }
+        while let Some((to, body)) = self.replies.pop_front() {
+            if let Some(transmit) = self.transmit(to, body) {
+                return Some(transmit);
+            }
+        }
+        let behind =
+            |(id, peer): (&NodeId, &Peer)| (peer.behind && peer.address.is_some()).then_some(*id);
+        if let (Some(to), Some(view)) = (self.peers.iter().find_map(behind), &self.view) {
+            let body = Body::View(view.clone());
+            if let Some(peer) = self.peers.get_mut(&to) {
+                peer.behind = false;
+                peer.pushed = Some(now);
+            }
+            return self.transmit(to, body);
+        }
+        let due = |(id, peer): (&NodeId, &Peer)| {
+            (peer.due <= now && self.is_target(*id, peer)).then_some(*id)
+        };
+        let to = self.peers.iter().find_map(due)?;
+        let body = self.beacon(to, now)?;
+        self.transmit(to, body)
+    }
+
+    /// When [`Self::poll_transmit`] is to be called again, at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Time {
+        if self.is_restless() || !self.replies.is_empty() {
+            return Time::ZERO;
+        }
+        self.deadline()
+    }
+
+    fn is_restless(&self) -> bool {
+        self.restless || self.agenda.is_marked()
+    }
+
+    /// The first time at which something is to be done, if nothing is heard until then.
+    pub(super) fn deadline(&self) -> Time {
+        let targets = self
+            .peers
+            .iter()
+            .filter(|(id, peer)| self.is_target(**id, peer));
+        targets
+            .map(|(_, peer)| peer.due)
+            .fold(self.judgement(), Time::min)
+    }
+
+    /// When votes and hopes are to be judged again.
+    fn judgement(&self) -> Time {
+        let timers = self.config.timers;
+        let sounding = self.sounding.iter().filter_map(|id| self.peers.get(id));
+        let silences = sounding.filter_map(|peer| Some(peer.heard? + timers.suspect));
+        let awakening = (!self.awoken).then_some(self.started + timers.suspect);
+        silences
+            .chain(awakening)
+            .chain(self.agenda.next())
+            .fold(self.latest + timers.suspect, Time::min)
+    }
+
+    /// Beacons go to the members, and to others that are heard: they may be ahead or behind.
+    fn is_target(&self, id: NodeId, peer: &Peer) -> bool {
+        peer.address.is_some()
+            && self.is_member(self.config.me)
+            && (self.is_member(id) || self.sounding.contains(&id))
+    }
+
+    fn transmit(&self, to: NodeId, body: Body) -> Option<Transmit> {
+        let message = Message {
+            cluster: self.config.cluster,
+            from: self.config.me,
+            to,
+            life: self.config.life,
+            body,
+        };
+        Some(Transmit {
+            to: self.peers.get(&to)?.address?,
+            bytes: wire::encode(&message, &self.config.keys),
+        })
+    }
+
+    fn beacon(&mut self, to: NodeId, now: Time) -> Option<Body> {
+        let heard: Vec<Heard> = self
+            .peers
+            .iter()
+            .filter_map(|(node, peer)| {
+                let life = peer.life?;
+                (peer.seq > 0).then_some(Heard {
+                    node: *node,
+                    life,
+                    seq: peer.seq,
+                })
+            })
+            .collect();
+        let timers = self.config.timers;
+        let (quiet, settled) = (!self.awake(now), self.has_settled(now));
+        let view = self.view.as_ref()?.number;
+        let peer = self.peers.get_mut(&to)?;
+        let base = peer.base(timers.interval, now);
+        let (entries, complete) = self.table.page(base, wire::room(heard.len()));
+        peer.told(complete, self.table.version(), timers.interval, now);
+        self.seq += 1;
+        self.sent.insert(self.seq, now);
+        self.sent.retain(|_, sent| now < *sent + timers.grant);
+        Some(Body::Beacon(Beacon {
+            quiet,
+            settled,
+            seq: self.seq,
+            view,
+            table: self.table.version(),
+            base,
+            complete,
+            mirrored: peer.mirrored,
+            heard,
+            entries,
+        }))
+    }
+}
