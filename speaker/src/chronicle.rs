@@ -106,6 +106,15 @@ impl Chronicle {
                      give that host another address"
                 ),
             ),
+            (false, ClaimKind::InUse) => (
+                Kind::Warning,
+                "AddressInUse",
+                format!(
+                    "{mac} on {interface} of node {node} uses {address} already, so it is not \
+                     announced: take the address from that host, or out of the pool; it is \
+                     announced within a minute after the host is silent"
+                ),
+            ),
         };
         self.tell(holding, view, kind, reason, "Announce", &note);
     }

@@ -121,6 +121,7 @@ impl Metrics {
         let kind = match claim.kind {
             ClaimKind::Announced => "announced",
             ClaimKind::Probed => "probed",
+            ClaimKind::InUse => "in_use",
         };
         let from = if claim.peer { "peer" } else { "foreign" };
         self.claims.get_or_create(&ClaimLabel { kind, from }).inc();

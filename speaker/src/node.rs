@@ -153,7 +153,7 @@ impl Node {
 
     /// Tells of what the announcing thread noticed.
     fn hear(&self, memory: &Memory, event: Event) {
-        let Event::Claimed(claim) = event;
+        let Event::Claimed(claim) = event else { return };
         self.metrics.claimed(&claim);
         let name = memory
             .links
@@ -190,6 +190,7 @@ impl Node {
                 interfaces,
                 until: None,
                 yields: holding.leaving,
+                probe_first: false,
             };
             (*address, owned)
         });

@@ -27,6 +27,9 @@ pub enum ClaimKind {
     Announced,
     /// It asks whether it may take the address (duplicate address detection). It was refused.
     Probed,
+    /// It has the address, or is about to take it: heard while this node asked before announcing it
+    /// for the first time (A11). This node stays silent, and asks again every 60 s.
+    InUse,
 }
 
 /// Somebody else claims an address this node owns.

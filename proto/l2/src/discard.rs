@@ -25,6 +25,8 @@ pub enum Discard {
     NotOwned,
     /// This node owns the address, on other interfaces.
     WrongInterface,
+    /// This node does not know yet that nobody else uses the address.
+    Unproven,
     /// Ownership ran out before the frame was looked at.
     OwnershipExpired,
     /// The question is so old that its answer could be wrong.
@@ -35,7 +37,7 @@ pub enum Discard {
 
 impl Discard {
     /// Every reason, for metrics that start at zero.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::TooShort,
         Self::OtherProtocol,
         Self::Malformed,
@@ -46,6 +48,7 @@ impl Discard {
         Self::NotARequest,
         Self::NotOwned,
         Self::WrongInterface,
+        Self::Unproven,
         Self::OwnershipExpired,
         Self::Stale,
         Self::Conflict,
@@ -65,6 +68,7 @@ impl Discard {
             Self::NotARequest => "not_a_request",
             Self::NotOwned => "not_owned",
             Self::WrongInterface => "wrong_interface",
+            Self::Unproven => "unproven",
             Self::OwnershipExpired => "ownership_expired",
             Self::Stale => "stale",
             Self::Conflict => "conflict",

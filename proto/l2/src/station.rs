@@ -4,87 +4,16 @@
 //! until it yields nothing, then sleeps until [`Station::poll_timeout`] or the next frame. Early or
 //! repeated calls do nothing.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Instant;
 
 use crate::announcer::{Announcer, Place};
 use crate::conflict::{Claim, ClaimKind, Guard};
+use crate::event::Events;
 use crate::requesters::{Requester, Requesters};
 use crate::responder::{self, Meaning};
-use crate::{Discard, Frame, Mac};
-
-/// An interface to announce on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interface {
-    /// Its name, for people.
-    pub name: String,
-    /// What its frames are sent from and addresses are announced at.
-    pub mac: Mac,
-    /// IPv6 source of advertisements; without one the announced address itself is used.
-    pub link_local: Option<Ipv6Addr>,
-    /// Next hops on this interface: told first, by a question of their own.
-    pub gateways: Vec<IpAddr>,
-    /// Grows whenever the interface came up again; everything owned is announced anew (A9).
-    pub epoch: u64,
-}
-
-/// What this node owns of one address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owned {
-    /// Indexes of the interfaces it is announced on.
-    pub interfaces: BTreeSet<u32>,
-    /// When ownership ends by itself; checked before every frame. None: when told so.
-    pub until: Option<Instant>,
-    /// Another node is to have it: silent from the moment that a peer announces it, so that nobody
-    /// who asks then is told the wrong node.
-    pub yields: bool,
-}
-
-/// Whom the link layer addressed a frame to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Addressed {
-    /// This interface.
-    Host,
-    /// Everybody, or a group.
-    Group,
-    /// Somebody else; seen because of promiscuous mode.
-    OtherHost,
-}
-
-/// A frame as it arrived.
-#[derive(Debug, Clone, Copy)]
-pub struct Received<'a> {
-    /// Interface index.
-    pub interface: u32,
-    /// Whom it was addressed to.
-    pub addressed: Addressed,
-    /// It carried a VLAN tag.
-    pub tagged: bool,
-    /// How long ago the kernel took it from the wire.
-    pub age: Duration,
-    /// The Ethernet frame, without tag and check sequence.
-    pub bytes: &'a [u8],
-}
-
-/// A frame to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Transmit {
-    /// Interface index.
-    pub interface: u32,
-    /// The frame.
-    pub frame: Frame,
-}
-
-/// Something the operator may want to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// Somebody else claims an address this node owns.
-    Claimed(Claim),
-}
-
-/// Events waiting to be polled. Full: the newest is dropped; the claim is reported again later.
-const EVENTS: usize = 1024;
+use crate::{Discard, Event, Interface, Limits, Mac, Owned, Received, Transmit};
 
 /// One node's announcing.
 #[derive(Debug)]
@@ -98,7 +27,8 @@ pub struct Station {
     announcer: Announcer,
     requesters: Requesters,
     guard: Guard,
-    events: VecDeque<Event>,
+    events: Events,
+    limits: Limits,
 }
 
 impl Default for Station {
@@ -120,7 +50,8 @@ impl Station {
             announcer: Announcer::new(),
             requesters: Requesters::default(),
             guard: Guard::default(),
-            events: VecDeque::new(),
+            events: Events::default(),
+            limits: Limits::default(),
         }
     }
 
@@ -165,6 +96,33 @@ impl Station {
     /// Ethernet addresses of the other nodes of the cluster.
     pub fn set_peers(&mut self, peers: BTreeSet<Mac>) {
         self.peers = peers;
+    }
+
+    /// How much may be said on each interface. A change announces everything anew.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Asks once who has `address`, without changing anybody's cache: an ARP probe, or a
+    /// solicitation as for duplicate address detection. It leaves out of turn but within the
+    /// limits, whoever owns the address; [`Event::Answered`] tells of answers.
+    pub fn ask(&mut self, address: IpAddr, interface: u32) {
+        let _ = (address, interface);
+    }
+
+    /// Asks each gateway of an interface once, without changing its cache for any address that is
+    /// announced; [`Event::GatewayAnswered`] tells of answers.
+    pub fn ask_gateways(&mut self, interface: u32) {
+        let _ = interface;
+    }
+
+    /// Announces an owned address anew, from the start: after another node announced it, for
+    /// example, and lost it (A9). Nothing happens when this node does not own it.
+    pub fn announce_again(&mut self, address: IpAddr) {
+        let places: Vec<Place> = self.announcer.places().copied().collect();
+        for place in places.into_iter().filter(|place| place.0 == address) {
+            self.announcer.acquire(place);
+        }
     }
 
     /// A frame arrived: the answer to send, or why there is none.
@@ -222,7 +180,7 @@ impl Station {
     /// The next thing worth telling.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     /// When [`Self::poll_transmit`] has something to do next, if ever.
@@ -311,8 +269,8 @@ impl Station {
         {
             self.announcer.defend((address, interface), known);
         }
-        if verdict.report && self.events.len() < EVENTS {
-            self.events.push_back(Event::Claimed(claim));
+        if verdict.report {
+            self.events.push(Event::Claimed(claim));
         }
     }
 

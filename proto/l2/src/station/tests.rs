@@ -1,12 +1,14 @@
 //! One node's announcing: exact frames in, exact frames out, on virtual time.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::arp::{Arp, Operation};
 use crate::ndp::{ALL_NODES, Advertisement, Message, Solicitation, solicited_node};
+use crate::{Addressed, Frame};
 
 const LAN: u32 = 2;
 const OTHER_LAN: u32 = 3;
@@ -47,6 +49,7 @@ fn on(interfaces: &[u32]) -> Owned {
         interfaces: interfaces.iter().copied().collect(),
         until: None,
         yields: false,
+        probe_first: false,
     }
 }
 
