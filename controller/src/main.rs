@@ -2,7 +2,7 @@
 //!
 //! A thin shell: watches go in (`sources`), one pure decision is made for everything (`decision`),
 //! the difference to what stands on the API server is worked out (`assign`, `announcements`,
-//! `accepted`, `members`), and written (`apply`). `rounds` is the loop. Any number of replicas may
+//! `accepted`, `members`), and written (`apply`). `rounds` is the loop; beside it `secret` sees to the speakers' key. Any number of replicas may
 //! run; the one that holds the Lease works.
 
 mod accepted;
@@ -18,6 +18,7 @@ mod metrics;
 mod observed;
 mod report;
 mod rounds;
+mod secret;
 mod sources;
 mod view;
 
@@ -70,6 +71,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         NAME,
         &identity,
     );
+    let keep = secret::keep(client.clone(), common.namespace.clone(), leadership.clone());
+    tasks.spawn_service("secret", keep);
     let events = Events::start(&mut tasks, client.clone(), NAME, &identity);
     let rounds = rounds::Rounds {
         sources,

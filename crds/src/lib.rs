@@ -46,7 +46,8 @@ pub use service_announcement::{
     ServiceAnnouncementSpec, ServiceAnnouncementStatus,
 };
 pub use speaker::{
-    BfdSession, BgpSession, MemberPeer, Speaker, SpeakerInterface, SpeakerSpec, SpeakerStatus,
+    BfdSession, BgpSession, MemberPeer, Membership, Speaker, SpeakerInterface, SpeakerSpec,
+    SpeakerStatus,
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

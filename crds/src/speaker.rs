@@ -49,6 +49,15 @@ pub struct SpeakerStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub interfaces: Vec<SpeakerInterface>,
 
+    /// Where the speaker takes beacons, as IP:port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub beacon_address: Option<String>,
+
+    /// The membership the speaker is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<Membership>,
+
     /// The other speakers as this one hears them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
@@ -103,6 +112,22 @@ pub struct SpeakerInterface {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason_not_used: Option<String>,
+}
+
+/// The numbered set of speakers among which majorities are counted.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Membership {
+    /// The number of the set; it grows with every change.
+    pub view: i64,
+
+    /// The nodes in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::names")]
+    pub members: Vec<String>,
+
+    /// Whether the speaker hears a majority of them.
+    pub quorum: bool,
 }
 
 /// Another speaker as this one hears it.

@@ -140,8 +140,8 @@ impl<'a> Hall<'a> {
             }
         }
         let zone_of_failing = |address: &IpAddr| {
-            let standings = self.addresses.get(address)?.iter();
-            let failing = standings.filter(|one| Some(one.node) == failing).last()?;
+            let mut standings = self.addresses.get(address)?.iter();
+            let failing = standings.find(|one| Some(one.node) == failing)?;
             failing.candidate.zone.as_deref()
         };
         let mut owners = BTreeMap::new();

@@ -2,9 +2,10 @@
 //!
 //! Everything else is given the time, so that it can be stepped in a test.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
+use nix::time::{ClockId, clock_gettime};
 
 /// Monotonic time, for deadlines and ages.
 #[must_use]
@@ -18,4 +19,15 @@ pub fn now() -> Instant {
 pub fn wall() -> Timestamp {
     #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
     Timestamp::now()
+}
+
+/// Time since the machine started, suspended or not: what ownership is held by.
+#[must_use]
+pub fn boot() -> Duration {
+    #[expect(
+        clippy::expect_used,
+        reason = "CLOCK_BOOTTIME exists since Linux 2.6.39"
+    )]
+    let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("the kernel knows the clock");
+    time.into()
 }

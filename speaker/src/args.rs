@@ -1,7 +1,11 @@
 //! The speaker's command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
 
+use herald_beacon::{Policy, Timers};
+use herald_l2::Limits;
 use herald_runtime::args::Common;
 
 use crate::links;
@@ -28,9 +32,100 @@ pub(crate) struct Args {
     )]
     pub admin_address: SocketAddr,
 
+    /// UDP port of the beacons between speakers; the same on every node
+    #[arg(
+        long,
+        env = "HERALD_BEACON_PORT",
+        default_value_t = 7948,
+        value_name = "PORT"
+    )]
+    pub beacon_port: u16,
+
+    /// Address of this node that the other speakers send beacons to; the Node's first InternalIP by
+    /// default
+    #[arg(long, env = "HERALD_BEACON_ADDRESS", value_name = "IP")]
+    pub beacon_address: Option<IpAddr>,
+
+    /// How fast a silent owner is replaced; the same on every node
+    #[arg(long, value_enum, default_value_t = FailoverProfile::Default)]
+    pub failover_profile: FailoverProfile,
+
+    /// What to do while fewer than a majority of the speakers are heard
+    #[arg(long, value_enum, default_value_t = PartitionPolicy::Available)]
+    pub partition_policy: PartitionPolicy,
+
+    /// How much is announced unasked
+    #[arg(long, value_enum, default_value_t = ArpProfile::Default)]
+    pub arp_profile: ArpProfile,
+
+    /// Directory for what must outlive the process: the membership, and what is needed to start
+    /// while the API server is away
+    #[arg(long, env = "HERALD_STATE_DIRECTORY", value_name = "DIR")]
+    pub state_directory: Option<PathBuf>,
+
     /// Interfaces never announced on: names, a trailing * standing for any end
     #[arg(long, value_delimiter = ',', value_name = "NAMES", default_values_t = defaults())]
     pub exclude_interfaces: Vec<String>,
+}
+
+/// How fast a silent owner is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum FailoverProfile {
+    /// Beacons every 50 ms, replaced after 250 ms of silence
+    Default,
+    /// Beacons every 30 ms, replaced after 130 ms of silence; for wired nodes that grant SCHED_RR
+    Fast,
+}
+
+impl FailoverProfile {
+    pub(crate) fn timers(self) -> Timers {
+        let ms = Duration::from_millis;
+        match self {
+            Self::Default => Timers::default(),
+            Self::Fast => Timers {
+                interval: ms(30),
+                grant: ms(100),
+                suspect: ms(130),
+                ..Timers::default()
+            },
+        }
+    }
+}
+
+/// What a node does while it hears no majority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum PartitionPolicy {
+    /// Announce what nobody else answers for, while a gateway answers
+    Available,
+    /// Be silent
+    Exclusive,
+}
+
+impl PartitionPolicy {
+    pub(crate) fn policy(self) -> Policy {
+        match self {
+            Self::Available => Policy::Available,
+            Self::Exclusive => Policy::Exclusive,
+        }
+    }
+}
+
+/// How much is announced unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ArpProfile {
+    /// Up to 2 000 frames per second after a takeover, 5 per second otherwise
+    Default,
+    /// Up to 10 frames per second, for switches that shut ports down above some rate of ARP
+    Cautious,
+}
+
+impl ArpProfile {
+    pub(crate) fn limits(self) -> Limits {
+        match self {
+            Self::Default => Limits::default(),
+            Self::Cautious => Limits::cautious(),
+        }
+    }
 }
 
 fn defaults() -> Vec<String> {

@@ -41,15 +41,35 @@ impl Chronicle {
         self.tell(holding, view, Kind::Normal, "Announced", "Announce", &note);
     }
 
-    /// This node stopped announcing an address.
-    pub(crate) fn given_up(&self, address: IpAddr, holding: &Holding, view: &View) {
-        let next = view
-            .claims
-            .get(&address)
-            .filter(|claim| claim.node != self.node);
-        let next = next.map(|claim| claim.node.as_str());
+    /// This node stopped announcing an address; `next` is who owns it now, if that is known.
+    pub(crate) fn given_up(&self, address: IpAddr, holding: &Holding, next: Option<&str>) {
+        let next = next.filter(|next| *next != self.node);
         let services = holding.services.iter().map(ToString::to_string).collect();
         tracing::info!(%address, services = join(&services), next, "not announcing any more");
+    }
+
+    /// A gateway did not answer an address that this node took.
+    pub(crate) fn unacknowledged(
+        &self,
+        address: IpAddr,
+        gateway: IpAddr,
+        holding: &Holding,
+        interface: &str,
+        view: &View,
+    ) {
+        let note = format!(
+            "gateway {gateway} did not answer {address} on {interface} of node {}: it may go on \
+             sending to the owner before; check that it answers ARP and NDP on that network",
+            self.node
+        );
+        self.tell(
+            holding,
+            view,
+            Kind::Warning,
+            "GatewayDidNotAnswer",
+            "Announce",
+            &note,
+        );
     }
 
     /// The kernel of this node answers for service addresses; told once per address.

@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use herald_model::announce::Desired;
 use herald_runtime::admin::Inspect;
 use herald_runtime::watch;
 use serde::Serialize;
 
-use crate::intent::Intent;
 use crate::links::NotUsed;
+use crate::node::Decision;
 use crate::ports::Usage;
-use crate::world::View;
 
 /// The last decision, for people.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -22,11 +20,19 @@ pub(crate) struct Running {
     interfaces: BTreeMap<String, String>,
     /// Why an interface that qualifies has no socket.
     refused: Option<String>,
+    scheduling: String,
+    /// Number of the view in force, and whether a majority of it is heard.
+    view: u64,
+    quorum: bool,
+    live_nodes: BTreeSet<String>,
     announced: BTreeMap<IpAddr, Announced>,
     standby: BTreeSet<IpAddr>,
+    /// Who should announce, in this order.
+    lines: BTreeMap<IpAddr, Vec<String>>,
+    /// Who does, as the speakers agreed.
     owners: BTreeMap<IpAddr, String>,
+    /// Who does, as the API server knows.
     claims: BTreeMap<IpAddr, String>,
-    live_nodes: BTreeSet<String>,
     verdicts: BTreeMap<String, BTreeMap<IpAddr, String>>,
 }
 
@@ -35,18 +41,19 @@ struct Announced {
     interfaces: BTreeSet<String>,
     services: BTreeSet<String>,
     leaving: bool,
+    /// Held without a majority.
+    degraded: bool,
 }
 
 impl Running {
-    pub(crate) fn of(
-        node: &str,
-        view: &View,
-        desired: &Desired,
-        owners: &BTreeMap<IpAddr, String>,
-        live: &BTreeSet<String>,
-        intent: &Intent,
-        usages: &[Usage],
-    ) -> Self {
+    pub(crate) fn of(node: &str, decision: &Decision<'_>) -> Self {
+        let Decision {
+            view,
+            desired,
+            telling,
+            usages,
+            ..
+        } = decision;
         let verdicts = desired.verdicts.iter().map(|(service, addresses)| {
             let obstacles = addresses.iter().filter_map(|(address, verdict)| {
                 Some((*address, verdict.obstacle.as_ref()?.to_string()))
@@ -58,26 +65,32 @@ impl Running {
             node_exists: view.world.nodes.contains_key(node),
             interfaces: usages.iter().map(usage_in_words).collect(),
             refused: usages.iter().find_map(refusal),
-            announced: intent
-                .owned
+            scheduling: telling.class.to_string(),
+            view: telling.view,
+            quorum: telling.quorum,
+            announced: decision
+                .held
                 .iter()
                 .map(|(address, holding)| {
+                    let held = telling.held.get(address);
                     let announced = Announced {
                         interfaces: holding.interfaces.clone(),
                         services: holding.services.iter().map(ToString::to_string).collect(),
                         leaving: holding.leaving,
+                        degraded: held.is_some_and(|held| held.degraded),
                     };
                     (*address, announced)
                 })
                 .collect(),
-            standby: intent.standby.keys().copied().collect(),
-            owners: owners.clone(),
+            standby: decision.bids.keys().copied().collect(),
+            lines: decision.lines.clone(),
+            owners: decision.owners.clone(),
             claims: view
                 .claims
                 .iter()
                 .map(|(a, claim)| (*a, claim.node.clone()))
                 .collect(),
-            live_nodes: live.clone(),
+            live_nodes: decision.live.clone(),
             verdicts: verdicts
                 .filter(|(_, obstacles)| !obstacles.is_empty())
                 .collect(),

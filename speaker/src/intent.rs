@@ -1,13 +1,14 @@
-//! What this node announces: the one place where the model's answer becomes a wish for the wire.
+//! What this node may own, and when its turn is: the one place where the model's answer becomes a
+//! wish for the wire.
 //!
-//! Pure. Make before break: an address that placement gives to another node is answered for here
-//! until that node has said that it announces it, or has had time enough. An address that no
-//! Service wants announced is given up at once.
+//! Pure. Who owns is settled among the speakers (`fast`); here is said who should, in which order.
+//! Make before break: an address that placement gives to another node is handed to it, and taken
+//! back when nobody takes it. An address that no Service wants announced is given up at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use herald_model::announce::Desired;
+use herald_model::announce::{Announcement, Desired};
 use herald_model::service::ServiceKey;
 
 /// Who said that it announces an address (ServiceAnnouncement status).
@@ -25,17 +26,21 @@ pub(crate) struct Holding {
     pub interfaces: BTreeSet<String>,
     /// The Services it is announced for.
     pub services: BTreeSet<ServiceKey>,
-    /// Placement wants it elsewhere; it is held until the other node has it.
+    /// Another node should have it.
     pub leaving: bool,
 }
 
-/// What this node announces and listens for.
+/// An address this node may own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Intent {
-    /// To announce, by address.
-    pub owned: BTreeMap<IpAddr, Holding>,
-    /// What this node may come to announce, with the interfaces it would be on.
-    pub standby: BTreeMap<IpAddr, BTreeSet<String>>,
+pub(crate) struct Bid {
+    /// Where and for whom.
+    pub holding: Holding,
+    /// How many candidates go first.
+    pub rank: u32,
+    /// To be handed over while it is owned here.
+    pub gives_away: bool,
+    /// No node is known to have announced it ever.
+    pub untried: bool,
 }
 
 /// Everything a decision is made from.
@@ -45,64 +50,64 @@ pub(crate) struct Situation<'a> {
     pub me: &'a str,
     /// What shall be announced, and by whom it may be.
     pub desired: &'a Desired,
-    /// Who should, by placement.
+    /// The live candidates of each address in the order in which they should.
+    pub lines: &'a BTreeMap<IpAddr, Vec<String>>,
+    /// Who owns, as the speakers agreed.
     pub owners: &'a BTreeMap<IpAddr, String>,
-    /// Who says it does.
+    /// Who says it announces, on the API server.
     pub claims: &'a BTreeMap<IpAddr, Claim>,
-    /// What this node announces now.
-    pub held: &'a BTreeMap<IpAddr, Holding>,
-    /// Addresses that another node has had time enough to take.
-    pub overdue: &'a BTreeSet<IpAddr>,
+    /// What this node owns.
+    pub held: &'a BTreeSet<IpAddr>,
+    /// Addresses that moved often enough lately (A18).
+    pub damped: &'a BTreeSet<IpAddr>,
 }
 
-/// Decides what this node announces.
-pub(crate) fn decide(situation: &Situation<'_>) -> Intent {
-    let mut intent = Intent::default();
-    for (address, announcement) in &situation.desired.addresses {
-        let candidate = announcement.candidates.get(situation.me);
-        if let Some(candidate) = candidate {
-            intent
-                .standby
-                .insert(*address, candidate.interfaces.clone());
-        }
-        let owner = situation.owners.get(address).map(String::as_str);
-        let mine = owner == Some(situation.me);
-        if !mine && !must_hold(situation, *address, owner) {
-            continue;
-        }
-        let held = situation.held.get(address);
-        let interfaces = candidate
-            .map(|candidate| &candidate.interfaces)
-            .or_else(|| held.map(|held| &held.interfaces));
-        if let Some(interfaces) = interfaces {
-            let holding = Holding {
-                interfaces: interfaces.clone(),
-                services: announcement.services.clone(),
-                leaving: !mine,
-            };
-            intent.owned.insert(*address, holding);
-        }
-    }
-    intent
+/// What this node may own, by address.
+pub(crate) fn bids(situation: &Situation<'_>) -> BTreeMap<IpAddr, Bid> {
+    let addresses = situation.desired.addresses.iter();
+    addresses
+        .filter_map(|(address, announcement)| {
+            Some((*address, bid(situation, *address, announcement)?))
+        })
+        .collect()
 }
 
-/// Whether an address that placement does not give to this node stays here for now.
-fn must_hold(situation: &Situation<'_>, address: IpAddr, owner: Option<&str>) -> bool {
-    if !situation.held.contains_key(&address) {
-        return false;
+fn bid(situation: &Situation<'_>, address: IpAddr, announcement: &Announcement) -> Option<Bid> {
+    let me = situation.me;
+    let held = situation.held.contains(&address);
+    let candidate = announcement.candidates.get(me);
+    if candidate.is_none() && !held {
+        return None;
     }
-    let claimant = situation
-        .claims
-        .get(&address)
-        .map(|claim| claim.node.as_str());
-    let taken = claimant.is_some_and(|node| node != situation.me);
-    let given_time = owner.is_some() && situation.overdue.contains(&address);
-    !taken && !given_time
+    let line = situation.lines.get(&address).map_or(&[][..], Vec::as_slice);
+    let owner = line.first().map(String::as_str);
+    let recorded = situation.owners.get(&address).map(String::as_str);
+    // While the owner lives nobody can take its place, so its follower need not wait for it.
+    let ahead = if recorded.is_some() && recorded == owner && owner != Some(me) {
+        line.get(1..).unwrap_or(&[])
+    } else {
+        line
+    };
+    let place = ahead.iter().position(|node| node == me);
+    let mine = owner == Some(me);
+    let damped = candidate.is_some() && situation.damped.contains(&address);
+    Some(Bid {
+        holding: Holding {
+            interfaces: candidate
+                .map(|one| one.interfaces.clone())
+                .unwrap_or_default(),
+            services: announcement.services.clone(),
+            leaving: !mine,
+        },
+        rank: u32::try_from(place.unwrap_or(ahead.len())).unwrap_or(u32::MAX),
+        gives_away: held && !mine && owner.is_some() && !damped,
+        untried: recorded.is_none() && !situation.claims.contains_key(&address),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use herald_model::announce::{Announcement, Candidate};
+    use herald_model::announce::Candidate;
 
     use super::*;
 
@@ -112,118 +117,114 @@ mod tests {
         list.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    fn desired(nodes: &[&str]) -> Desired {
+    struct Case<'a> {
+        candidates: &'a [&'a str],
+        line: &'a [&'a str],
+        owner: Option<&'a str>,
+        held: bool,
+        damped: bool,
+    }
+
+    /// What node `a` bids for the address.
+    fn of_a(case: &Case<'_>) -> Option<Bid> {
         let candidate = Candidate {
             interfaces: names(&["eth0"]),
             ..Candidate::default()
         };
+        let candidates = case.candidates.iter();
         let announcement = Announcement {
             services: BTreeSet::from([ServiceKey::new("default", "web")]),
-            candidates: nodes
-                .iter()
+            candidates: candidates
                 .map(|node| ((*node).to_owned(), candidate.clone()))
                 .collect(),
         };
-        Desired {
+        let desired = Desired {
             addresses: BTreeMap::from([(VIP, announcement)]),
             ..Desired::default()
-        }
+        };
+        let line = case.line.iter().map(|node| (*node).to_owned()).collect();
+        let only = |is: bool| {
+            if is {
+                BTreeSet::from([VIP])
+            } else {
+                BTreeSet::new()
+            }
+        };
+        let owner = case.owner.map(|node| (VIP, node.to_owned()));
+        bids(&Situation {
+            me: "a",
+            desired: &desired,
+            lines: &[(VIP, line)].into(),
+            owners: &owner.into_iter().collect(),
+            claims: &BTreeMap::new(),
+            held: &only(case.held),
+            damped: &only(case.damped),
+        })
+        .remove(&VIP)
     }
 
-    /// What node `a` announces, as "owned", "leaving" or "silent".
-    fn of_a(
-        candidates: &[&str],
-        owner: Option<&str>,
-        claim: Option<&str>,
-        held: bool,
-        overdue: bool,
-    ) -> &'static str {
-        let claims = claim
-            .map(|node| {
-                (
-                    VIP,
-                    Claim {
-                        node: node.to_owned(),
-                        epoch: 1,
-                    },
-                )
-            })
-            .into_iter()
-            .collect();
-        let holding = Holding {
-            interfaces: names(&["eth1"]),
-            ..Holding::default()
-        };
-        let intent = decide(&Situation {
-            me: "a",
-            desired: &desired(candidates),
-            owners: &owner
-                .map(|node| (VIP, node.to_owned()))
-                .into_iter()
-                .collect(),
-            claims: &claims,
-            held: &held.then_some((VIP, holding)).into_iter().collect(),
-            overdue: &overdue.then_some(VIP).into_iter().collect(),
-        });
-        match intent.owned.get(&VIP) {
-            Some(holding) if holding.leaving => "leaving",
-            Some(_) => "owned",
-            None => "silent",
+    #[test]
+    fn candidates_bid_in_their_order_and_the_follower_need_not_wait_for_a_living_owner() {
+        let all: &[&str] = &["a", "b", "c"];
+        // line, owner, rank
+        let cases: [(&[&str], Option<&str>, u32); 6] = [
+            (&["a", "b", "c"], None, 0),
+            (&["a", "b", "c"], Some("a"), 0),
+            (&["b", "a", "c"], Some("b"), 0),
+            (&["b", "c", "a"], Some("b"), 1),
+            (&["b", "a", "c"], None, 1),
+            (&["b", "c", "a"], Some("c"), 2),
+        ];
+        for (line, owner, rank) in cases {
+            let bid = of_a(&Case {
+                candidates: all,
+                line,
+                owner,
+                held: false,
+                damped: false,
+            });
+            assert_eq!(bid.map(|bid| bid.rank), Some(rank), "{line:?} {owner:?}");
         }
     }
 
     #[test]
-    fn an_address_is_announced_by_its_owner_and_held_until_the_next_one_has_it() {
-        let (a, b) = (Some("a"), Some("b"));
+    fn an_owner_gives_away_what_another_should_have_unless_it_moved_too_often() {
         let both: &[&str] = &["a", "b"];
-        // candidates, owner, claimed by, held here, overdue
-        let cases = [
-            (both, a, None, false, false, "owned"),
-            (both, a, b, false, false, "owned"),
-            (both, b, None, false, false, "silent"),
-            (both, b, a, true, false, "leaving"),
-            (both, b, None, true, false, "leaving"),
-            (both, b, b, true, false, "silent"),
-            (both, b, a, true, true, "silent"),
-            (&["b"], b, a, true, false, "leaving"),
-            (both, None, a, true, true, "leaving"),
-            (both, None, None, false, false, "silent"),
-            (&[], None, a, true, false, "leaving"),
+        let ba: &[&str] = &["b", "a"];
+        // candidates, line, damped, gives away
+        let cases: [(&[&str], &[&str], bool, bool); 6] = [
+            (both, both, false, false),
+            (both, ba, false, true),
+            (both, ba, true, false),
+            (&["b"], &["b"], false, true),
+            (&["b"], &["b"], true, true),
+            (&["b"], &[], false, false),
         ];
-        for (candidates, owner, claim, held, overdue, expected) in cases {
+        for (candidates, line, damped, expected) in cases {
+            let bid = of_a(&Case {
+                candidates,
+                line,
+                owner: Some("a"),
+                held: true,
+                damped,
+            });
             assert_eq!(
-                of_a(candidates, owner, claim, held, overdue),
-                expected,
-                "candidates {candidates:?} owner {owner:?} claim {claim:?} held {held}"
+                bid.map(|bid| bid.gives_away),
+                Some(expected),
+                "{candidates:?} {line:?}"
             );
         }
     }
 
     #[test]
-    fn an_address_nobody_wants_announced_is_given_up_at_once() {
-        let held = BTreeMap::from([(VIP, Holding::default())]);
-        let intent = decide(&Situation {
-            me: "a",
-            desired: &Desired::default(),
-            owners: &BTreeMap::new(),
-            claims: &BTreeMap::new(),
-            held: &held,
-            overdue: &BTreeSet::new(),
+    fn who_is_no_candidate_and_owns_nothing_does_not_bid() {
+        let bid = of_a(&Case {
+            candidates: &["b"],
+            line: &["b"],
+            owner: None,
+            held: false,
+            damped: false,
         });
-        assert_eq!(intent, Intent::default());
-    }
-
-    #[test]
-    fn a_candidate_listens_for_what_it_may_come_to_announce() {
-        let intent = decide(&Situation {
-            me: "b",
-            desired: &desired(&["a", "b"]),
-            owners: &BTreeMap::from([(VIP, "a".to_owned())]),
-            claims: &BTreeMap::new(),
-            held: &BTreeMap::new(),
-            overdue: &BTreeSet::new(),
-        });
-        assert_eq!(intent.standby, BTreeMap::from([(VIP, names(&["eth0"]))]));
-        assert!(intent.owned.is_empty());
+        assert_eq!(bid, None);
     }
 }

@@ -16,13 +16,14 @@ use tokio::sync::watch;
 
 mod args;
 mod chronicle;
+mod cluster;
 mod fast;
 mod inspect;
 mod intent;
 mod io;
 mod links;
-mod liveness;
 mod metrics;
+mod moves;
 mod netlink;
 mod node;
 mod ports;
@@ -51,10 +52,30 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     let metrics = metrics::Metrics::new(&mut registry);
 
-    let watches = Watches::new();
+    let watches = Arc::new(Watches::new());
     let copies = world::Copies::watch(&watches, &mut tasks, &client);
     let links = netlink::follow(&mut tasks).await?;
-    let (fast, l2_events) = fast::Fast::start(&mut tasks, metrics.clone())?;
+    let (fast, ends) = fast::Fast::start(&mut tasks, metrics.clone(), settings(&args))?;
+    let sources = cluster::Sources::watch(
+        &watches,
+        &mut tasks,
+        &client,
+        &args.common.namespace,
+        copies.speakers.clone(),
+        copies.nodes.clone(),
+    );
+    let membership = cluster::Membership {
+        me: args.node_name.clone(),
+        namespace: args.common.namespace.clone(),
+        client: client.clone(),
+        watches: Arc::clone(&watches),
+        sources,
+        disk: cluster::Disk::new(args.state_directory.clone()),
+        fast: fast.clone(),
+        notices: ends.notices,
+        telling: ends.telling.clone(),
+    };
+    tasks.spawn("membership", membership.run(tasks.stop()));
     let running = Arc::new(RwLock::new(inspect::Running::default()));
     let state = inspect::SpeakerState {
         watches: watches.reports(),
@@ -72,15 +93,32 @@ async fn run(args: Args) -> anyhow::Result<()> {
         name: args.node_name,
         class: args.common.lb_class,
         excluded: args.exclude_interfaces,
+        beacons: node::Beacons {
+            address: args.beacon_address,
+            port: args.beacon_port,
+        },
         watches,
         copies,
         links,
         fast,
-        l2_events,
+        news: ends.news,
+        telling: ends.telling,
         reports,
         metrics,
         running,
     };
     tasks.spawn("node", node.run(tasks.stop()));
     tasks.run().await
+}
+
+fn settings(args: &Args) -> fast::Settings {
+    fast::Settings {
+        beacon: fast::Template {
+            me: cluster::id(&args.node_name),
+            timers: args.failover_profile.timers(),
+            policy: args.partition_policy.policy(),
+        },
+        port: args.beacon_port,
+        limits: args.arp_profile.limits(),
+    }
 }

@@ -1,45 +1,48 @@
 //! The speaker of one node: observe, decide, wish, report.
 //!
 //! ```text
-//! watches ─► world ─► announce::desired ─► placement ─► intent ─► fast (the wire)
-//! netlink ─► ports ──────────────────────────────────────┘  └──► report ─► publish (status)
+//! watches ─► world ─► announce::desired ─► placement ─► intent ─► fast (beacons, the wire)
+//! netlink ─► ports ──────────────────────────────────────┘         │ who lives, who owns
+//! snapshot (publish, inspect) ◄─ report ◄──────────────────────────┘
 //! ```
 //!
 //! Every round starts from whole snapshots. Nothing is announced before every watch has synced, and
-//! nothing is withdrawn because the API server is away: the copies stay as they were.
+//! nothing is withdrawn because the API server is away: the copies stay as they were. A node's death
+//! needs no round: the others' announcing threads have their wishes already.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
-use std::sync::{Arc, RwLock};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use herald_beacon::NodeId;
 use herald_l2::Event;
-use herald_model::announce::{self, Desired};
+use herald_model::announce;
 use herald_model::placement;
 use herald_runtime::clock;
 use herald_runtime::supervise::Stop;
 use herald_runtime::watch::Watches;
-use k8s_openapi::jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use crate::chronicle::Chronicle;
-use crate::fast::{Fast, Wish};
+use crate::cluster;
+use crate::fast::{Candidacy, Fast, News, Telling, Wish};
 use crate::inspect::Running;
-use crate::intent::{self, Holding, Intent, Situation};
+use crate::intent::{self, Bid, Holding, Situation};
 use crate::io::Groups;
 use crate::links::Links;
-use crate::liveness::Liveness;
 use crate::metrics::Metrics;
+use crate::moves::Moves;
 use crate::ports::{self, GROUPS_PER_INTERFACE, Ports, Usage};
 use crate::publish::Report;
-use crate::report::{self, Tenure};
+use crate::report::{self, Facts};
 use crate::strict_arp;
 use crate::world::{Copies, View};
 
-/// How long another node gets to take an address before it is given up here regardless.
-const HANDOVER: Duration = Duration::from_secs(10);
 /// How long a speaker that was asked to end waits for others to take its addresses.
 const FAREWELL: Duration = Duration::from_secs(3);
+/// How long it then waits until it has told its peers that it owns nothing any more.
+const RELEASE: Duration = Duration::from_millis(200);
 /// Ports that could not be opened are tried again this often.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -48,28 +51,54 @@ pub(crate) struct Node {
     pub name: String,
     pub class: String,
     pub excluded: Vec<String>,
-    pub watches: Watches,
+    pub beacons: Beacons,
+    pub watches: Arc<Watches>,
     pub copies: Copies,
     pub links: watch::Receiver<Links>,
     pub fast: Fast,
-    pub l2_events: mpsc::Receiver<Event>,
+    pub news: mpsc::Receiver<News>,
+    pub telling: watch::Receiver<Telling>,
     pub reports: watch::Sender<Report>,
     pub chronicle: Chronicle,
     pub metrics: Metrics,
     pub running: Arc<RwLock<Running>>,
 }
 
+/// Where beacons are taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beacons {
+    pub address: Option<IpAddr>,
+    pub port: u16,
+}
+
 /// What a round leaves for the next.
 #[derive(Debug, Default)]
 struct Memory {
-    liveness: Liveness,
     ports: Ports,
     groups: Groups,
+    moves: Moves,
     held: BTreeMap<IpAddr, Holding>,
-    tenures: BTreeMap<IpAddr, Tenure>,
-    leaving_since: BTreeMap<IpAddr, Instant>,
+    bids: BTreeMap<IpAddr, Bid>,
     view: View,
     links: Links,
+}
+
+/// What was decided, and what it was decided from.
+pub(crate) struct Decision<'a> {
+    pub view: &'a View,
+    pub links: &'a Links,
+    pub usages: &'a [Usage],
+    pub desired: &'a announce::Desired,
+    pub lines: &'a BTreeMap<IpAddr, Vec<String>>,
+    /// As the speakers agreed.
+    pub owners: &'a BTreeMap<IpAddr, String>,
+    pub live: &'a BTreeSet<String>,
+    pub bids: &'a BTreeMap<IpAddr, Bid>,
+    /// What this node owns.
+    pub held: &'a BTreeMap<IpAddr, Holding>,
+    pub telling: &'a Telling,
+    pub names: &'a BTreeMap<NodeId, String>,
+    pub stopping: bool,
 }
 
 impl Node {
@@ -80,24 +109,28 @@ impl Node {
         let mut farewell: Option<Instant> = None;
         loop {
             changes.borrow_and_update();
-            let next = self.round(&mut memory, farewell.is_some());
+            self.round(&mut memory, farewell.is_some());
             if let Some(until) = farewell
                 && (memory.held.is_empty() || clock::now() >= until)
             {
+                self.release().await;
                 return Ok(());
             }
             let pause = if farewell.is_some() {
-                next.min(FAREWELL / 10)
+                FAREWELL / 10
             } else {
-                next
+                RETRY
             };
             tokio::select! {
                 _ = changes.changed() => {}
                 changed = self.links.changed() => {
                     anyhow::ensure!(changed.is_ok(), "the view of the interfaces ended");
                 }
-                event = self.l2_events.recv() => match event {
-                    Some(event) => self.hear(&memory, event),
+                changed = self.telling.changed() => {
+                    anyhow::ensure!(changed.is_ok(), "the announcing thread ended");
+                }
+                news = self.news.recv() => match news {
+                    Some(news) => self.hear(&memory, &news),
                     None => anyhow::bail!("the announcing thread ended"),
                 },
                 () = tokio::time::sleep(pause) => {}
@@ -108,13 +141,23 @@ impl Node {
         }
     }
 
-    /// One decision on one snapshot; returns after how long the next is due at the latest.
-    fn round(&mut self, memory: &mut Memory, stopping: bool) -> Duration {
+    /// Owns nothing from now on, and says so to the peers, that nobody has to wait for a silence.
+    async fn release(&mut self) {
+        self.fast.set(Wish::default());
+        let released = self.telling.wait_for(|telling| telling.held.is_empty());
+        // Nobody to tell: then they find out by the silence.
+        let _ = tokio::time::timeout(RELEASE, released).await;
+        tokio::time::sleep(RELEASE / 4).await;
+    }
+
+    /// One decision on one snapshot.
+    fn round(&mut self, memory: &mut Memory, stopping: bool) {
         let now = clock::now();
         let links = self.links.borrow_and_update().clone();
+        let telling = self.telling.borrow_and_update().clone();
         let usages = memory.ports.update(&links, &self.excluded);
         if !self.watches.synced() {
-            return RETRY;
+            return;
         }
         let mut view = self.copies.view(&self.name, &self.class);
         if let Some(me) = view.world.nodes.get_mut(&self.name) {
@@ -122,112 +165,154 @@ impl Node {
             me.interfaces = used(&usages);
         }
         let desired = announce::desired(&view.world);
-        let live = memory.liveness.observe(&view.seen, now);
-        let previous = view
-            .claims
-            .iter()
-            .map(|(a, claim)| (*a, claim.node.clone()))
+        let names: BTreeMap<NodeId, String> = view
+            .world
+            .nodes
+            .keys()
+            .map(|name| (cluster::id(name), name.clone()))
             .collect();
+        let live = if telling.member {
+            let live = telling.live.iter();
+            live.filter_map(|id| names.get(id).cloned()).collect()
+        } else {
+            names.values().cloned().collect()
+        };
+        let owners = owners(&telling, &names);
+        memory.moves.note(&owners, now);
+        let mut previous = owners.clone();
+        for (address, claim) in &view.claims {
+            previous
+                .entry(*address)
+                .or_insert_with(|| claim.node.clone());
+        }
         let lines = placement::line_up(&desired.addresses, &previous, &live);
-        let owners = lines
-            .into_iter()
-            .filter_map(|(address, line)| Some((address, line.into_iter().next()?)))
-            .collect();
-        let intent = intent::decide(&Situation {
+        let bids = intent::bids(&Situation {
             me: &self.name,
             desired: &desired,
+            lines: &lines,
             owners: &owners,
             claims: &view.claims,
-            held: &memory.held,
-            overdue: &overdue(&memory.leaving_since, now),
+            held: &telling.held.keys().copied().collect(),
+            damped: &memory.moves.damped(),
         });
-        self.announce(memory, &links, &usages, &view, &intent);
-        self.keep_books(memory, &view, &intent, now);
-        self.report(memory, &links, &usages, &view, &intent, stopping);
-        self.show(&view, &desired, &owners, &live, &intent, &usages);
+        let held = held(&telling, &bids, &memory.held);
+        let decision = Decision {
+            view: &view,
+            links: &links,
+            usages: &usages,
+            desired: &desired,
+            lines: &lines,
+            owners: &owners,
+            live: &live,
+            bids: &bids,
+            held: &held,
+            telling: &telling,
+            names: &names,
+            stopping,
+        };
+        self.announce(memory, &decision);
+        self.tell_changes(&memory.held, &decision);
+        self.report(&decision);
+        memory.held = held;
+        memory.bids = bids;
         memory.view = view;
         memory.links = links;
-        let expiry = memory.liveness.next_expiry(now).unwrap_or(RETRY);
-        expiry.min(RETRY)
     }
 
     /// Tells of what the announcing thread noticed.
-    fn hear(&self, memory: &Memory, event: Event) {
-        let Event::Claimed(claim) = event else { return };
-        self.metrics.claimed(&claim);
-        let name = memory
-            .links
-            .get(&claim.interface)
-            .map_or("?", |link| &link.name);
-        if let Some(holding) = memory.held.get(&claim.address) {
-            self.chronicle.claimed(&claim, holding, name, &memory.view);
+    fn hear(&self, memory: &Memory, news: &News) {
+        let name = |interface: u32| {
+            let link = memory.links.get(&interface);
+            link.map_or("?", |link| link.name.as_str())
+        };
+        let holding = |address: IpAddr| {
+            let bid = memory.bids.get(&address)?;
+            Some(&bid.holding)
+        };
+        match news {
+            News::TookOver {
+                address,
+                suspected,
+                owned,
+            } => {
+                self.metrics.took_over(*suspected, *owned);
+                tracing::info!(%address, ?suspected, ?owned, "took over from a silent owner");
+            }
+            News::Lan(Event::Claimed(claim)) => {
+                self.metrics.claimed(claim);
+                if let Some(holding) = holding(claim.address) {
+                    let interface = name(claim.interface);
+                    self.chronicle
+                        .claimed(claim, holding, interface, &memory.view);
+                }
+            }
+            News::Lan(Event::Acknowledged { after, .. }) => self.metrics.acknowledged(*after),
+            News::Lan(Event::Unacknowledged {
+                address,
+                interface,
+                gateway,
+            }) => {
+                self.metrics.unacknowledged.inc();
+                if let Some(holding) = holding(*address) {
+                    let interface = name(*interface);
+                    let view = &memory.view;
+                    self.chronicle
+                        .unacknowledged(*address, *gateway, holding, interface, view);
+                }
+            }
+            News::Lan(
+                Event::Announced { .. } | Event::Answered { .. } | Event::GatewayAnswered { .. },
+            ) => {}
         }
     }
 
     /// Hands the wish to the announcing thread and joins the groups it needs.
-    fn announce(
-        &self,
-        memory: &mut Memory,
-        links: &Links,
-        usages: &[Usage],
-        view: &View,
-        intent: &Intent,
-    ) {
+    fn announce(&self, memory: &mut Memory, decision: &Decision<'_>) {
+        let usages = decision.usages.iter();
         let indexes: BTreeMap<&str, u32> = usages
-            .iter()
             .filter(|usage| usage.used.is_ok())
             .map(|usage| (usage.link.name.as_str(), usage.index))
             .collect();
         let on = |names: &BTreeSet<String>| -> BTreeSet<u32> {
+            let names = names.iter();
             names
-                .iter()
                 .filter_map(|name| indexes.get(name.as_str()).copied())
                 .collect()
         };
-        let owned = intent.owned.iter().map(|(address, holding)| {
-            let interfaces = on(&holding.interfaces);
-            let owned = herald_l2::Owned {
-                interfaces,
-                until: None,
-                yields: holding.leaving,
-                probe_first: false,
-            };
-            (*address, owned)
-        });
+        // An address that is being given away is announced where it was.
+        let places = |address: &IpAddr, bid: &Bid| {
+            let before = memory.held.get(address);
+            let before = before.filter(|_| bid.holding.interfaces.is_empty());
+            on(before.map_or(&bid.holding.interfaces, |holding| &holding.interfaces))
+        };
+        let candidacies: BTreeMap<IpAddr, Candidacy> = decision
+            .bids
+            .iter()
+            .map(|(address, bid)| {
+                let candidacy = Candidacy {
+                    interfaces: places(address, bid),
+                    rank: bid.rank,
+                    gives_away: bid.gives_away,
+                    probe_first: bid.untried,
+                };
+                (*address, candidacy)
+            })
+            .filter(|(_, candidacy)| !candidacy.interfaces.is_empty())
+            .collect();
+        let groups = groups(&candidacies);
+        let interface = |index: &u32| Some((*index, ports::interface(decision.links.get(index)?)?));
         self.fast.set(Wish {
             ports: memory.ports.sockets(),
-            interfaces: indexes
-                .values()
-                .filter_map(|index| Some((*index, ports::interface(links.get(index)?)?)))
-                .collect(),
-            owned: owned.collect(),
-            watched: intent.standby.keys().copied().collect(),
-            peers: view.peers.clone(),
+            interfaces: indexes.values().filter_map(interface).collect(),
+            watched: candidacies.keys().copied().collect(),
+            candidacies,
+            peers: decision.view.peers.clone(),
         });
-        self.join_groups(memory, links, intent, on);
+        self.join(memory, decision.links, groups);
     }
 
     /// Owned and standby addresses are listened for alike: nothing has to converge on failover.
-    fn join_groups(
-        &self,
-        memory: &mut Memory,
-        links: &Links,
-        intent: &Intent,
-        on: impl Fn(&BTreeSet<String>) -> BTreeSet<u32>,
-    ) {
-        let owned = intent
-            .owned
-            .iter()
-            .map(|(address, held)| (address, &held.interfaces));
-        let mut wanted: BTreeMap<u32, BTreeSet<std::net::Ipv6Addr>> = BTreeMap::new();
-        for (address, interfaces) in owned.chain(&intent.standby) {
-            if let IpAddr::V6(address) = address {
-                for index in on(interfaces) {
-                    let group = herald_l2::ndp::solicited_node(*address);
-                    wanted.entry(index).or_default().insert(group);
-                }
-            }
-        }
+    fn join(&self, memory: &mut Memory, links: &Links, wanted: BTreeMap<u32, BTreeSet<Ipv6Addr>>) {
         let mut memberships = BTreeSet::new();
         for (index, groups) in wanted {
             let Some(link) = links.get(&index) else {
@@ -247,154 +332,127 @@ impl Node {
             .set(i64::try_from(memory.groups.count()).unwrap_or(i64::MAX));
     }
 
-    /// Remembers since when what is held, and tells of changes.
-    fn keep_books(&self, memory: &mut Memory, view: &View, intent: &Intent, now: Instant) {
-        for (address, holding) in &intent.owned {
-            let before = memory.held.get(address);
-            let resumed = view
-                .claims
-                .get(address)
-                .filter(|claim| claim.node == self.name);
-            if before.is_none() {
-                let epoch = view.claims.get(address).map_or(0, |claim| claim.epoch);
-                let tenure = match resumed {
-                    Some(claim) => Tenure {
-                        since: since(view, holding, *address).unwrap_or_else(this_second),
-                        epoch: claim.epoch,
-                    },
-                    None => Tenure {
-                        since: this_second(),
-                        epoch: epoch.saturating_add(1),
-                    },
-                };
-                memory.tenures.insert(*address, tenure);
-            }
-            let known = before.map(|before| &before.services);
-            let new = holding
-                .services
-                .iter()
-                .filter(|service| known.is_none_or(|known| !known.contains(*service)));
+    /// Tells of addresses that came and went, and of Services that joined them.
+    fn tell_changes(&self, before: &BTreeMap<IpAddr, Holding>, decision: &Decision<'_>) {
+        let view = decision.view;
+        for (address, holding) in decision.held {
+            let known = before.get(address);
+            let services = holding.services.iter();
+            let new = services
+                .filter(|service| known.is_none_or(|known| !known.services.contains(*service)));
             let news = Holding {
                 services: new.cloned().collect(),
                 ..holding.clone()
             };
             if !news.services.is_empty() {
-                let resumed = before.is_none() && resumed.is_some();
+                let claim = view.claims.get(address);
+                let resumed = known.is_none() && claim.is_some_and(|c| c.node == self.name);
                 self.chronicle.taken(*address, &news, resumed, view);
             }
         }
-        for (address, holding) in &memory.held {
-            if !intent.owned.contains_key(address) {
-                self.chronicle.given_up(*address, holding, view);
+        for (address, holding) in before {
+            if !decision.held.contains_key(address) {
+                let next = decision.owners.get(address).map(String::as_str);
+                self.chronicle.given_up(*address, holding, next);
             }
         }
-        memory
-            .tenures
-            .retain(|address, _| intent.owned.contains_key(address));
-        memory.leaving_since.retain(|address, _| {
-            intent
-                .owned
-                .get(address)
-                .is_some_and(|holding| holding.leaving)
-        });
-        for (address, holding) in &intent.owned {
-            if holding.leaving {
-                memory.leaving_since.entry(*address).or_insert(now);
-            }
-        }
-        memory.held.clone_from(&intent.owned);
     }
 
-    fn report(
-        &mut self,
-        memory: &Memory,
-        links: &Links,
-        usages: &[Usage],
-        view: &View,
-        intent: &Intent,
-        stopping: bool,
-    ) {
-        let announced = intent
-            .owned
+    fn report(&mut self, decision: &Decision<'_>) {
+        let Decision {
+            view, bids, held, ..
+        } = decision;
+        let announced = bids
             .iter()
-            .map(|(address, holding)| (address, &holding.interfaces))
-            .chain(&intent.standby);
-        let answered =
-            strict_arp::answered_by_kernel(announced, links, strict_arp::effective_arp_ignore);
+            .map(|(address, bid)| (address, &bid.holding.interfaces));
+        let answered = strict_arp::answered_by_kernel(
+            announced,
+            decision.links,
+            strict_arp::effective_arp_ignore,
+        );
         self.chronicle.answered_by_kernel(&answered, view);
-        let before = view
+        let status = view
             .speaker
             .as_ref()
             .and_then(|speaker| speaker.status.as_ref());
-        let status = report::speaker_status(usages, &answered, stopping, before, clock::wall());
+        let Beacons { address, port } = self.beacons;
+        let own = view.node.as_ref();
+        let status = report::speaker_status(&Facts {
+            usages: decision.usages,
+            answered: &answered,
+            stopping: decision.stopping,
+            before: status,
+            beacon_address: own.and_then(|node| cluster::beacon_address(node, address, port)),
+            telling: decision.telling,
+            names: decision.names,
+            me: &self.name,
+            now: clock::wall(),
+        });
         self.reports.send_replace(Report {
             speaker: Some(status),
             speaker_exists: view.speaker.is_some(),
-            announcements: report::announcements(&self.name, &intent.owned, &memory.tenures),
+            announcements: report::announcements(&self.name, held, decision.telling),
             existing: view.announcements.clone(),
         });
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let leaving = intent
-            .owned
-            .values()
-            .filter(|holding| holding.leaving)
-            .count();
-        self.metrics.owned.set(count(intent.owned.len()));
+        let leaving = held.values().filter(|holding| holding.leaving).count();
+        self.metrics.owned.set(count(held.len()));
         self.metrics.leaving.set(count(leaving));
-        self.metrics.standby.set(count(intent.standby.len()));
-        self.metrics.interfaces.set(count(used(usages).len()));
-    }
-
-    fn show(
-        &self,
-        view: &View,
-        desired: &Desired,
-        owners: &BTreeMap<IpAddr, String>,
-        live: &BTreeSet<String>,
-        intent: &Intent,
-        usages: &[Usage],
-    ) {
         self.metrics
-            .live_nodes
-            .set(i64::try_from(live.len()).unwrap_or(i64::MAX));
-        let running = Running::of(&self.name, view, desired, owners, live, intent, usages);
-        *self
-            .running
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = running;
+            .standby
+            .set(count(bids.len() - held.len().min(bids.len())));
+        self.metrics
+            .interfaces
+            .set(count(used(decision.usages).len()));
+        self.metrics.live_nodes.set(count(decision.live.len()));
+        self.metrics.quorum.set(decision.telling.quorum.into());
+        let running = Running::of(&self.name, decision);
+        *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
     }
 }
 
-/// Addresses whose next owner has had time enough.
-fn overdue(leaving_since: &BTreeMap<IpAddr, Instant>, now: Instant) -> BTreeSet<IpAddr> {
-    leaving_since
-        .iter()
-        .filter(|(_, since)| now.saturating_duration_since(**since) >= HANDOVER)
-        .map(|(address, _)| *address)
+/// Who owns what, by name.
+fn owners(telling: &Telling, names: &BTreeMap<NodeId, String>) -> BTreeMap<IpAddr, String> {
+    let records = telling.records.iter();
+    records
+        .filter_map(|(address, (owner, _))| Some((*address, names.get(owner)?.clone())))
         .collect()
+}
+
+/// What this node owns, with what is known about it.
+fn held(
+    telling: &Telling,
+    bids: &BTreeMap<IpAddr, Bid>,
+    before: &BTreeMap<IpAddr, Holding>,
+) -> BTreeMap<IpAddr, Holding> {
+    let holding = |address: &IpAddr| {
+        let mut holding = bids.get(address)?.holding.clone();
+        if let Some(before) = before
+            .get(address)
+            .filter(|_| holding.interfaces.is_empty())
+        {
+            holding.interfaces.clone_from(&before.interfaces);
+        }
+        Some((*address, holding))
+    };
+    telling.held.keys().filter_map(holding).collect()
+}
+
+/// The solicited-node groups by interface.
+fn groups(candidacies: &BTreeMap<IpAddr, Candidacy>) -> BTreeMap<u32, BTreeSet<Ipv6Addr>> {
+    let mut groups: BTreeMap<u32, BTreeSet<Ipv6Addr>> = BTreeMap::new();
+    for (address, candidacy) in candidacies {
+        if let IpAddr::V6(address) = address {
+            for index in &candidacy.interfaces {
+                let group = herald_l2::ndp::solicited_node(*address);
+                groups.entry(*index).or_default().insert(group);
+            }
+        }
+    }
+    groups
 }
 
 fn used(usages: &[Usage]) -> Vec<String> {
     let used = usages.iter().filter(|usage| usage.used.is_ok());
     used.map(|usage| usage.link.name.clone()).collect()
-}
-
-/// Now, as precisely as the API keeps times.
-fn this_second() -> Timestamp {
-    Timestamp::from_second(clock::wall().as_second()).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-/// Since when this node says that it announces an address.
-fn since(view: &View, holding: &Holding, address: IpAddr) -> Option<Timestamp> {
-    let statuses = holding
-        .services
-        .iter()
-        .filter_map(|service| view.announcements.get(service)?.status.as_ref());
-    let mut entries = statuses.flat_map(|status| &status.layer2);
-    let text = address.to_string();
-    entries
-        .find(|entry| entry.address == text)?
-        .since
-        .as_ref()
-        .map(|since| since.0)
 }

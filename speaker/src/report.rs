@@ -2,24 +2,33 @@
 //! computed here and written by `publish`.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use herald_crds::{Layer2Announcement, SpeakerInterface, SpeakerStatus};
+use herald_beacon::NodeId;
+use herald_crds::{Layer2Announcement, MemberPeer, Membership, SpeakerInterface, SpeakerStatus};
 use herald_model::service::ServiceKey;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
+use crate::fast::Telling;
 use crate::intent::Holding;
 use crate::links::NotUsed;
 use crate::ports::Usage;
 use crate::strict_arp::Answered;
 use crate::world::{READY, STOPPING};
 
-/// Since when this node announces an address, and the how-manieth change of owner that was.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tenure {
-    pub since: Timestamp,
-    pub epoch: i64,
+/// Everything the status of a Speaker is made of.
+pub(crate) struct Facts<'a> {
+    pub usages: &'a [Usage],
+    pub answered: &'a [Answered],
+    pub stopping: bool,
+    pub before: Option<&'a SpeakerStatus>,
+    pub beacon_address: Option<SocketAddr>,
+    pub telling: &'a Telling,
+    pub names: &'a BTreeMap<NodeId, String>,
+    /// This node's name.
+    pub me: &'a str,
+    pub now: Timestamp,
 }
 
 /// What a condition says.
@@ -31,22 +40,33 @@ struct Saying {
     message: String,
 }
 
-/// The status of this node's Speaker object. Transition times of conditions that say the same as
-/// `before` are kept.
-pub(crate) fn speaker_status(
-    usages: &[Usage],
-    answered: &[Answered],
-    stopping: bool,
-    before: Option<&SpeakerStatus>,
-    now: Timestamp,
-) -> SpeakerStatus {
-    let sayings = [ready(usages, stopping), strict_arp(answered)];
+/// The status of this node's Speaker object. Transition times of conditions and peers that say the
+/// same as `before` are kept.
+pub(crate) fn speaker_status(facts: &Facts<'_>) -> SpeakerStatus {
+    let Facts {
+        usages,
+        answered,
+        stopping,
+        before,
+        telling,
+        now,
+        ..
+    } = *facts;
+    let sayings = [
+        ready(usages, stopping),
+        strict_arp(answered),
+        quorum(telling),
+    ];
     SpeakerStatus {
         interfaces: usages
             .iter()
             .filter(|usage| is_of_interest(usage))
             .map(interface)
             .collect(),
+        beacon_address: facts.beacon_address.map(|address| address.to_string()),
+        membership: telling.member.then(|| membership(facts)),
+        peers: peers(facts),
+        scheduling: Some(telling.class.to_string()),
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         conditions: sayings
             .into_iter()
@@ -56,15 +76,90 @@ pub(crate) fn speaker_status(
     }
 }
 
+fn name(facts: &Facts<'_>, id: NodeId) -> String {
+    let name = facts.names.get(&id).cloned();
+    // Its Node object is gone, and with it the name.
+    name.unwrap_or_else(|| format!("{id:016x}"))
+}
+
+fn membership(facts: &Facts<'_>) -> Membership {
+    let members = facts.telling.members.iter();
+    let mut members: Vec<String> = members.map(|id| name(facts, *id)).collect();
+    members.sort();
+    Membership {
+        view: i64::try_from(facts.telling.view).unwrap_or(i64::MAX),
+        members,
+        quorum: facts.telling.quorum,
+    }
+}
+
+fn peers(facts: &Facts<'_>) -> Vec<MemberPeer> {
+    let me = crate::cluster::id(facts.me);
+    let others = facts.telling.members.iter().filter(|id| **id != me);
+    let peer = |id: &NodeId| {
+        let node = name(facts, *id);
+        let state = if facts.telling.live.contains(id) {
+            "Alive"
+        } else {
+            "Silent"
+        };
+        let mut known = facts.before.into_iter().flat_map(|before| &before.peers);
+        let same = known.find(|peer| peer.node == node && peer.state == state);
+        MemberPeer {
+            since: same.map_or(Some(Time(facts.now)), |peer| peer.since.clone()),
+            state: state.to_owned(),
+            node,
+        }
+    };
+    let mut peers: Vec<MemberPeer> = others.map(peer).collect();
+    peers.sort_by(|a, b| a.node.cmp(&b.node));
+    peers
+}
+
+fn quorum(telling: &Telling) -> Saying {
+    let (live, members) = (telling.live.len(), telling.members.len());
+    let (holds, reason, message) = if !telling.member {
+        (
+            false,
+            "NotAMember",
+            "the speaker is not in the membership yet: it waits for the Secret herald-beacon, which \
+             the controller makes, and for the other speakers to let it in"
+                .to_owned(),
+        )
+    } else if telling.quorum {
+        (
+            true,
+            "Majority",
+            format!("{live} of {members} speakers are heard"),
+        )
+    } else {
+        (
+            false,
+            "NoMajority",
+            format!(
+                "only {live} of {members} speakers are heard, fewer than a majority: check that UDP \
+                 beacons pass between the nodes; nodes that are gone for good are forgotten when \
+                 their Node object is deleted"
+            ),
+        )
+    };
+    Saying {
+        kind: "Quorum",
+        holds,
+        reason,
+        message,
+    }
+}
+
 /// What this node announces for each Service, ordered by the address as text.
 pub(crate) fn announcements(
     node: &str,
     owned: &BTreeMap<IpAddr, Holding>,
-    tenures: &BTreeMap<IpAddr, Tenure>,
+    telling: &Telling,
 ) -> BTreeMap<ServiceKey, Vec<Layer2Announcement>> {
     let mut announcements: BTreeMap<ServiceKey, Vec<Layer2Announcement>> = BTreeMap::new();
     for (address, holding) in owned {
-        let Some(tenure) = tenures.get(address) else {
+        let Some(held) = telling.held.get(address) else {
             continue;
         };
         for service in &holding.services {
@@ -73,9 +168,9 @@ pub(crate) fn announcements(
                 address: address.to_string(),
                 node: node.to_owned(),
                 interfaces: holding.interfaces.iter().cloned().collect(),
-                since: Some(Time(tenure.since)),
-                epoch: Some(tenure.epoch),
-                gateway_acknowledged: None,
+                since: Some(Time(held.since)),
+                epoch: Some(i64::try_from(held.epoch).unwrap_or(i64::MAX)),
+                gateway_acknowledged: held.acknowledged.map(Time),
             });
         }
     }
@@ -198,6 +293,74 @@ mod tests {
         }
     }
 
+    fn status(
+        usages: &[Usage],
+        stopping: bool,
+        before: Option<&SpeakerStatus>,
+        now: Timestamp,
+    ) -> SpeakerStatus {
+        status_of(&Telling::default(), usages, stopping, before, now)
+    }
+
+    fn status_of(
+        telling: &Telling,
+        usages: &[Usage],
+        stopping: bool,
+        before: Option<&SpeakerStatus>,
+        now: Timestamp,
+    ) -> SpeakerStatus {
+        let names = ["a", "b"].map(|name| (crate::cluster::id(name), name.to_owned()));
+        speaker_status(&Facts {
+            usages,
+            answered: &[],
+            stopping,
+            before,
+            beacon_address: None,
+            telling,
+            names: &names.into(),
+            me: "a",
+            now,
+        })
+    }
+
+    #[test]
+    fn peers_are_alive_or_silent_since_that_changed_and_a_majority_is_a_condition() {
+        let id = crate::cluster::id;
+        let mut telling = Telling {
+            member: true,
+            view: 3,
+            members: [id("a"), id("b"), id("gone")].into(),
+            live: [id("a"), id("b")].into(),
+            quorum: true,
+            ..Telling::default()
+        };
+        let first = status_of(&telling, &[], false, None, at(1));
+        let said: Vec<_> = first
+            .peers
+            .iter()
+            .map(|p| (p.node.clone(), &*p.state))
+            .collect();
+        let stranger = format!("{:016x}", id("gone"));
+        assert_eq!(
+            said,
+            [(stranger.clone(), "Silent"), ("b".to_owned(), "Alive")]
+        );
+        telling.live = [id("a")].into();
+        telling.quorum = false;
+        let second = status_of(&telling, &[], false, Some(&first), at(2));
+        let since: Vec<_> = second
+            .peers
+            .iter()
+            .map(|p| (&*p.state, p.since.clone()))
+            .collect();
+        assert_eq!(
+            since,
+            [("Silent", Some(Time(at(1)))), ("Silent", Some(Time(at(2))))]
+        );
+        let reasons = [&first, &second].map(|status| status.conditions[2].reason.clone());
+        assert_eq!(reasons, ["Majority", "NoMajority"]);
+    }
+
     fn ready_of(status: &SpeakerStatus) -> (&str, &str, Timestamp) {
         let ready = &status.conditions[0];
         (&ready.status, &ready.reason, ready.last_transition_time.0)
@@ -224,7 +387,7 @@ mod tests {
             (vec![], false, "NoInterface"),
         ];
         for (usages, stopping, reason) in cases {
-            let status = speaker_status(&usages, &[], stopping, None, at(0));
+            let status = status(&usages, stopping, None, at(0));
             assert_eq!(ready_of(&status).1, reason);
         }
     }
@@ -232,10 +395,10 @@ mod tests {
     #[test]
     fn a_condition_keeps_its_transition_time_while_its_status_stays() {
         let up = vec![usage("eth0", Ok(()))];
-        let first = speaker_status(&up, &[], false, None, at(1));
-        let second = speaker_status(&up, &[], false, Some(&first), at(2));
+        let first = status(&up, false, None, at(1));
+        let second = status(&up, false, Some(&first), at(2));
         assert_eq!(ready_of(&second).2, at(1));
-        let third = speaker_status(&[], &[], false, Some(&second), at(3));
+        let third = status(&[], false, Some(&second), at(3));
         assert_eq!(ready_of(&third), ("False", "NoInterface", at(3)));
     }
 
@@ -245,7 +408,7 @@ mod tests {
             pattern: "veth*".to_owned(),
         };
         let usages = [usage("veth1", Err(pod)), usage("eth0", Ok(()))];
-        let status = speaker_status(&usages, &[], false, None, at(0));
+        let status = status(&usages, false, None, at(0));
         assert_eq!(status.interfaces.len(), 1);
     }
 }

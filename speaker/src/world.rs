@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use herald_config::{Config, NodeFacts, Objects, compile, service};
 use herald_crds::{IPAddressPool, L2Advertisement, ServiceAnnouncement, Speaker};
@@ -14,16 +13,12 @@ use herald_model::announce::World;
 use herald_model::service::ServiceKey;
 use herald_runtime::supervise::Tasks;
 use herald_runtime::watch::{ObjectName, Watched, Watches};
-use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{Api, Client};
 
 use crate::intent::Claim;
-use crate::liveness::{Ready, Seen};
 
-/// Where kubelets keep the Leases of their nodes.
-const NODE_LEASES: &str = "kube-node-lease";
 /// Type of the condition by which a speaker says whether it works.
 pub(crate) const READY: &str = "Ready";
 /// Reason of [`READY`] when a speaker is about to end.
@@ -34,11 +29,10 @@ pub(crate) const STOPPING: &str = "Stopping";
 pub(crate) struct Copies {
     services: Watched<Service>,
     slices: Watched<EndpointSlice>,
-    nodes: Watched<Node>,
-    leases: Watched<Lease>,
+    pub nodes: Watched<Node>,
     pools: Watched<IPAddressPool>,
     advertisements: Watched<L2Advertisement>,
-    speakers: Watched<Speaker>,
+    pub speakers: Watched<Speaker>,
     announcements: Watched<ServiceAnnouncement>,
 }
 
@@ -47,14 +41,14 @@ pub(crate) struct Copies {
 pub(crate) struct View {
     /// What the model decides from.
     pub world: World,
-    /// What liveness is told from.
-    pub seen: BTreeMap<String, Seen>,
     /// Who says that it announces an address.
     pub claims: BTreeMap<IpAddr, Claim>,
     /// Ethernet addresses of the other speakers.
     pub peers: BTreeSet<Mac>,
     /// What is written about Services, by Service.
     pub announcements: BTreeMap<ServiceKey, Arc<ServiceAnnouncement>>,
+    /// This node's Node object.
+    pub node: Option<Arc<Node>>,
     /// This node's Speaker object.
     pub speaker: Option<Arc<Speaker>>,
     /// UIDs of Services, for Events.
@@ -63,12 +57,10 @@ pub(crate) struct View {
 
 impl Copies {
     pub(crate) fn watch(watches: &Watches, tasks: &mut Tasks, client: &Client) -> Self {
-        let leases = Api::namespaced(client.clone(), NODE_LEASES);
         Self {
             services: watches.watch(tasks, "services", Api::all(client.clone())),
             slices: watches.watch(tasks, "endpointslices", Api::all(client.clone())),
             nodes: watches.watch(tasks, "nodes", Api::all(client.clone())),
-            leases: watches.watch(tasks, "leases", leases),
             pools: watches.watch(tasks, "ipaddresspools", Api::all(client.clone())),
             advertisements: watches.watch(tasks, "l2advertisements", Api::all(client.clone())),
             speakers: watches.watch(tasks, "speakers", Api::all(client.clone())),
@@ -79,9 +71,11 @@ impl Copies {
     /// The snapshot of this moment, for the speaker of node `me`.
     pub(crate) fn view(&self, me: &str, class: &str) -> View {
         let speakers = self.speakers.snapshot();
-        let nodes: BTreeMap<String, NodeFacts> = self
-            .nodes
-            .snapshot()
+        let raw = self.nodes.snapshot();
+        let own = |name: &ObjectName| name.name == me;
+        let node = raw.iter().find(|(name, _)| own(name));
+        let node = node.map(|(_, node)| Arc::clone(node));
+        let nodes: BTreeMap<String, NodeFacts> = raw
             .into_iter()
             .map(|(name, node)| {
                 let speaker = speakers.get(&name).map(AsRef::as_ref);
@@ -93,12 +87,12 @@ impl Copies {
         let announcements = by_service(self.announcements.snapshot());
         let services = self.services.snapshot();
         View {
-            seen: self.seen(),
             claims: claims(announcements.values()),
             peers: peers(&speakers, me),
+            node,
             speaker: speakers
                 .iter()
-                .find(|(name, _)| name.name == me)
+                .find(|(name, _)| own(name))
                 .map(|(_, speaker)| Arc::clone(speaker)),
             service_uids: uids(&services),
             world: self.world(&services, nodes, class),
@@ -150,27 +144,6 @@ impl Copies {
             nodes: model_nodes,
         }
     }
-
-    fn seen(&self) -> BTreeMap<String, Seen> {
-        let leases = self.leases.snapshot();
-        let seen = |name: &ObjectName, node: &Node| {
-            let lease_name = ObjectName {
-                namespace: NODE_LEASES.to_owned(),
-                name: name.name.clone(),
-            };
-            Seen {
-                ready: ready(node),
-                lease: leases
-                    .get(&lease_name)
-                    .map(|lease| version_and_duration(lease)),
-            }
-        };
-        let nodes = self.nodes.snapshot();
-        nodes
-            .iter()
-            .map(|(name, node)| (name.name.clone(), seen(name, node)))
-            .collect()
-    }
 }
 
 /// Whether a speaker says that it is about to end.
@@ -178,33 +151,6 @@ fn is_stopping(speaker: &Speaker) -> bool {
     let conditions = speaker.status.iter().flat_map(|status| &status.conditions);
     let mut ready = conditions.filter(|condition| condition.type_ == READY);
     ready.any(|condition| condition.status == "False" && condition.reason == STOPPING)
-}
-
-fn ready(node: &Node) -> Ready {
-    let conditions = node.status.iter().flat_map(|status| &status.conditions);
-    let ready = conditions
-        .flatten()
-        .find(|condition| condition.type_ == "Ready");
-    match ready.map(|condition| condition.status.as_str()) {
-        Some("True") => Ready::True,
-        Some("False") => Ready::False,
-        Some(_) => Ready::Unknown,
-        None => Ready::Absent,
-    }
-}
-
-fn version_and_duration(lease: &Lease) -> (String, Option<Duration>) {
-    let seconds = lease
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.lease_duration_seconds);
-    let duration = seconds
-        .and_then(|s| u64::try_from(s).ok())
-        .map(Duration::from_secs);
-    (
-        lease.metadata.resource_version.clone().unwrap_or_default(),
-        duration,
-    )
 }
 
 /// Who announces each address. Where Services share one and disagree, the latest change counts.

@@ -85,6 +85,13 @@ impl Station {
         self.reconcile(&BTreeSet::new());
     }
 
+    /// Ownership of an address that is owned already lasts until then.
+    pub fn renew(&mut self, address: IpAddr, until: Instant) {
+        if let Some(owned) = self.owned.get_mut(&address) {
+            owned.until = Some(until);
+        }
+    }
+
     /// Addresses this node may come to own: who asks for them is remembered.
     pub fn set_watched(&mut self, watched: BTreeSet<IpAddr>) {
         self.watched = watched;

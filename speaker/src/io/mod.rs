@@ -5,12 +5,17 @@
 
 #![expect(unsafe_code, reason = "system calls that no safe wrapper offers")]
 
+mod datagram;
 mod filter;
 mod groups;
+mod message;
 mod packet;
 mod poll;
 mod port;
+mod schedule;
 
+pub(crate) use datagram::BeaconSocket;
 pub(crate) use groups::Groups;
 pub(crate) use poll::wait_readable;
 pub(crate) use port::Port;
+pub(crate) use schedule::{Class, best, lock_memory};

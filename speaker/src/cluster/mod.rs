@@ -1,0 +1,418 @@
+//! Who the other speakers are: keys, view, addresses. Told to the announcing thread, and moved on
+//! one node at a time.
+//!
+//! ```text
+//! Secret, ConfigMap, Speakers, Nodes ─┐
+//! disk (what an earlier life knew) ───┼─► Known ─► disk ─► fast thread
+//! peers' views and lives ─────────────┘                       │ may step
+//!                                      next view ─► ConfigMap ◄┘
+//! ```
+//! The chain of views is one ConfigMap: whoever replaces it names the version it replaces, so each
+//! number is given once. A view is written to the disk before it is used (ADR 8).
+
+mod disk;
+mod keys;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_beacon::{Life, NodeId, View};
+use herald_crds::Speaker;
+use herald_runtime::supervise::{Stop, Tasks};
+use herald_runtime::watch::{Watched, Watches};
+use herald_runtime::{client, clock};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Secret};
+use kube::api::{ObjectMeta, PostParams};
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use tokio::sync::{mpsc, watch};
+
+pub(crate) use disk::Disk;
+use disk::Remembered;
+use keys::Secrets;
+use view::NamedView;
+pub(crate) use view::id;
+
+use crate::fast::{Cluster, Fast, Notice, Telling};
+
+/// The namespace whose UID names the cluster.
+const CLUSTER_NAMESPACE: &str = "kube-system";
+/// What failed is tried again after this.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Live copies of what the membership is made of.
+pub(crate) struct Sources {
+    pub speakers: Watched<Speaker>,
+    pub nodes: Watched<Node>,
+    views: Watched<ConfigMap>,
+    secrets: Watched<Secret>,
+}
+
+impl Sources {
+    /// Watches the two objects that only speakers and the controller care for.
+    pub(crate) fn watch(
+        watches: &Watches,
+        tasks: &mut Tasks,
+        client: &Client,
+        namespace: &str,
+        speakers: Watched<Speaker>,
+        nodes: Watched<Node>,
+    ) -> Self {
+        let named = |name| watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let views = Api::namespaced(client.clone(), namespace);
+        let secrets = Api::namespaced(client.clone(), namespace);
+        Self {
+            speakers,
+            nodes,
+            views: watches.watch_with(tasks, "configmaps", views, named(view::NAME)),
+            secrets: watches.watch_with(tasks, "secrets", secrets, named(keys::NAME)),
+        }
+    }
+}
+
+/// The worker.
+pub(crate) struct Membership {
+    pub me: String,
+    pub namespace: String,
+    pub client: Client,
+    pub watches: Arc<Watches>,
+    pub sources: Sources,
+    pub disk: Disk,
+    pub fast: Fast,
+    pub notices: mpsc::Receiver<Notice>,
+    pub telling: watch::Receiver<Telling>,
+}
+
+/// What is known, from whomever.
+#[derive(Clone, PartialEq)]
+struct Known {
+    cluster: u64,
+    life: Life,
+    secrets: Option<Secrets>,
+    view: Option<View>,
+    peers: BTreeMap<NodeId, SocketAddr>,
+    gone: BTreeSet<NodeId>,
+}
+
+impl Membership {
+    /// Runs until asked to end.
+    pub(crate) async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
+        let mut known = self.begin(&stop).await;
+        let mut told: Option<Known> = None;
+        let mut changes = self.watches.subscribe();
+        while let Some(current) = &mut known {
+            changes.borrow_and_update();
+            self.learn(current);
+            let mut retry = false;
+            if told.as_ref() != Some(current) {
+                retry = !self.tell(current);
+                if !retry {
+                    told = Some(current.clone());
+                }
+            }
+            let telling = self.telling.borrow_and_update().clone();
+            if let Err(error) = self.step(current, &telling).await {
+                tracing::warn!(
+                    error = client::describe(&error),
+                    "the next view cannot be written"
+                );
+                retry = true;
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                changed = self.telling.changed() => anyhow::ensure!(changed.is_ok(), "the announcing thread ended"),
+                notice = self.notices.recv() => match notice {
+                    Some(notice) => heed(current, notice),
+                    None => anyhow::bail!("the announcing thread ended"),
+                },
+                () = tokio::time::sleep(RETRY), if retry => {}
+                () = stop.wait() => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// What this life starts from: the disk if it knows, the API server else. None when asked to end.
+    async fn begin(&self, stop: &Stop) -> Option<Known> {
+        let clock = u64::try_from(clock::wall().as_microsecond()).unwrap_or(0);
+        if let Some(old) = self.disk.recall() {
+            return Some(Known {
+                cluster: old.cluster,
+                life: clock.max(old.life + 1),
+                view: old.view(),
+                secrets: Some(old.secrets),
+                peers: old.peers,
+                gone: BTreeSet::new(),
+            });
+        }
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        loop {
+            match namespaces.get(CLUSTER_NAMESPACE).await {
+                Ok(namespace) => {
+                    let uid = namespace.metadata.uid.unwrap_or_default();
+                    return Some(Known {
+                        cluster: view::number(uid.as_bytes()),
+                        life: clock,
+                        secrets: None,
+                        view: None,
+                        peers: BTreeMap::new(),
+                        gone: BTreeSet::new(),
+                    });
+                }
+                Err(error) => {
+                    let error = client::describe(&error);
+                    tracing::warn!(
+                        error,
+                        "Namespace {CLUSTER_NAMESPACE} cannot be read, trying again"
+                    );
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RETRY) => {}
+                () = stop.wait() => return None,
+            }
+        }
+    }
+
+    /// Takes what the API server says, once it has said everything.
+    fn learn(&self, known: &mut Known) {
+        if !self.watches.synced() {
+            return;
+        }
+        let secrets = self.sources.secrets.snapshot();
+        let secret = secrets
+            .values()
+            .next()
+            .and_then(|secret| secret.data.as_ref());
+        if let Some(data) = secret {
+            let unwrap = |(name, value): (&String, &ByteString)| (name.clone(), value.0.clone());
+            match Secrets::read(&data.iter().map(unwrap).collect()) {
+                Ok(secrets) => known.secrets = Some(secrets),
+                Err(sentence) => tracing::error!("{sentence}"),
+            }
+        }
+        if let Some(view) = self.written() {
+            adopt(known, view.view());
+        }
+        known.peers = self.addresses().map(|(name, at)| (id(&name), at)).collect();
+        let nodes = self.sources.nodes.snapshot();
+        let existing: BTreeSet<NodeId> = nodes.keys().map(|name| id(&name.name)).collect();
+        let members = known.view.iter().flat_map(|view| &view.members);
+        known.gone = members
+            .filter(|id| !existing.contains(id))
+            .copied()
+            .collect();
+    }
+
+    fn written(&self) -> Option<NamedView> {
+        let object = self.sources.views.snapshot().into_values().next()?;
+        NamedView::read(&object)
+    }
+
+    /// The speakers whose Node exists, and where they take beacons.
+    fn addresses(&self) -> impl Iterator<Item = (String, SocketAddr)> {
+        let nodes = self.sources.nodes.snapshot();
+        let speakers = self.sources.speakers.snapshot().into_iter();
+        speakers.filter_map(move |(name, speaker)| {
+            nodes.get(&name)?;
+            let address = speaker.status.as_ref()?.beacon_address.as_ref()?;
+            Some((name.name, address.parse().ok()?))
+        })
+    }
+
+    /// Writes down what is known and tells the announcing thread; false when it cannot be written.
+    fn tell(&self, known: &Known) -> bool {
+        let Some(secrets) = &known.secrets else {
+            return true;
+        };
+        let remembered = Remembered {
+            cluster: known.cluster,
+            life: known.life,
+            secrets: secrets.clone(),
+            view: known.view.as_ref().map(|view| {
+                let members = view.members.iter().copied();
+                (view.number, members.collect())
+            }),
+            peers: known.peers.clone(),
+        };
+        if let Err(error) = self.disk.remember(&remembered) {
+            tracing::error!(%error, "--state-directory cannot be written to: the membership stays as it is");
+            return false;
+        }
+        self.fast.set_cluster(Cluster {
+            id: known.cluster,
+            life: known.life,
+            keys: secrets.derive(known.cluster),
+            view: known.view.clone(),
+            peers: known.peers.clone(),
+            gone: known.gone.clone(),
+        });
+        true
+    }
+
+    /// Writes the next view when there is one, the present one allows it, and it is this node's turn.
+    async fn step(&self, known: &Known, telling: &Telling) -> kube::Result<()> {
+        if !self.watches.synced() || known.secrets.is_none() {
+            return Ok(());
+        }
+        let wanted: BTreeSet<String> = self.addresses().map(|(name, _)| name).collect();
+        if !wanted.contains(&self.me) {
+            return Ok(());
+        }
+        let object = self.sources.views.snapshot().into_values().next();
+        let written = self.written();
+        let next = match (&written, &known.view) {
+            (Some(written), Some(view)) if written.number == view.number => {
+                let first = telling.live.first() == Some(&id(&self.me));
+                let settled = telling.view == view.number && telling.may_step && telling.quorum;
+                let next = (first && settled).then(|| written.next(&wanted));
+                next.flatten()
+            }
+            // What others are in already; it comes to the announcing thread by itself.
+            (Some(written), view) if view.as_ref().is_none_or(|v| v.number < written.number) => {
+                None
+            }
+            // Nobody ever was in a view: everybody there is begins.
+            (None, None) => Some(NamedView {
+                number: 1,
+                members: wanted,
+            }),
+            // The API server lost it, or knows an older one: it is told what is in force.
+            (_, Some(view)) => self.named(view, &wanted),
+            (Some(_), None) => None,
+        };
+        let Some(next) = next else { return Ok(()) };
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
+        let version = object
+            .as_ref()
+            .and_then(|o| o.metadata.resource_version.clone());
+        let replacement = ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(view::NAME.to_owned()),
+                resource_version: version,
+                labels: object.as_ref().and_then(|o| o.metadata.labels.clone()),
+                ..ObjectMeta::default()
+            },
+            data: Some(next.data()),
+            ..ConfigMap::default()
+        };
+        let parameters = PostParams::default();
+        let outcome = match object {
+            Some(_) => api.replace(view::NAME, &parameters, &replacement).await,
+            None => api.create(&parameters, &replacement).await,
+        };
+        match outcome {
+            Ok(_) => {
+                let members: Vec<&str> = next.members.iter().map(String::as_str).collect();
+                tracing::info!(
+                    view = next.number,
+                    members = members.join(", "),
+                    "the membership moves on"
+                );
+                Ok(())
+            }
+            // Somebody else was first; the watch tells what came of it.
+            Err(error) if client::status_code(&error) == Some(409) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A view with the names of its members, if they are all known.
+    fn named(&self, view: &View, speakers: &BTreeSet<String>) -> Option<NamedView> {
+        let nodes = self.sources.nodes.snapshot();
+        let names = nodes.keys().map(|name| &name.name).chain(speakers);
+        let by_id: BTreeMap<NodeId, &String> = names.map(|name| (id(name), name)).collect();
+        let members = view
+            .members
+            .iter()
+            .map(|id| by_id.get(id).map(|name| (*name).clone()));
+        Some(NamedView {
+            number: view.number,
+            members: members.collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// Takes a view that is later than the known one.
+fn adopt(known: &mut Known, view: View) {
+    if known
+        .view
+        .as_ref()
+        .is_none_or(|old| old.number < view.number)
+    {
+        known.view = Some(view);
+    }
+}
+
+fn heed(known: &mut Known, notice: Notice) {
+    match notice {
+        Notice::View(view) => adopt(known, view),
+        Notice::Outlived(life) if life >= known.life => known.life = life + 1,
+        Notice::Outlived(_) => {}
+    }
+}
+
+/// Where this node takes beacons: the address it was told, or the Node's first internal one.
+pub(crate) fn beacon_address(node: &Node, told: Option<IpAddr>, port: u16) -> Option<SocketAddr> {
+    let addresses = node.status.as_ref()?.addresses.as_deref();
+    let mut internal = addresses
+        .into_iter()
+        .flatten()
+        .filter(|address| address.type_ == "InternalIP");
+    let address = told.or_else(|| internal.find_map(|address| address.address.parse().ok()))?;
+    Some(SocketAddr::new(address, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn beacons_go_to_the_first_internal_address_unless_told_otherwise() {
+        let node: Node = serde_json::from_value(json!({
+            "metadata": {"name": "n"},
+            "status": {"addresses": [
+                {"type": "Hostname", "address": "n"},
+                {"type": "ExternalIP", "address": "203.0.113.1"},
+                {"type": "InternalIP", "address": "10.0.0.1"},
+                {"type": "InternalIP", "address": "fd00::1"},
+            ]},
+        }))
+        .expect("a Node");
+        let at = |told| beacon_address(&node, told, 7948).map(|at| at.to_string());
+        assert_eq!(at(None).as_deref(), Some("10.0.0.1:7948"));
+        let told = Some("fd00::1".parse().expect("an address"));
+        assert_eq!(at(told).as_deref(), Some("[fd00::1]:7948"));
+        assert_eq!(beacon_address(&Node::default(), None, 7948), None);
+    }
+
+    #[test]
+    fn views_and_lives_only_grow() {
+        let view = |number| View {
+            number,
+            members: BTreeSet::from([1]),
+        };
+        let mut known = Known {
+            cluster: 1,
+            life: 5,
+            secrets: None,
+            view: Some(view(3)),
+            peers: BTreeMap::new(),
+            gone: BTreeSet::new(),
+        };
+        heed(&mut known, Notice::View(view(2)));
+        assert_eq!(known.view, Some(view(3)));
+        heed(&mut known, Notice::View(view(4)));
+        assert_eq!(known.view, Some(view(4)));
+        heed(&mut known, Notice::Outlived(9));
+        assert_eq!(known.life, 10);
+        heed(&mut known, Notice::Outlived(9));
+        assert_eq!(known.life, 10, "peers say it until they hear the new life");
+    }
+}

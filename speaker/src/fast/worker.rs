@@ -1,0 +1,488 @@
+//! The thread's loop: orders, datagrams, frames, decisions, deadlines; then wait.
+//!
+//! Sockets are drained before deadlines are judged: what arrived in time counts, however late this
+//! thread was woken.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixDatagram;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use herald_beacon::{Node, Question, Time};
+use herald_l2::{Event, Owned, Received, Station, Transmit};
+use herald_runtime::clock;
+use k8s_openapi::jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+
+use super::duty::{self, Duty, Say};
+use super::timeline::{Timeline, age};
+use super::{Cluster, Held, News, Notice, Orders, Settings, Telling, Wish};
+use crate::io::{BeaconSocket, Class, Port, best, lock_memory, wait_readable};
+use crate::metrics::Metrics;
+
+/// Messages read from one socket before the others, and the timers, have their turn.
+const BATCH: usize = 64;
+/// Octets read of a frame or datagram; neither is longer.
+const BUFFER: usize = 2048;
+/// What is told is put together no more often than this, but for what is gained or lost.
+const TELL_EVERY: Duration = Duration::from_millis(20);
+/// A message cannot be older than that: sockets are drained at every beacon.
+const OLDEST: Duration = Duration::from_secs(60);
+
+/// Where the thread's words go.
+pub(super) struct Outlets {
+    pub(super) news: mpsc::Sender<News>,
+    pub(super) notices: mpsc::Sender<Notice>,
+    pub(super) telling: watch::Sender<Telling>,
+    pub(super) metrics: Metrics,
+}
+
+pub(super) struct Worker {
+    orders: Arc<Mutex<Orders>>,
+    woken: UnixDatagram,
+    socket: BeaconSocket,
+    settings: Settings,
+    outlets: Outlets,
+    timeline: Timeline,
+    class: Class,
+    node: Option<Node>,
+    cluster: Option<Cluster>,
+    station: Station,
+    duty: Duty,
+    ports: BTreeMap<u32, Arc<Port>>,
+    with_gateway: BTreeSet<u32>,
+    since: BTreeMap<IpAddr, Timestamp>,
+    acknowledged: BTreeMap<IpAddr, Timestamp>,
+    tell_next: Time,
+}
+
+impl Worker {
+    pub(super) fn new(
+        orders: Arc<Mutex<Orders>>,
+        woken: UnixDatagram,
+        socket: BeaconSocket,
+        settings: Settings,
+        outlets: Outlets,
+    ) -> Self {
+        let mut station = Station::new();
+        station.set_limits(settings.limits);
+        Self {
+            orders,
+            woken,
+            socket,
+            settings,
+            outlets,
+            timeline: Timeline::start(),
+            class: Class::Normal,
+            node: None,
+            cluster: None,
+            station,
+            duty: Duty::default(),
+            ports: BTreeMap::new(),
+            with_gateway: BTreeSet::new(),
+            since: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
+            tell_next: Time::ZERO,
+        }
+    }
+
+    /// Runs until waiting fails, which only a programming error makes it do.
+    pub(super) fn run(mut self) -> io::Error {
+        self.class = best();
+        if let Err(error) = lock_memory() {
+            tracing::debug!(%error, "memory is not locked");
+        }
+        tracing::info!(scheduling = %self.class, "the announcing thread runs");
+        self.widen_suspicion();
+        loop {
+            self.take_orders();
+            let mut more = self.read_beacons();
+            self.review();
+            more |= self.read_ports();
+            self.inquire();
+            self.send_due();
+            self.pass_events();
+            self.tell();
+            let limit = if more {
+                Duration::ZERO
+            } else {
+                self.idle_for()
+            };
+            if let Err(error) = self.wait(limit) {
+                return error;
+            }
+        }
+    }
+
+    /// Who may be kept waiting for a processor waits one beacon longer for others.
+    fn widen_suspicion(&mut self) {
+        let timers = &mut self.settings.beacon.timers;
+        if self.class == Class::Normal {
+            timers.suspect += timers.interval;
+        }
+    }
+
+    fn take_orders(&mut self) {
+        let mut ignored = [0; 8];
+        while self.woken.recv(&mut ignored).is_ok() {}
+        let orders =
+            std::mem::take(&mut *self.orders.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(cluster) = orders.cluster {
+            self.join(cluster);
+        }
+        if let Some(wish) = orders.wish {
+            self.wish(wish);
+        }
+    }
+
+    fn join(&mut self, cluster: Cluster) {
+        let now = clock::boot();
+        let same_life = self
+            .cluster
+            .as_ref()
+            .is_some_and(|old| (old.id, old.life) == (cluster.id, cluster.life));
+        if !same_life {
+            let config = self.settings.beacon.complete(&cluster);
+            self.node = Node::new(config, now)
+                .inspect_err(|error| tracing::error!(%error, "no beacons are sent"))
+                .ok();
+        }
+        if let Some(node) = &mut self.node {
+            node.set_keys(cluster.keys.clone());
+            node.set_peers(&cluster.peers);
+            if let Some(view) = &cluster.view {
+                node.set_view(view.clone(), now);
+            }
+            if !same_life {
+                node.set_wish(&ranks(&self.duty), now);
+            }
+        }
+        self.cluster = Some(cluster);
+        self.tell_next = Time::ZERO;
+    }
+
+    fn wish(&mut self, wish: Wish) {
+        let now = clock::boot();
+        self.ports = wish.ports;
+        self.station.set_peers(wish.peers);
+        self.station.set_watched(wish.watched);
+        let with_gateway = |(index, interface): (&u32, &herald_l2::Interface)| {
+            (!interface.gateways.is_empty()).then_some(*index)
+        };
+        self.with_gateway = wish.interfaces.iter().filter_map(with_gateway).collect();
+        self.station.set_interfaces(wish.interfaces);
+        let places = |duty: &Duty| {
+            let wished = duty.wished().iter();
+            wished
+                .map(|(address, one)| (*address, one.interfaces.clone()))
+                .collect::<BTreeMap<_, _>>()
+        };
+        let before = places(&self.duty);
+        self.duty.set(wish.candidacies);
+        if before != places(&self.duty) {
+            self.station.set_owned(self.owned());
+        }
+        if let Some(node) = &mut self.node {
+            node.set_wish(&ranks(&self.duty), now);
+        }
+    }
+
+    /// Reads a batch of datagrams; true when there may be more.
+    fn read_beacons(&mut self) -> bool {
+        let mut buffer = [0; BUFFER];
+        for _ in 0..BATCH {
+            let arrival = match self.socket.receive(&mut buffer) {
+                Ok(Some(arrival)) => arrival,
+                Ok(None) => return false,
+                // What a peer's kernel answered to an earlier beacon of ours (ICMP): a hint that
+                // nobody vouches for.
+                Err(_) => continue,
+            };
+            let Some(node) = &mut self.node else { continue };
+            let mut nonce = [0; 16];
+            if getrandom::fill(&mut nonce).is_err() {
+                continue;
+            }
+            let taken = clock::boot().saturating_sub(age(arrival.taken, OLDEST));
+            match node.handle_datagram(&buffer[..arrival.length], nonce, taken) {
+                Ok(()) => self.outlets.metrics.beacon_received(),
+                Err(reason) => self.outlets.metrics.beacon_discarded(reason),
+            }
+        }
+        true
+    }
+
+    /// Reads up to a batch from every port; true when one of them may have more.
+    fn read_ports(&mut self) -> bool {
+        let mut buffer = [0; BUFFER];
+        let mut more = false;
+        for (index, port) in &self.ports {
+            let mut left = BATCH;
+            while left > 0 {
+                match port.receive(&mut buffer) {
+                    Ok(Some(heard)) => {
+                        let received = Received {
+                            interface: *index,
+                            addressed: heard.addressed,
+                            tagged: heard.tagged,
+                            age: age(heard.taken, OLDEST),
+                            bytes: &buffer[..heard.length],
+                        };
+                        let now = self.timeline.instant(clock::boot());
+                        match self.station.handle_frame(&received, now) {
+                            Ok(answer) => {
+                                if send(&self.ports, &answer, &self.outlets.metrics) {
+                                    self.outlets.metrics.answered.inc();
+                                }
+                            }
+                            Err(reason) => self.outlets.metrics.discarded(reason),
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(_) => {
+                        self.outlets.metrics.receive_errors.inc();
+                        break;
+                    }
+                }
+                left -= 1;
+            }
+            more |= left == 0;
+        }
+        more
+    }
+
+    /// Asks the lease what this node may answer for, and tells the station.
+    fn review(&mut self) {
+        let Some(node) = &mut self.node else { return };
+        let now = clock::boot();
+        let say = |address| Say {
+            hold: node.owns(address, now),
+            mine: node.claims(address),
+        };
+        let duty::Orders {
+            taken,
+            lost,
+            resumed,
+            renewed,
+            hand_over,
+        } = self.duty.review(say, now);
+        for address in &hand_over {
+            node.hand_over(*address, now);
+        }
+        for address in &taken {
+            if let Some(takeover) = node.takeover(*address) {
+                let news = News::TookOver {
+                    address: *address,
+                    suspected: takeover.claimed.saturating_sub(takeover.silent_since),
+                    owned: takeover.won.saturating_sub(takeover.silent_since),
+                };
+                // Full: dropped, as NEWS says.
+                let _ = self.outlets.news.try_send(news);
+            }
+        }
+        if !taken.is_empty() || !lost.is_empty() {
+            let second = this_second();
+            for address in &taken {
+                self.since.insert(*address, second);
+            }
+            for address in &lost {
+                self.since.remove(address);
+                self.acknowledged.remove(address);
+            }
+            self.station.set_owned(self.owned());
+            self.tell_next = Time::ZERO;
+        }
+        for (address, until) in renewed {
+            self.station.renew(address, self.timeline.instant(until));
+        }
+        for address in resumed {
+            self.station.announce_again(address);
+        }
+        if !hand_over.is_empty() {
+            self.review();
+        }
+    }
+
+    fn owned(&self) -> BTreeMap<IpAddr, Owned> {
+        let posts = self.duty.posts().iter();
+        let owned = posts.filter_map(|(address, post)| {
+            let candidacy = self.duty.wished().get(address)?;
+            let owned = Owned {
+                interfaces: candidacy.interfaces.clone(),
+                until: Some(self.timeline.instant(post.until)),
+                yields: false,
+                probe_first: candidacy.probe_first,
+            };
+            Some((*address, owned))
+        });
+        owned.collect()
+    }
+
+    /// What the lease wants to know of the LAN when there is no majority.
+    fn inquire(&mut self) {
+        let Some(node) = &mut self.node else { return };
+        while let Some(question) = node.poll_question() {
+            match question {
+                Question::Gateway => {
+                    for index in self.ports.keys() {
+                        if self.with_gateway.contains(index) {
+                            self.station.ask_gateways(*index);
+                        } else {
+                            // Nobody to ask: that the cable is in has to do.
+                            node.note_gateway(clock::boot());
+                        }
+                    }
+                }
+                Question::Address(address) => {
+                    let candidacy = self.duty.wished().get(&address);
+                    for index in candidacy.into_iter().flat_map(|one| &one.interfaces) {
+                        self.station.ask(address, *index);
+                    }
+                }
+            }
+        }
+    }
+
+    fn send_due(&mut self) {
+        if let Some(node) = &mut self.node {
+            while let Some(datagram) = node.poll_transmit(clock::boot()) {
+                match self.socket.send(&datagram.bytes, datagram.to) {
+                    Ok(()) => self.outlets.metrics.beacons_sent.inc(),
+                    Err(_) => self.outlets.metrics.beacon_errors.inc(),
+                };
+            }
+        }
+        loop {
+            let now = self.timeline.instant(clock::boot());
+            let Some(transmit) = self.station.poll_transmit(now) else {
+                return;
+            };
+            if send(&self.ports, &transmit, &self.outlets.metrics) {
+                self.outlets.metrics.announced.inc();
+            }
+        }
+    }
+
+    fn pass_events(&mut self) {
+        while let Some(event) = self.station.poll_event() {
+            match (&event, &mut self.node) {
+                (Event::Answered { address, .. }, Some(node)) => {
+                    node.note_answer(*address, clock::boot());
+                }
+                (Event::GatewayAnswered { .. }, Some(node)) => node.note_gateway(clock::boot()),
+                (Event::Acknowledged { address, .. }, _) => {
+                    self.acknowledged.insert(*address, this_second());
+                    // Full: dropped, as NEWS says.
+                    let _ = self.outlets.news.try_send(News::Lan(event));
+                }
+                _ => {
+                    let _ = self.outlets.news.try_send(News::Lan(event));
+                }
+            }
+        }
+        while let Some(event) = self.node.as_mut().and_then(Node::poll_event) {
+            let notice = match event {
+                herald_beacon::Event::View(view) => Notice::View(view),
+                herald_beacon::Event::Outlived(life) => Notice::Outlived(life),
+            };
+            // Full: dropped; peers say it again.
+            let _ = self.outlets.notices.try_send(notice);
+        }
+    }
+
+    fn tell(&mut self) {
+        let now = clock::boot();
+        if now < self.tell_next {
+            return;
+        }
+        self.tell_next = now + TELL_EVERY;
+        let telling = self.telling(now);
+        self.outlets.telling.send_if_modified(|told| {
+            let changed = *told != telling;
+            *told = telling;
+            changed
+        });
+    }
+
+    fn telling(&self, now: Time) -> Telling {
+        let held = self.duty.posts().iter().map(|(address, post)| {
+            let epoch = self.node.as_ref().and_then(|node| node.record(*address));
+            let held = Held {
+                epoch: epoch.map_or(0, |claim| claim.epoch),
+                since: self.since.get(address).copied().unwrap_or_default(),
+                degraded: post.degraded,
+                acknowledged: self.acknowledged.get(address).copied(),
+            };
+            (*address, held)
+        });
+        let mut telling = Telling {
+            class: self.class,
+            held: held.collect(),
+            ..Telling::default()
+        };
+        if let (Some(node), Some(cluster)) = (&self.node, &self.cluster) {
+            if let Some(view) = node.view() {
+                telling.view = view.number;
+                telling.members = view.members.clone();
+                telling.member = view.members.contains(&self.settings.beacon.me);
+            }
+            telling.may_step = node.may_step(&cluster.gone);
+            telling.live = node.live(now).into_iter().collect();
+            telling.quorum = node.quorum(now);
+            let records = node.records();
+            telling.records = records
+                .map(|(address, claim)| (address, (claim.owner, claim.epoch)))
+                .collect();
+        }
+        telling
+    }
+
+    fn idle_for(&self) -> Duration {
+        let now = clock::boot();
+        let instant = self.timeline.instant(now);
+        let station = self.station.poll_timeout();
+        let station = station.map(|due| due.saturating_duration_since(instant));
+        let node = self.node.as_ref().map(Node::poll_timeout);
+        let node = node.map(|due| due.saturating_sub(now));
+        let told = self.node.as_ref().map(|_| TELL_EVERY * 5);
+        [station, node, told]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(OLDEST)
+    }
+
+    fn wait(&self, limit: Duration) -> io::Result<()> {
+        let mut descriptors = vec![self.woken.as_fd(), self.socket.as_fd()];
+        descriptors.extend(self.ports.values().flat_map(|port| port.descriptors()));
+        wait_readable(&descriptors, Some(limit))
+    }
+}
+
+fn ranks(duty: &Duty) -> BTreeMap<IpAddr, herald_beacon::Wish> {
+    let wished = duty.wished().iter();
+    wished
+        .map(|(address, one)| (*address, herald_beacon::Wish { rank: one.rank }))
+        .collect()
+}
+
+/// Sends a frame; false when the kernel refuses it. An interface that went down refuses every one;
+/// the next wish leaves it out.
+fn send(ports: &BTreeMap<u32, Arc<Port>>, transmit: &Transmit, metrics: &Metrics) -> bool {
+    let Some(port) = ports.get(&transmit.interface) else {
+        return false;
+    };
+    let sent = port.send(transmit.frame.bytes()).is_ok();
+    if !sent {
+        metrics.send_errors.inc();
+    }
+    sent
+}
+
+/// Now, as precisely as the API keeps times.
+fn this_second() -> Timestamp {
+    Timestamp::from_second(clock::wall().as_second()).unwrap_or(Timestamp::UNIX_EPOCH)
+}

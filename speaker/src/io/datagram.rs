@@ -1,0 +1,115 @@
+//! The socket beacons go through: UDP on every address of this node (protocol section 2.3).
+//!
+//! Whether a datagram is worth anything is told by its seal, not by where it comes from.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::message::{self, Arrival, enable};
+
+/// DSCP CS6, network control, as IP carries it.
+const TRAFFIC_CLASS: u32 = 0xc0;
+/// The kernel's priority of network control.
+const PRIORITY: u32 = 6;
+/// What the kernel keeps for us while we are busy; it may give less.
+const BACKLOG: usize = 1 << 20;
+
+/// A socket for beacons.
+#[derive(Debug)]
+pub(crate) struct BeaconSocket {
+    socket: Socket,
+    ipv6: bool,
+}
+
+impl BeaconSocket {
+    /// Opens it on both families, or on IPv4 alone where the kernel has no IPv6.
+    pub(crate) fn open(port: u16) -> io::Result<Self> {
+        let dual = || -> io::Result<Socket> {
+            let socket = Socket::new(Domain::IPV6, Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+            socket.set_only_v6(false)?;
+            socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into())?;
+            // Not every sandbox lets a socket choose its class; beacons arrive all the same.
+            let _ = socket.set_tclass_v6(TRAFFIC_CLASS);
+            Ok(socket)
+        };
+        let unsupported = |error: &io::Error| {
+            matches!(
+                error.raw_os_error(),
+                Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
+            )
+        };
+        let (socket, ipv6) = match dual() {
+            Ok(socket) => (socket, true),
+            Err(error) if unsupported(&error) => {
+                let socket =
+                    Socket::new(Domain::IPV4, Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+                socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+                (socket, false)
+            }
+            Err(error) => return Err(error),
+        };
+        let _ = socket.set_tos_v4(TRAFFIC_CLASS);
+        let _ = socket.set_priority(PRIORITY);
+        let _ = socket.set_recv_buffer_size(BACKLOG);
+        enable(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS)?;
+        Ok(Self { socket, ipv6 })
+    }
+
+    /// The next queued datagram, if there is one.
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
+        message::receive(&self.socket, &mut MaybeUninit::<()>::uninit(), buffer)
+    }
+
+    pub(crate) fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        let to = match to {
+            SocketAddr::V4(to) if self.ipv6 => {
+                SocketAddr::from((to.ip().to_ipv6_mapped(), to.port()))
+            }
+            other => other,
+        };
+        self.socket.send_to(bytes, &to.into()).map(drop)
+    }
+}
+
+impl AsFd for BeaconSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_of_both_families_arrive_with_the_time_the_kernel_took_them() {
+        let receiver = BeaconSocket::open(0).expect("a socket");
+        let sender = BeaconSocket::open(0).expect("a socket");
+        let port = receiver
+            .socket
+            .local_addr()
+            .expect("bound")
+            .as_socket()
+            .expect("UDP")
+            .port();
+        let mut targets = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
+        if receiver.ipv6 {
+            targets.push(SocketAddr::from((Ipv6Addr::LOCALHOST, port)));
+        }
+        for target in targets {
+            sender.send(b"beacon", target).expect("sent");
+            let mut buffer = [0; 16];
+            let arrival = receiver
+                .receive(&mut buffer)
+                .expect("received")
+                .expect("queued");
+            assert_eq!(&buffer[..arrival.length], b"beacon");
+            assert!(arrival.taken.is_some());
+        }
+        assert!(receiver.receive(&mut [0; 16]).expect("no error").is_none());
+    }
+}

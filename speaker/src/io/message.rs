@@ -1,0 +1,121 @@
+//! Receiving with what the kernel adds: when it took the message from the wire, and its VLAN tag.
+
+use std::io;
+use std::mem::{self, MaybeUninit};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use libc::c_int;
+use socket2::Socket;
+
+/// A message that arrived.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    /// Octets of it in the buffer.
+    pub length: usize,
+    /// It carried a VLAN tag.
+    pub tagged: bool,
+    /// When the kernel took it from the wire, since 1970; none if it did not say.
+    pub taken: Option<Duration>,
+}
+
+/// The next queued message, if there is one; `from` is filled as far as the kernel fills it.
+pub(super) fn receive<A>(
+    socket: &Socket,
+    from: &mut MaybeUninit<A>,
+    buffer: &mut [u8],
+) -> io::Result<Option<Arrival>> {
+    let mut control = ControlBuffer([0; 128]);
+    let mut part = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    // SAFETY: msghdr is plain data for which all zeros is valid.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_name = from.as_mut_ptr().cast();
+    message.msg_namelen = length_of::<A>();
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = control.0.len();
+    // SAFETY: every pointer in `message` points to memory of the stated length that outlives the
+    // call; the descriptor is open because `socket` is.
+    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, 0) };
+    let Ok(length) = usize::try_from(length) else {
+        let error = io::Error::last_os_error();
+        let retry = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
+        return if retry.contains(&error.kind()) {
+            Ok(None)
+        } else {
+            Err(error)
+        };
+    };
+    let mut arrival = Arrival {
+        length: length.min(buffer.len()),
+        tagged: false,
+        taken: None,
+    };
+    read_control(&message, &mut arrival);
+    Ok(Some(arrival))
+}
+
+/// Control messages need the alignment of their header.
+#[repr(align(8))]
+struct ControlBuffer([u8; 128]);
+
+fn read_control(message: &libc::msghdr, arrival: &mut Arrival) {
+    // SAFETY: `message` was filled in by recvmsg; the CMSG functions stay inside its control
+    // buffer, and data is read unaligned, in the type the kernel wrote.
+    unsafe {
+        let mut header = libc::CMSG_FIRSTHDR(message);
+        while let Some(control) = header.as_ref() {
+            let data = libc::CMSG_DATA(control);
+            match (control.cmsg_level, control.cmsg_type) {
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                    let time = data.cast::<libc::timespec>().read_unaligned();
+                    arrival.taken = duration(&time);
+                }
+                (libc::SOL_PACKET, libc::PACKET_AUXDATA) => {
+                    let aux = data.cast::<libc::tpacket_auxdata>().read_unaligned();
+                    let valid = aux.tp_status & libc::TP_STATUS_VLAN_VALID != 0;
+                    arrival.tagged = valid && aux.tp_vlan_tci & 0x0fff != 0;
+                }
+                _ => {}
+            }
+            header = libc::CMSG_NXTHDR(message, control);
+        }
+    }
+}
+
+fn duration(time: &libc::timespec) -> Option<Duration> {
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    let nanoseconds = u32::try_from(time.tv_nsec).ok()?;
+    Some(Duration::new(seconds, nanoseconds))
+}
+
+pub(super) fn enable(socket: &Socket, level: c_int, option: c_int) -> io::Result<()> {
+    let one: c_int = 1;
+    set(socket, level, option, &one)
+}
+
+pub(super) fn set<T>(socket: &Socket, level: c_int, option: c_int, value: &T) -> io::Result<()> {
+    // SAFETY: the pointer and the length describe `value`, which outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            std::ptr::from_ref(value).cast(),
+            length_of::<T>(),
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+pub(super) fn length_of<T>() -> libc::socklen_t {
+    libc::socklen_t::try_from(size_of::<T>()).unwrap_or(libc::socklen_t::MAX)
+}
