@@ -1,4 +1,4 @@
-//! The lab as scenarios see it: bring it up, then cut, heal, kill, restart and ask.
+//! The lab as scenarios see it: bring it up, wait and ask. What breaks in it is in [`crate::faults`].
 //!
 //! Everything in it runs in the sandbox this process is the first process of; a `Lab` that is dropped
 //! stops its programs in the right order, but nothing depends on that.
@@ -50,20 +50,21 @@ pub struct Lab {
     pub runtime: Arc<tokio::runtime::Runtime>,
     /// Herald, once installed.
     pub herald: Option<Herald>,
-    standin: StandIn,
-    pods: Vec<Pod>,
-    proxies: Vec<(NodeNumber, Program)>,
-    controllers: Program,
-    apiserver: Program,
+    pub(crate) standin: StandIn,
+    pub(crate) pods: Vec<Pod>,
+    pub(crate) proxies: Vec<(NodeNumber, Program)>,
+    pub(crate) controllers: Program,
+    pub(crate) apiserver: Program,
     etcd: Program,
 }
 
+/// One of the lab's own pods.
 #[derive(Debug)]
-struct Pod {
-    node: NodeNumber,
-    number: u8,
-    name: String,
-    server: Program,
+pub(crate) struct Pod {
+    pub(crate) node: NodeNumber,
+    pub(crate) number: u8,
+    pub(crate) name: String,
+    pub(crate) server: Program,
 }
 
 /// The label of the lab's own pods.
@@ -225,16 +226,6 @@ impl Lab {
         )
     }
 
-    /// Pulls a node's cable to the LAN. It still reaches the API server.
-    pub fn cut(&self, node: NodeNumber) -> Result<()> {
-        self.topology.port(&node.ports()[0], false)
-    }
-
-    /// Plugs a node's cable to the LAN in again.
-    pub fn heal(&self, node: NodeNumber) -> Result<()> {
-        self.topology.port(&node.ports()[0], true)
-    }
-
     /// Installs Herald, gives it the lab's pool and waits until its programs are ready.
     pub fn install_herald(&mut self, say: &dyn Fn(&str)) -> Result<()> {
         self.herald = Some(Herald::install(self, say)?);
@@ -248,93 +239,6 @@ impl Lab {
         self.herald
             .as_mut()
             .context("herald is not installed in this lab")
-    }
-
-    /// A node's sudden death: both cables out, its processes killed, its Lease renewed no more.
-    pub fn kill(&mut self, node: NodeNumber) -> Result<()> {
-        for port in node.ports() {
-            self.topology.port(&port, false)?;
-        }
-        self.standin.kill(node);
-        if let Some(herald) = &mut self.herald {
-            herald.speaker(node)?.program.kill();
-        }
-        for (_, proxy) in self
-            .proxies
-            .iter_mut()
-            .filter(|(number, _)| *number == node)
-        {
-            proxy.kill();
-        }
-        for pod in self.pods.iter_mut().filter(|pod| pod.node == node) {
-            pod.server.kill();
-        }
-        Ok(())
-    }
-
-    /// Brings a killed node back as after a reboot.
-    pub fn revive(&mut self, node: NodeNumber) -> Result<()> {
-        for port in node.ports() {
-            self.topology.port(&port, true)?;
-        }
-        self.standin.revive(node);
-        if let Some(herald) = &mut self.herald {
-            herald.speaker(node)?.restart()?;
-        }
-        for (_, proxy) in self
-            .proxies
-            .iter_mut()
-            .filter(|(number, _)| *number == node)
-        {
-            proxy.restart()?;
-        }
-        for pod in self.pods.iter_mut().filter(|pod| pod.node == node) {
-            pod.server.restart()?;
-            self.standin.report_pod(node, &pod.name, pod.number, true)?;
-        }
-        Ok(())
-    }
-
-    /// Reports a node's pods ready or not, as a kubelet does after a probe.
-    pub fn pods_ready(&self, node: NodeNumber, ready: bool) -> Result<()> {
-        for pod in self.pods.iter().filter(|pod| pod.node == node) {
-            self.standin
-                .report_pod(node, &pod.name, pod.number, ready)?;
-        }
-        Ok(())
-    }
-
-    /// Stops the API server and starts it again; returns once it is ready. Meanwhile nothing answers.
-    pub fn restart_apiserver(&mut self) -> Result<()> {
-        self.stop_apiserver();
-        self.start_apiserver()
-    }
-
-    /// Stops the API server; until it is started again nothing answers.
-    pub fn stop_apiserver(&mut self) {
-        self.apiserver.terminate(controlplane::PATIENCE);
-    }
-
-    /// Starts the API server again and waits until it is ready.
-    pub fn start_apiserver(&mut self) -> Result<()> {
-        self.apiserver.restart()?;
-        self.wait(
-            "the API server is not ready again",
-            Duration::from_secs(60),
-            |lab| Ok(lab.api.ready()),
-        )
-        .map(drop)
-    }
-
-    /// Starts kube-controller-manager and the kube-proxies anew. After several failed tries their
-    /// client waits up to half a minute for the next one, a new process does not: what follows an
-    /// absence of the API server measures Herald, not them.
-    pub fn forget_backoff(&mut self) -> Result<()> {
-        self.controllers.restart()?;
-        for (_, proxy) in &mut self.proxies {
-            proxy.restart()?;
-        }
-        Ok(())
     }
 
     /// Starts a program whose log is kept with the lab's.

@@ -14,6 +14,7 @@ pub mod capture;
 pub mod clock;
 pub mod controlplane;
 pub mod demo;
+pub mod faults;
 pub mod figures;
 pub mod herald;
 pub mod http;
