@@ -10,6 +10,7 @@
 //! ends that process ends everything in them, and the kernel takes the network down.
 
 pub mod api;
+pub mod asker;
 pub mod capture;
 pub mod clock;
 pub mod controlplane;
@@ -29,6 +30,8 @@ pub mod sandbox;
 pub mod scenarios;
 pub mod services;
 pub mod standin;
+pub mod tap;
 pub mod telling;
 pub mod topology;
+pub mod urgency;
 pub mod wire;
