@@ -14,8 +14,7 @@ use serde_json::{Value, json};
 use crate::api::Api;
 use crate::clock::Stopwatch;
 use crate::controlplane::{self, Files};
-use crate::herald::{self, Herald};
-use crate::http;
+use crate::herald::{self, Extra, Herald};
 use crate::netns::run;
 use crate::pod::{self, Page};
 use crate::program::{Launch, Program};
@@ -34,6 +33,8 @@ pub struct Options {
     pub nodes: u8,
     /// How many pods of `app=web` on each node.
     pub pods: u8,
+    /// Further arguments of Herald's programs.
+    pub extra: Extra,
 }
 
 /// A running lab.
@@ -50,6 +51,8 @@ pub struct Lab {
     pub runtime: Arc<tokio::runtime::Runtime>,
     /// Herald, once installed.
     pub herald: Option<Herald>,
+    /// Further arguments of Herald's programs.
+    pub extra: Extra,
     pub(crate) standin: StandIn,
     pub(crate) pods: Vec<Pod>,
     pub(crate) proxies: Vec<(NodeNumber, Program)>,
@@ -78,6 +81,7 @@ impl Lab {
             state,
             nodes,
             pods,
+            extra,
         } = options;
         let files = Files {
             state: state.clone(),
@@ -134,6 +138,7 @@ impl Lab {
             files,
             runtime,
             herald: None,
+            extra: extra.clone(),
             standin,
             pods: Vec::new(),
             proxies,
@@ -160,7 +165,7 @@ impl Lab {
         lab.wait(
             "a kube-proxy is not healthy",
             Duration::from_secs(60),
-            |lab| Ok(lab.topology.nodes.iter().all(proxy_healthy)),
+            |lab| Ok(lab.topology.nodes.iter().all(crate::faults::proxy_healthy)),
         )?;
         say("every kube-proxy is programmed");
         Ok(lab)
@@ -265,8 +270,12 @@ impl Lab {
             arguments,
             environment: Vec::new(),
         })?;
-        self.standin
-            .run_pod(node.number, &name, &json!({"app": WEB}), number)?;
+        self.standin.run_pod(
+            node.number,
+            &name,
+            &json!({"app": WEB, "node": node.number.name()}),
+            number,
+        )?;
         self.pods.push(Pod {
             node: node.number,
             number,
@@ -346,10 +355,4 @@ fn prepare_namespaces(api: &Api) -> Result<()> {
         api.create("/api/v1/namespaces", &namespace)?;
     }
     Ok(())
-}
-
-fn proxy_healthy(node: &NodeNet) -> bool {
-    let address = SocketAddr::from(([127, 0, 0, 1], 10256));
-    let answer = http::get(&node.machine, address, "/healthz", Duration::from_secs(1));
-    answer.is_ok_and(|answer| answer.status == 200)
 }

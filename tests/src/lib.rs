@@ -30,6 +30,7 @@ pub mod sandbox;
 pub mod scenarios;
 pub mod services;
 pub mod standin;
+pub mod switch;
 pub mod tap;
 pub mod telling;
 pub mod topology;

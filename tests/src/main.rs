@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use herald_tests::clock::Stopwatch;
+use herald_tests::herald::Extra;
 use herald_tests::lab::{Lab, Options};
 use herald_tests::programs::Programs;
 use herald_tests::sandbox::{self, Sandbox};
@@ -231,6 +232,7 @@ fn inside(cli: &Cli, state: &std::path::Path, keep: bool) -> Result<ExitCode> {
         state: state.to_path_buf(),
         nodes: cli.nodes,
         pods: 1,
+        extra: Extra::default(),
     };
     let mut lab = Lab::up(&options, &say)?;
     let code = match &cli.command {

@@ -7,7 +7,7 @@
 //!                            pods-N
 //! ```
 //! Both bridges live in the namespace `sw`, whose ports are named after the machine (`node-1`, and
-//! `node-1-m` on the management side), so a cable is pulled by taking a port down.
+//! `node-1-m` on the management side). What can be done to them is in [`crate::switch`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -108,6 +108,8 @@ pub struct Topology {
     pub client: Netns,
     /// The nodes, in order of their number.
     pub nodes: Vec<NodeNet>,
+    /// Machines that came later.
+    pub guests: Vec<Netns>,
 }
 
 impl Topology {
@@ -141,6 +143,7 @@ impl Topology {
             router,
             client,
             nodes,
+            guests: Vec::new(),
         })
     }
 
@@ -153,21 +156,14 @@ impl Topology {
                     .iter()
                     .flat_map(|node| [&node.machine, &node.pods]),
             )
+            .chain(&self.guests)
             .find(|netns| netns.name() == name)
-    }
-
-    /// Takes a bridge port down or up: the cable of that machine.
-    pub fn port(&self, port: &str, up: bool) -> Result<()> {
-        self.switch.ip(&format!(
-            "link set {port} {}",
-            if up { "up" } else { "down" }
-        ))
     }
 }
 
 /// A namespace with `eth0` on the LAN. Duplicate address detection is off, so that addresses are
 /// usable at once.
-fn machine(name: &str, port: &str, switch: &Netns) -> Result<Netns> {
+pub(crate) fn machine(name: &str, port: &str, switch: &Netns) -> Result<Netns> {
     let netns = Netns::create(name)?;
     netns.sysctl(&[
         ("ipv6/conf/default/accept_dad", "0"),
