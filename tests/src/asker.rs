@@ -5,10 +5,11 @@
 //! [`NAMES`] addresses in turn, and an answer says by whose name it was asked for. A question's answers
 //! are thus told apart from those to the questions around it for as long as a turn takes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -61,6 +62,21 @@ impl Asked {
         self.interval * u32::try_from(doubled.count()).unwrap_or(u32::MAX)
     }
 
+    /// Time in which somebody answered here and somebody else answered elsewhere, at the same moment as
+    /// far as two askers can tell.
+    pub fn doubled_with(&self, elsewhere: &Self) -> Duration {
+        let doubled = self.questions.iter().filter(|here| {
+            let at = elsewhere
+                .questions
+                .partition_point(|there| there.at < here.at);
+            let there = elsewhere.questions.get(at).filter(|there| {
+                there.about == here.about && there.at.saturating_sub(here.at) < self.interval
+            });
+            there.is_some_and(|there| here.answers.union(&there.answers).count() > 1)
+        });
+        self.interval * u32::try_from(doubled.count()).unwrap_or(u32::MAX)
+    }
+
     /// Whether each question about one address was answered by anybody.
     pub fn record(&self, about: usize) -> Record {
         Record {
@@ -85,10 +101,10 @@ impl Asked {
         owners
     }
 
-    /// Only the questions asked from then on.
+    /// Only the questions asked in that time.
     #[must_use]
-    pub fn since(&self, then: Duration) -> Self {
-        let questions = self.questions.iter().filter(|one| one.at >= then);
+    pub fn within(&self, time: Range<Duration>) -> Self {
+        let questions = self.questions.iter().filter(|one| time.contains(&one.at));
         Self {
             questions: questions.cloned().collect(),
             interval: self.interval,
@@ -100,12 +116,12 @@ impl Asked {
     }
 }
 
-/// A running asker.
+/// A running asker. Times are since `watch` was started.
 #[derive(Debug)]
 pub struct Asker {
     stop: Arc<AtomicBool>,
     watch: Stopwatch,
-    last: Arc<Mutex<Option<(Duration, Mac)>>>,
+    last: Arc<Mutex<BTreeMap<Mac, Duration>>>,
     sender: JoinHandle<Result<Vec<(Duration, usize)>>>,
     tap: Tap<Reply>,
     first: Ipv4Addr,
@@ -123,10 +139,14 @@ struct Reply {
 impl Asker {
     /// Asks about the addresses in turn, one question each [`INTERVAL`], in the name of `first` and
     /// the addresses after it, which nobody else has.
-    pub fn start(from: &Netns, first: Ipv4Addr, addresses: &[Ipv4Addr]) -> Result<Self> {
-        let watch = Stopwatch::start();
+    pub fn start(
+        from: &Netns,
+        watch: Stopwatch,
+        first: Ipv4Addr,
+        addresses: &[Ipv4Addr],
+    ) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let last = Arc::new(Mutex::new(None));
+        let last = Arc::new(Mutex::new(BTreeMap::new()));
         let wire = Wire::open(from)?;
         let own = wire.mac()?;
         let about = addresses.to_vec();
@@ -135,7 +155,7 @@ impl Asker {
             move |at, frame| {
                 let reply = reply(frame)?;
                 about.contains(&reply.address).then(|| {
-                    *last.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, reply.mac));
+                    lock(&last).insert(reply.mac, at);
                     reply
                 })
             }
@@ -171,16 +191,14 @@ impl Asker {
         })
     }
 
-    /// Time since it was started.
-    pub fn elapsed(&self) -> Duration {
-        self.watch.elapsed()
-    }
-
-    /// Who answered last, if that was within this time.
-    pub fn answering(&self, within: Duration) -> Option<Mac> {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.filter(|(at, _)| self.watch.elapsed().saturating_sub(*at) <= within)
-            .map(|(_, mac)| mac)
+    /// Who answered within this time.
+    pub fn answering(&self, within: Duration) -> BTreeSet<Mac> {
+        let now = self.watch.elapsed();
+        let last = lock(&self.last);
+        let fresh = last
+            .iter()
+            .filter(|(_, at)| now.saturating_sub(**at) <= within);
+        fresh.map(|(mac, _)| *mac).collect()
     }
 
     /// Ends it; what was asked and answered.
@@ -196,6 +214,10 @@ impl Asker {
             interval: INTERVAL * u32::try_from(self.addresses.len()).unwrap_or(u32::MAX),
         })
     }
+}
+
+fn lock(last: &Mutex<BTreeMap<Mac, Duration>>) -> MutexGuard<'_, BTreeMap<Mac, Duration>> {
+    last.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The name a question is asked in: each address' questions go through all names.
@@ -327,7 +349,26 @@ mod tests {
         assert_eq!(asked.doubled(), INTERVAL);
         assert_eq!(asked.owners(0), [ONE]);
         assert_eq!(asked.record(0).longest_outage(), INTERVAL);
-        assert_eq!(asked.since(at(15)).questions.len(), 1);
+        assert_eq!(asked.within(at(10)..at(15)).questions.len(), 1);
+    }
+
+    #[test]
+    fn two_sides_answered_by_two_are_doubled_where_the_times_agree() {
+        let asked = |start: u64, macs: &[Option<Mac>]| Asked {
+            interval: INTERVAL,
+            questions: (0..)
+                .zip(macs)
+                .map(|(n, mac)| Question {
+                    at: at(start + 5 * n),
+                    about: 0,
+                    answers: mac.iter().copied().collect(),
+                })
+                .collect(),
+        };
+        let here = asked(0, &[Some(ONE), Some(ONE), None, Some(ONE)]);
+        let there = asked(2, &[Some(ONE), Some(TWO), Some(TWO), None]);
+        assert_eq!(here.doubled_with(&there), INTERVAL);
+        assert_eq!(here.doubled_with(&asked(100, &[Some(TWO)])), Duration::ZERO);
     }
 
     #[test]

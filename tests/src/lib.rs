@@ -20,6 +20,7 @@ pub mod figures;
 pub mod herald;
 pub mod http;
 pub mod lab;
+pub mod measure;
 pub mod neigh;
 pub mod netns;
 pub mod pod;

@@ -70,6 +70,16 @@ impl Record {
         outages
     }
 
+    /// Only the probes sent from then on.
+    #[must_use]
+    pub fn since(&self, then: Duration) -> Self {
+        let probes = self.probes.iter().filter(|(sent, _)| *sent >= then);
+        Self {
+            interval: self.interval,
+            probes: probes.copied().collect(),
+        }
+    }
+
     /// The longest of them; zero when there was none.
     pub fn longest_outage(&self) -> Duration {
         self.outages()

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::netns::{Netns, run};
-use crate::topology::{NodeNumber, Topology, machine};
+use crate::topology::{NodeNumber, Topology, lan_lines, machine};
 
 /// The UDP port of the speakers' beacons.
 pub const BEACONS: u16 = 7948;
@@ -67,9 +67,17 @@ impl Topology {
         Ok(())
     }
 
-    /// Loses so many of a hundred frames that cross the LAN.
+    /// Loses so many of a hundred frames that cross the LAN; the management network loses none.
     pub fn lose(&self, percent: u8) -> Result<()> {
-        self.drop_frames(&format!("numgen random mod 100 < {percent}"))
+        let ports: Vec<String> = self
+            .lan_ports()
+            .iter()
+            .map(|port| format!("\"{port}\""))
+            .collect();
+        let ports = ports.join(", ");
+        self.drop_frames(&format!(
+            "iifname {{ {ports} }} numgen random mod 100 < {percent}"
+        ))
     }
 
     /// Drops the beacons of one node to another; what the other sends passes.
@@ -86,7 +94,21 @@ impl Topology {
         self.drop_frames(&format!("udp dport {BEACONS}"))
     }
 
-    /// Undoes everything above: every port up, on the LAN, isolated from nobody; no frame lost.
+    /// Takes a node's own interface on the LAN down or up, as an administrator does on the node.
+    pub fn interface(&self, node: NodeNumber, up: bool) -> Result<()> {
+        let all: Vec<NodeNumber> = self.nodes.iter().map(|one| one.number).collect();
+        for one in self.nodes.iter().filter(|one| one.number == node) {
+            if up {
+                one.machine.ip("link set dev eth0 up")?;
+                one.machine.ip(&lan_lines(node, &all))?;
+            } else {
+                one.machine.ip("link set dev eth0 down")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Undoes everything above but the last: every port up, on the LAN, isolated from nobody; no frame lost.
     pub fn mend(&self) -> Result<()> {
         let _not_there = run(self.nft().args(["delete", "table", "bridge", TABLE]));
         for port in self.lan_ports() {

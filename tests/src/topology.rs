@@ -201,25 +201,17 @@ fn node(
         "netns",
         pods.name(),
     ]))?;
-    let ([lan4, lan6], [management4, management6]) = (number.lan(), number.management());
+    let ([lan4, _], [management4, management6]) = (number.lan(), number.management());
     let n = number.0;
-    let mut lines = vec![
-        format!("address add {lan4}/24 dev eth0"),
-        format!("address add {lan6}/64 dev eth0 nodad"),
-        format!("address add {management4}/24 dev eth1"),
-        format!("address add {management6}/64 dev eth1 nodad"),
-        format!("address add 10.244.{n}.1/24 dev cni0"),
-        format!("address add fd00:244:{n}::1/64 dev cni0 nodad"),
-        "link set cni0 up".to_owned(),
-        "route add default via 10.73.0.1".to_owned(),
-        "route add default via fd73::1".to_owned(),
-    ];
-    for other in all.iter().filter(|other| **other != number) {
-        let ([range4, range6], [via4, via6]) = (other.pod_ranges(), other.lan());
-        lines.push(format!("route add {range4} via {via4}"));
-        lines.push(format!("route add {range6} via {via6}"));
-    }
-    netns.ip(&lines.join("\n"))?;
+    netns.ip(&format!(
+        "address add {lan4}/24 dev eth0\n\
+         address add {management4}/24 dev eth1\n\
+         address add {management6}/64 dev eth1 nodad\n\
+         address add 10.244.{n}.1/24 dev cni0\n\
+         address add fd00:244:{n}::1/64 dev cni0 nodad\n\
+         link set cni0 up"
+    ))?;
+    netns.ip(&lan_lines(number, all))?;
     pods.ip(&format!(
         "link set eth0 up\n\
          address add 10.244.{n}.2/24 dev eth0\n\
@@ -236,6 +228,22 @@ fn node(
         machine: netns,
         pods,
     })
+}
+
+/// What a node's `eth0` has beside its IPv4 address, and loses when it goes down.
+pub(crate) fn lan_lines(number: NodeNumber, all: &[NodeNumber]) -> String {
+    let [_, lan6] = number.lan();
+    let mut lines = vec![
+        format!("address add {lan6}/64 dev eth0 nodad"),
+        "route add default via 10.73.0.1".to_owned(),
+        "route add default via fd73::1".to_owned(),
+    ];
+    for other in all.iter().filter(|other| **other != number) {
+        let ([range4, range6], [via4, via6]) = (other.pod_ranges(), other.lan());
+        lines.push(format!("route add {range4} via {via4}"));
+        lines.push(format!("route add {range6} via {via6}"));
+    }
+    lines.join("\n")
 }
 
 /// Connects a new interface of a namespace to a bridge.

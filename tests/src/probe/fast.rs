@@ -34,7 +34,7 @@ pub const PATIENCE: Duration = Duration::from_millis(250);
 const FIRST_PORT: u16 = 1_024;
 const PORTS: u64 = 31_000;
 
-/// A running prober.
+/// A running prober. Times are since `watch` was started.
 #[derive(Debug)]
 pub struct FastProbe {
     stop: Arc<AtomicBool>,
@@ -67,8 +67,7 @@ struct Sent {
 
 impl FastProbe {
     /// Probes an address and port from a namespace until it is finished.
-    pub fn start(from: &Netns, target: SocketAddr) -> Result<Self> {
-        let watch = Stopwatch::start();
+    pub fn start(from: &Netns, watch: Stopwatch, target: SocketAddr) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let last = Arc::new(AtomicU64::new(0));
         let tap = Tap::start(from, watch, {
@@ -93,11 +92,6 @@ impl FastProbe {
             sender,
             tap,
         })
-    }
-
-    /// Time since it was started.
-    pub fn elapsed(&self) -> Duration {
-        self.watch.elapsed()
     }
 
     /// Whether an answer came within this time.
