@@ -30,8 +30,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Part {
     /// The process.
     pub program: Program,
+    /// What it is always started with.
+    base: Vec<String>,
     netns: Netns,
     admin: SocketAddr,
+}
+
+/// Arguments beside those that the lab needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// Of every speaker.
+    pub speaker: Vec<String>,
+    /// Of both controllers.
+    pub controller: Vec<String>,
 }
 
 /// Herald's programs.
@@ -117,6 +128,24 @@ impl Herald {
         self.controllers.iter_mut().try_for_each(Part::restart)
     }
 
+    /// Kills every speaker and starts it with these further arguments.
+    pub fn restart_speakers_with(&mut self, extra: &[String]) -> Result<()> {
+        for (_, part) in &mut self.speakers {
+            part.with(extra);
+        }
+        self.restart_speakers()?;
+        self.wait_ready()
+    }
+
+    /// Kills both controllers and starts them with these further arguments.
+    pub fn restart_controllers_with(&mut self, extra: &[String]) -> Result<()> {
+        for part in &mut self.controllers {
+            part.with(extra);
+        }
+        self.restart_controllers()?;
+        self.wait_ready()
+    }
+
     /// Kills every speaker and starts it again.
     pub fn restart_speakers(&mut self) -> Result<()> {
         self.speakers
@@ -132,6 +161,23 @@ impl Herald {
 }
 
 impl Part {
+    fn start(lab: &Lab, mut launch: Launch, extra: &[String], admin: SocketAddr) -> Result<Self> {
+        let (base, netns) = (launch.arguments.clone(), launch.netns.clone());
+        launch.arguments.extend(extra.iter().cloned());
+        Ok(Self {
+            program: lab.start(launch)?,
+            base,
+            netns,
+            admin,
+        })
+    }
+
+    /// From its next start on, with these further arguments.
+    fn with(&mut self, extra: &[String]) {
+        let all = self.base.iter().chain(extra).cloned();
+        self.program.set_arguments(all.collect());
+    }
+
     /// Whether it says it is ready.
     pub fn ready(&self) -> bool {
         http::get(&self.netns, self.admin, "/readyz", Duration::from_secs(1))
@@ -226,10 +272,9 @@ fn account(lab: &Lab, name: &str) -> Result<PathBuf> {
 fn start_controller(lab: &Lab, kubeconfig: &Path, number: u8, port: u16) -> Result<Part> {
     let name = format!("herald-controller-{number}");
     let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let netns = lab.topology.control.clone();
-    let program = lab.start(Launch {
+    let launch = Launch {
         name: name.clone(),
-        netns: netns.clone(),
+        netns: lab.topology.control.clone(),
         path: lab.programs.herald("herald-controller")?,
         arguments: vec![
             format!("--kubeconfig={}", kubeconfig.display()),
@@ -237,29 +282,29 @@ fn start_controller(lab: &Lab, kubeconfig: &Path, number: u8, port: u16) -> Resu
             format!("--admin-address={admin}"),
         ],
         environment: Vec::new(),
-    })?;
-    Ok(Part {
-        program,
-        netns,
-        admin,
-    })
+    };
+    Part::start(lab, launch, &lab.extra.controller, admin)
 }
 
+/// A speaker; one that keeps a snapshot keeps it in a directory of its own, which outlives it as a
+/// node's disk does.
 fn start_speaker(lab: &Lab, kubeconfig: &Path, node: NodeNumber, machine: &Netns) -> Result<Part> {
-    let program = lab.start(Launch {
+    let mut arguments = vec![
+        format!("--kubeconfig={}", kubeconfig.display()),
+        format!("--node-name={}", node.name()),
+    ];
+    if lab.programs.offers("herald-speaker", "--state-directory")? {
+        let directory = lab.files.state.join(format!("speaker-{}", node.0));
+        std::fs::create_dir_all(&directory)?;
+        arguments.push(format!("--state-directory={}", directory.display()));
+    }
+    let launch = Launch {
         name: format!("herald-speaker-{}", node.0),
         netns: machine.clone(),
         path: lab.programs.herald("herald-speaker")?,
-        arguments: vec![
-            format!("--kubeconfig={}", kubeconfig.display()),
-            format!("--node-name={}", node.name()),
-        ],
+        arguments,
         environment: Vec::new(),
-    })?;
+    };
     let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, SPEAKER_PORT));
-    Ok(Part {
-        program,
-        netns: machine.clone(),
-        admin,
-    })
+    Part::start(lab, launch, &lab.extra.speaker, admin)
 }

@@ -1,4 +1,4 @@
-//! The lab as scenarios see it: bring it up, then cut, heal, kill, restart and ask.
+//! The lab as scenarios see it: bring it up, wait and ask. What breaks in it is in [`crate::faults`].
 //!
 //! Everything in it runs in the sandbox this process is the first process of; a `Lab` that is dropped
 //! stops its programs in the right order, but nothing depends on that.
@@ -14,8 +14,7 @@ use serde_json::{Value, json};
 use crate::api::Api;
 use crate::clock::Stopwatch;
 use crate::controlplane::{self, Files};
-use crate::herald::{self, Herald};
-use crate::http;
+use crate::herald::{self, Extra, Herald};
 use crate::netns::run;
 use crate::pod::{self, Page};
 use crate::program::{Launch, Program};
@@ -34,6 +33,8 @@ pub struct Options {
     pub nodes: u8,
     /// How many pods of `app=web` on each node.
     pub pods: u8,
+    /// Further arguments of Herald's programs.
+    pub extra: Extra,
 }
 
 /// A running lab.
@@ -50,20 +51,23 @@ pub struct Lab {
     pub runtime: Arc<tokio::runtime::Runtime>,
     /// Herald, once installed.
     pub herald: Option<Herald>,
-    standin: StandIn,
-    pods: Vec<Pod>,
-    proxies: Vec<(NodeNumber, Program)>,
-    controllers: Program,
-    apiserver: Program,
+    /// Further arguments of Herald's programs.
+    pub extra: Extra,
+    pub(crate) standin: StandIn,
+    pub(crate) pods: Vec<Pod>,
+    pub(crate) proxies: Vec<(NodeNumber, Program)>,
+    pub(crate) controllers: Program,
+    pub(crate) apiserver: Program,
     etcd: Program,
 }
 
+/// One of the lab's own pods.
 #[derive(Debug)]
-struct Pod {
-    node: NodeNumber,
-    number: u8,
-    name: String,
-    server: Program,
+pub(crate) struct Pod {
+    pub(crate) node: NodeNumber,
+    pub(crate) number: u8,
+    pub(crate) name: String,
+    pub(crate) server: Program,
 }
 
 /// The label of the lab's own pods.
@@ -77,6 +81,7 @@ impl Lab {
             state,
             nodes,
             pods,
+            extra,
         } = options;
         let files = Files {
             state: state.clone(),
@@ -133,6 +138,7 @@ impl Lab {
             files,
             runtime,
             herald: None,
+            extra: extra.clone(),
             standin,
             pods: Vec::new(),
             proxies,
@@ -159,7 +165,7 @@ impl Lab {
         lab.wait(
             "a kube-proxy is not healthy",
             Duration::from_secs(60),
-            |lab| Ok(lab.topology.nodes.iter().all(proxy_healthy)),
+            |lab| Ok(lab.topology.nodes.iter().all(crate::faults::proxy_healthy)),
         )?;
         say("every kube-proxy is programmed");
         Ok(lab)
@@ -225,16 +231,6 @@ impl Lab {
         )
     }
 
-    /// Pulls a node's cable to the LAN. It still reaches the API server.
-    pub fn cut(&self, node: NodeNumber) -> Result<()> {
-        self.topology.port(&node.ports()[0], false)
-    }
-
-    /// Plugs a node's cable to the LAN in again.
-    pub fn heal(&self, node: NodeNumber) -> Result<()> {
-        self.topology.port(&node.ports()[0], true)
-    }
-
     /// Installs Herald, gives it the lab's pool and waits until its programs are ready.
     pub fn install_herald(&mut self, say: &dyn Fn(&str)) -> Result<()> {
         self.herald = Some(Herald::install(self, say)?);
@@ -248,93 +244,6 @@ impl Lab {
         self.herald
             .as_mut()
             .context("herald is not installed in this lab")
-    }
-
-    /// A node's sudden death: both cables out, its processes killed, its Lease renewed no more.
-    pub fn kill(&mut self, node: NodeNumber) -> Result<()> {
-        for port in node.ports() {
-            self.topology.port(&port, false)?;
-        }
-        self.standin.kill(node);
-        if let Some(herald) = &mut self.herald {
-            herald.speaker(node)?.program.kill();
-        }
-        for (_, proxy) in self
-            .proxies
-            .iter_mut()
-            .filter(|(number, _)| *number == node)
-        {
-            proxy.kill();
-        }
-        for pod in self.pods.iter_mut().filter(|pod| pod.node == node) {
-            pod.server.kill();
-        }
-        Ok(())
-    }
-
-    /// Brings a killed node back as after a reboot.
-    pub fn revive(&mut self, node: NodeNumber) -> Result<()> {
-        for port in node.ports() {
-            self.topology.port(&port, true)?;
-        }
-        self.standin.revive(node);
-        if let Some(herald) = &mut self.herald {
-            herald.speaker(node)?.restart()?;
-        }
-        for (_, proxy) in self
-            .proxies
-            .iter_mut()
-            .filter(|(number, _)| *number == node)
-        {
-            proxy.restart()?;
-        }
-        for pod in self.pods.iter_mut().filter(|pod| pod.node == node) {
-            pod.server.restart()?;
-            self.standin.report_pod(node, &pod.name, pod.number, true)?;
-        }
-        Ok(())
-    }
-
-    /// Reports a node's pods ready or not, as a kubelet does after a probe.
-    pub fn pods_ready(&self, node: NodeNumber, ready: bool) -> Result<()> {
-        for pod in self.pods.iter().filter(|pod| pod.node == node) {
-            self.standin
-                .report_pod(node, &pod.name, pod.number, ready)?;
-        }
-        Ok(())
-    }
-
-    /// Stops the API server and starts it again; returns once it is ready. Meanwhile nothing answers.
-    pub fn restart_apiserver(&mut self) -> Result<()> {
-        self.stop_apiserver();
-        self.start_apiserver()
-    }
-
-    /// Stops the API server; until it is started again nothing answers.
-    pub fn stop_apiserver(&mut self) {
-        self.apiserver.terminate(controlplane::PATIENCE);
-    }
-
-    /// Starts the API server again and waits until it is ready.
-    pub fn start_apiserver(&mut self) -> Result<()> {
-        self.apiserver.restart()?;
-        self.wait(
-            "the API server is not ready again",
-            Duration::from_secs(60),
-            |lab| Ok(lab.api.ready()),
-        )
-        .map(drop)
-    }
-
-    /// Starts kube-controller-manager and the kube-proxies anew. After several failed tries their
-    /// client waits up to half a minute for the next one, a new process does not: what follows an
-    /// absence of the API server measures Herald, not them.
-    pub fn forget_backoff(&mut self) -> Result<()> {
-        self.controllers.restart()?;
-        for (_, proxy) in &mut self.proxies {
-            proxy.restart()?;
-        }
-        Ok(())
     }
 
     /// Starts a program whose log is kept with the lab's.
@@ -361,8 +270,12 @@ impl Lab {
             arguments,
             environment: Vec::new(),
         })?;
-        self.standin
-            .run_pod(node.number, &name, &json!({"app": WEB}), number)?;
+        self.standin.run_pod(
+            node.number,
+            &name,
+            &json!({"app": WEB, "node": node.number.name()}),
+            number,
+        )?;
         self.pods.push(Pod {
             node: node.number,
             number,
@@ -442,10 +355,4 @@ fn prepare_namespaces(api: &Api) -> Result<()> {
         api.create("/api/v1/namespaces", &namespace)?;
     }
     Ok(())
-}
-
-fn proxy_healthy(node: &NodeNet) -> bool {
-    let address = SocketAddr::from(([127, 0, 0, 1], 10256));
-    let answer = http::get(&node.machine, address, "/healthz", Duration::from_secs(1));
-    answer.is_ok_and(|answer| answer.status == 200)
 }

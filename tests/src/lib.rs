@@ -10,14 +10,17 @@
 //! ends that process ends everything in them, and the kernel takes the network down.
 
 pub mod api;
+pub mod asker;
 pub mod capture;
 pub mod clock;
 pub mod controlplane;
 pub mod demo;
+pub mod faults;
 pub mod figures;
 pub mod herald;
 pub mod http;
 pub mod lab;
+pub mod measure;
 pub mod neigh;
 pub mod netns;
 pub mod pod;
@@ -28,6 +31,9 @@ pub mod sandbox;
 pub mod scenarios;
 pub mod services;
 pub mod standin;
+pub mod switch;
+pub mod tap;
 pub mod telling;
 pub mod topology;
+pub mod urgency;
 pub mod wire;

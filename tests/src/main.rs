@@ -1,115 +1,22 @@
 //! `herald-lab`: the lab from the command line.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+mod cli;
+
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use anyhow::{Context, Result, bail};
+use clap::Parser as _;
 use herald_tests::clock::Stopwatch;
+use herald_tests::figures::Figure;
+use herald_tests::herald::Extra;
 use herald_tests::lab::{Lab, Options};
+use herald_tests::measure::{Output, Profile, calm, drain, eviction, failover, partition};
 use herald_tests::programs::Programs;
 use herald_tests::sandbox::{self, Sandbox};
 use herald_tests::scenarios::{self, Counts};
 use herald_tests::{demo, figures, pod, telling};
 
-#[derive(Debug, Parser)]
-#[command(
-    name = "herald-lab",
-    version,
-    about = "Herald on a real control plane, in disposable namespaces"
-)]
-struct Cli {
-    /// The first process of a sandbox, with its files.
-    #[arg(long, hide = true)]
-    inside: Option<PathBuf>,
-    /// The holder of a kept lab.
-    #[arg(long, hide = true)]
-    held: bool,
-    /// Name of the lab, where several are wanted.
-    #[arg(long, global = true, default_value = "lab")]
-    name: String,
-    /// Nodes.
-    #[arg(long, global = true, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
-    nodes: u8,
-    /// Directory of herald-controller, herald-speaker and heraldctl; this program's own by default.
-    #[arg(long, global = true)]
-    bin_dir: Option<PathBuf>,
-    /// Kustomize directory that installs Herald.
-    #[arg(
-        long,
-        global = true,
-        env = "HERALD_MANIFESTS",
-        default_value = "deploy"
-    )]
-    manifests: PathBuf,
-    /// Another etcd than the control plane's own.
-    #[arg(long, global = true)]
-    etcd: Option<PathBuf>,
-    #[command(subcommand)]
-    command: Action,
-}
-
-#[derive(Debug, Subcommand)]
-enum Action {
-    /// Bring the lab up; Ctrl-C ends it.
-    Up {
-        /// Leave it up and return.
-        #[arg(long)]
-        keep: bool,
-        /// Without Herald.
-        #[arg(long)]
-        bare: bool,
-    },
-    /// Show Herald's main job step by step.
-    Demo {
-        /// Leave the lab up afterwards.
-        #[arg(long)]
-        keep: bool,
-    },
-    /// Run the scenarios on one lab.
-    Check {
-        /// Only those whose name contains this.
-        #[arg(default_value = "")]
-        filter: String,
-        /// Print their names and do nothing.
-        #[arg(long)]
-        list: bool,
-        /// Print the figures as one JSON object a line.
-        #[arg(long)]
-        json: bool,
-        /// Fail when a figure is not as wanted.
-        #[arg(long)]
-        strict: bool,
-    },
-    /// A shell in a kept lab.
-    Shell {
-        /// client, router, control, sw, node-N or pods-N.
-        #[arg(default_value = "control")]
-        place: String,
-        /// A command instead of a shell.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        command: Vec<String>,
-    },
-    /// kubectl in a kept lab.
-    Kubectl {
-        /// Arguments of kubectl.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
-    /// End a kept lab.
-    Down,
-    /// What runs in a pod.
-    #[command(hide = true)]
-    Pod {
-        #[arg(long)]
-        pod: String,
-        #[arg(long)]
-        node: String,
-        #[arg(long)]
-        listen: Vec<SocketAddr>,
-    },
-}
+use cli::{Action, Cli};
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
@@ -170,12 +77,48 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Action::Up { keep, .. } | Action::Demo { keep } => in_sandbox(&cli, &sandbox, *keep),
-        Action::Check { .. } => {
-            // A lab of its own, so that one that is kept is not in the way.
-            let own = Sandbox::named(&format!("{}-check-{}", cli.name, std::process::id()))?;
-            in_sandbox(&cli, &own, false)
+        Action::Partition(options) if options.list => {
+            for (name, nodes) in partition::names(&options.filter) {
+                println!("{name} ({nodes} nodes)");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Partition(options) if cli.nodes.is_none() => {
+            let counts: Vec<u8> = [3, 2]
+                .into_iter()
+                .filter(|nodes| partition::playable(*nodes, &options.filter).is_ok())
+                .collect();
+            in_turn(&cli, &counts)
+        }
+        Action::Check { .. }
+        | Action::Failover(_)
+        | Action::Drain(_)
+        | Action::Eviction(_)
+        | Action::Partition(_)
+        | Action::Calm(_) => in_sandbox(&cli, &apart(&cli)?, false),
+    }
+}
+
+/// A lab of its own, so that one that is kept is not in the way.
+fn apart(cli: &Cli) -> Result<Sandbox> {
+    Sandbox::named(&format!("{}-own-{}", cli.name, std::process::id()))
+}
+
+/// The same command on labs of different sizes, one after the other; the first failure is the result.
+fn in_turn(cli: &Cli, sizes: &[u8]) -> Result<ExitCode> {
+    if sizes.is_empty() {
+        bail!("no situation has such a name; --list names them");
+    }
+    let mut result = ExitCode::SUCCESS;
+    for size in sizes {
+        let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+        arguments.push(format!("--nodes={size}"));
+        let code = apart(cli)?.hold(&arguments)?;
+        if code != ExitCode::SUCCESS {
+            result = code;
         }
     }
+    Ok(result)
 }
 
 /// Runs a command in a kept lab with kubectl and its kubeconfig at hand.
@@ -219,7 +162,7 @@ fn in_sandbox(cli: &Cli, sandbox: &Sandbox, keep: bool) -> Result<ExitCode> {
 fn inside(cli: &Cli, state: &std::path::Path, keep: bool) -> Result<ExitCode> {
     sandbox::settle()?;
     let watch = Stopwatch::start();
-    if matches!(cli.command, Action::Check { json: true, .. }) {
+    if cli.command.output().is_some_and(|output| output.json) {
         telling::leave_output_to_figures();
     }
     let say = |text: &str| {
@@ -229,8 +172,9 @@ fn inside(cli: &Cli, state: &std::path::Path, keep: bool) -> Result<ExitCode> {
     let options = Options {
         programs,
         state: state.to_path_buf(),
-        nodes: cli.nodes,
+        nodes: cli.nodes(),
         pods: 1,
+        extra: extra(cli),
     };
     let mut lab = Lab::up(&options, &say)?;
     let code = match &cli.command {
@@ -245,28 +189,44 @@ fn inside(cli: &Cli, state: &std::path::Path, keep: bool) -> Result<ExitCode> {
             demo::show(&mut lab, &say)?;
             ExitCode::SUCCESS
         }
-        Action::Check {
-            filter,
-            json,
-            strict,
-            ..
-        } => {
+        Action::Check { filter, .. } => {
             let (counts, figures) = scenarios::run(lab, filter, in_ci(), &say)?;
-            let as_wanted = figures::print(&figures, *json);
             let Counts {
                 passed,
                 failed,
                 skipped,
             } = counts;
+            let code = conclude(cli, &figures, failed == 0);
             telling::tell(&format!(
                 "{passed} passed, {failed} failed, {skipped} skipped"
             ));
-            let good = failed == 0 && (as_wanted || !strict);
-            return Ok(if good {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            });
+            return Ok(code);
+        }
+        Action::Failover(options) => {
+            lab.install_herald(&say)?;
+            let (figures, whole) = failover::measure(&mut lab, options)?;
+            conclude(cli, &figures, whole)
+        }
+        Action::Drain(options) => {
+            lab.install_herald(&say)?;
+            let (figures, whole) = drain::measure(&mut lab, options)?;
+            conclude(cli, &figures, whole)
+        }
+        Action::Eviction(options) => {
+            lab.install_herald(&say)?;
+            let figures = eviction::measure(&mut lab, options)?;
+            conclude(cli, &figures, true)
+        }
+        Action::Partition(options) => {
+            partition::playable(cli.nodes(), &options.filter)?;
+            lab.install_herald(&say)?;
+            let (figures, whole) = partition::measure(&mut lab, options)?;
+            conclude(cli, &figures, whole)
+        }
+        Action::Calm(options) => {
+            lab.install_herald(&say)?;
+            let figures = calm::measure(&mut lab, options)?;
+            conclude(cli, &figures, true)
         }
         Action::Shell { .. } | Action::Kubectl { .. } | Action::Down | Action::Pod { .. } => {
             ExitCode::SUCCESS
@@ -286,6 +246,32 @@ fn inside(cli: &Cli, state: &std::path::Path, keep: bool) -> Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+/// Prints figures. A run that is not whole fails; one whose figures are not as wanted fails if that is
+/// asked for.
+fn conclude(cli: &Cli, figures: &[Figure], whole: bool) -> ExitCode {
+    let Output { json, strict } = cli.command.output().unwrap_or_default();
+    let as_wanted = figures::print(figures, json);
+    if whole && (as_wanted || !strict) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Further arguments of Herald's programs.
+fn extra(cli: &Cli) -> Extra {
+    let mut extra = Extra {
+        speaker: cli.speaker_arg.clone(),
+        controller: cli.controller_arg.clone(),
+    };
+    if let Action::Failover(options) = &cli.command
+        && options.profile == Profile::Fast
+    {
+        extra.speaker.push("--failover-profile=fast".to_owned());
+    }
+    extra
 }
 
 fn in_ci() -> bool {

@@ -1,8 +1,12 @@
-//! A prober: is an address answered, every 10 ms, and for how long was it not?
+//! Probers: is an address answered, and for how long was it not?
 //!
+//! The one here asks every 10 ms and needs nothing but sockets; [`fast`] asks every millisecond.
 //! Each probe is a datagram to the pods' echo port from a socket of its own, so that no connection
 //! state anywhere ties it to the probe before. A probe that is not answered within [`PATIENCE`] is
 //! lost. An outage lasts from the first lost probe of a row to the next answered one.
+
+pub mod answer;
+pub mod fast;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -33,6 +37,8 @@ pub struct Outage {
 /// What the prober saw: when each probe was sent, and whether it was answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
+    /// From one probe to the next.
+    pub interval: Duration,
     /// In the order they were sent.
     pub probes: Vec<(Duration, bool)>,
 }
@@ -58,10 +64,20 @@ impl Record {
         if let (Some(start), Some((last, _))) = (lost_since, self.probes.last()) {
             outages.push(Outage {
                 start,
-                length: last.saturating_sub(start) + INTERVAL,
+                length: last.saturating_sub(start) + self.interval,
             });
         }
         outages
+    }
+
+    /// Only the probes sent from then on.
+    #[must_use]
+    pub fn since(&self, then: Duration) -> Self {
+        let probes = self.probes.iter().filter(|(sent, _)| *sent >= then);
+        Self {
+            interval: self.interval,
+            probes: probes.copied().collect(),
+        }
     }
 
     /// The longest of them; zero when there was none.
@@ -76,6 +92,17 @@ impl Record {
     /// How many probes were answered.
     pub fn answered(&self) -> usize {
         self.probes.iter().filter(|(_, answered)| *answered).count()
+    }
+
+    /// How many were not.
+    pub fn lost(&self) -> usize {
+        self.probes.len() - self.answered()
+    }
+
+    /// When the last lost probe was sent; nothing when none was lost.
+    pub fn last_lost(&self) -> Option<Duration> {
+        let lost = self.probes.iter().rev().find(|(_, answered)| !answered);
+        lost.map(|(sent, _)| *sent)
     }
 }
 
@@ -136,7 +163,10 @@ struct Sent {
 
 fn probe(target: SocketAddr, stop: &AtomicBool, state: &State) -> Result<Record> {
     let watch = Stopwatch::start();
-    let mut record = Record::default();
+    let mut record = Record {
+        interval: INTERVAL,
+        probes: Vec::new(),
+    };
     let mut open: VecDeque<Sent> = VecDeque::new();
     let mut next = Duration::ZERO;
     loop {
@@ -200,6 +230,7 @@ mod tests {
     fn record(answers: &str) -> Record {
         let probes = (0..).zip(answers.chars());
         Record {
+            interval: INTERVAL,
             probes: probes.map(|(n, c)| (INTERVAL * n, c == '!')).collect(),
         }
     }
@@ -214,5 +245,12 @@ mod tests {
         assert_eq!(record("!..!.!").outages(), [outage(1, 2), outage(4, 1)]);
         assert_eq!(record("!!..").outages(), [outage(2, 2)]);
         assert_eq!(record("!..!.!").longest_outage(), INTERVAL * 2);
+    }
+
+    #[test]
+    fn lost_probes_are_counted_and_the_last_is_known() {
+        let record = record("!..!.!");
+        assert_eq!((record.answered(), record.lost()), (3, 3));
+        assert_eq!(record.last_lost(), Some(INTERVAL * 4));
     }
 }

@@ -97,7 +97,17 @@ impl Program {
             .unwrap_or_else(|_| ExitStatus::from_raw(Signal::SIGKILL as i32))
     }
 
-    /// Starts it again as it was started the first time, ending it first if it runs.
+    /// Starts it with these arguments from its next start on.
+    pub fn set_arguments(&mut self, arguments: Vec<String>) {
+        self.launch.arguments = arguments;
+    }
+
+    /// Its process number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Starts it again as it was started before, ending it first if it runs.
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
         self.child = spawn(&self.launch, &self.log)?;

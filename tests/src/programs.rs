@@ -8,6 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::netns::run;
+
 /// The five programs of the control plane.
 pub const CONTROL_PLANE: [&str; 5] = [
     "etcd",
@@ -102,6 +104,12 @@ impl Programs {
         command
     }
 
+    /// Whether one of Herald's programs has an option, by what its `--help` says.
+    pub fn offers(&self, name: &str, option: &str) -> Result<bool> {
+        let help = run(Command::new(self.herald(name)?).arg("--help"))?;
+        Ok(mentions(&help, option))
+    }
+
     /// The path of one of Herald's programs.
     pub fn herald(&self, name: &str) -> Result<PathBuf> {
         let path = self.herald.join(name);
@@ -116,4 +124,25 @@ fn path_from(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable)
         .filter(|value| value != OsStr::new(""))
         .map(PathBuf::from)
+}
+
+/// Whether a help text lists an option.
+fn mentions(help: &str, option: &str) -> bool {
+    help.lines().any(|line| {
+        line.trim_start().starts_with('-') && line.split([' ', ',', '=']).any(|word| word == option)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_is_offered_when_the_help_lists_it() {
+        let help = "Options:\n      --state-directory <DIR>\n          see --other\n  -h, --help\n";
+        assert!(mentions(help, "--state-directory"));
+        assert!(mentions(help, "--help"));
+        assert!(!mentions(help, "--state"));
+        assert!(!mentions(help, "--other"));
+    }
 }

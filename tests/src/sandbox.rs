@@ -358,14 +358,23 @@ fn held(state: &Path) -> bool {
         .is_some_and(|program| Path::new(program).file_name() == own.file_name())
 }
 
-/// The child of a process, from `/proc/*/stat` (`pid (name) state ppid …`).
+/// The child of a process that is the first one of a sandbox.
 fn child_of(parent: u32) -> Option<u32> {
-    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+    children_of(parent).into_iter().find(|pid| {
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split('\0').any(|word| word == INSIDE)
+    })
+}
+
+/// The children of a process, from `/proc/*/stat` (`pid (name) state ppid …`).
+pub(crate) fn children_of(parent: u32) -> Vec<u32> {
+    let child = |entry: fs::DirEntry| -> Option<u32> {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
         let (_, rest) = stat.rsplit_once(") ")?;
         let ppid: u32 = rest.split(' ').nth(1)?.parse().ok()?;
-        let line = fs::read_to_string(entry.path().join("cmdline")).ok()?;
-        (ppid == parent && line.split('\0').any(|word| word == INSIDE)).then_some(pid)
-    })
+        (ppid == parent).then_some(pid)
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(child).collect()
 }

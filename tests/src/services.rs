@@ -34,6 +34,8 @@ pub struct Wanted {
     pub port: u16,
     /// Its annotations.
     pub annotations: Vec<(&'static str, String)>,
+    /// The node whose pods are behind it; all nodes' if none.
+    pub node: Option<NodeNumber>,
 }
 
 impl Wanted {
@@ -47,6 +49,7 @@ impl Wanted {
             class: None,
             port: 80,
             annotations: Vec::new(),
+            node: None,
         }
     }
 
@@ -90,6 +93,12 @@ impl Wanted {
         self
     }
 
+    /// Asking for an address.
+    #[must_use]
+    pub fn at(self, address: IpAddr) -> Self {
+        self.annotated("heraldlb.io/loadBalancerIPs", address.to_string())
+    }
+
     fn manifest(&self) -> Value {
         let annotations: serde_json::Map<String, Value> = self
             .annotations
@@ -100,7 +109,7 @@ impl Wanted {
             "type": "LoadBalancer",
             "ipFamilyPolicy": self.policy,
             "externalTrafficPolicy": self.traffic,
-            "selector": {"app": WEB},
+            "selector": selector(self.node),
             "ports": [
                 {"name": "http", "port": self.port, "targetPort": 80, "protocol": "TCP"},
                 {"name": "echo", "port": self.port, "targetPort": 80, "protocol": "UDP"},
@@ -114,6 +123,14 @@ impl Wanted {
         }
         json!({"apiVersion": "v1", "kind": "Service",
             "metadata": {"name": self.name, "annotations": annotations}, "spec": spec})
+    }
+}
+
+/// The lab's pods on one node, or on all.
+fn selector(node: Option<NodeNumber>) -> Value {
+    match node {
+        Some(node) => json!({"app": WEB, "node": node.name()}),
+        None => json!({"app": WEB}),
     }
 }
 
@@ -143,9 +160,7 @@ impl Lab {
     /// before it had, leads to a pod. A page through the external address alone may come by what
     /// kube-proxy still believes of an earlier Service that had it.
     fn wait_for_proxies(&self, name: &str) -> Result<()> {
-        let service = self.service(name)?;
-        let text = service["spec"]["clusterIP"].as_str().unwrap_or_default();
-        let address = SocketAddr::new(text.parse().context("it has no cluster address")?, 80);
+        let address = self.cluster_address(name)?;
         let limit = Duration::from_millis(400);
         for node in &self.topology.nodes {
             let otherwise = format!("kube-proxy of {} ignores {name}", node.number.name());
@@ -154,6 +169,13 @@ impl Lab {
             })?;
         }
         Ok(())
+    }
+
+    fn cluster_address(&self, name: &str) -> Result<SocketAddr> {
+        let service = self.service(name)?;
+        let text = service["spec"]["clusterIP"].as_str().unwrap_or_default();
+        let address = text.parse().context("it has no cluster address")?;
+        Ok(SocketAddr::new(address, 80))
     }
 
     /// Waits until a Service has as many addresses as it wants, IPv4 first.
@@ -210,6 +232,29 @@ impl Lab {
         self.api.patch(&path(name), crate::api::Merge::Json, change)
     }
 
+    /// Puts the pods of one node alone behind a Service, and waits until every kube-proxy does so.
+    pub fn serve_from(&self, name: &str, node: NodeNumber) -> Result<()> {
+        self.change_service(name, &json!({"spec": {"selector": selector(Some(node))}}))?;
+        let address = self.cluster_address(name)?;
+        let otherwise = format!(
+            "{name} is served by other pods than those of {}",
+            node.name()
+        );
+        self.wait(&otherwise, PATIENCE, |lab| {
+            for from in &lab.topology.nodes {
+                // Chance picks the pod: so many in a row are not chance.
+                for _ in 0..5 {
+                    let page = pod::fetch(&from.machine, address, Duration::from_millis(400))?;
+                    if page.node != node.name() {
+                        return Ok(false);
+                    }
+                }
+            }
+            Ok(true)
+        })
+        .map(drop)
+    }
+
     /// Deletes a Service and waits until it is gone, finalizers included.
     pub fn delete_service(&self, name: &str) -> Result<()> {
         self.api.delete(&path(name))?;
@@ -260,6 +305,14 @@ impl Lab {
             }
         }
         bail!("the client believes {address} is at {mac}, which no node has")
+    }
+
+    /// The node that answers for an address, once it is reported and the client agrees.
+    pub fn settled_owner(&self, service: &str, address: IpAddr) -> Result<NodeNumber> {
+        self.wait("the reported owner is not the client's", PATIENCE, |lab| {
+            Ok(lab.reported_owner(service, address)? == lab.believed_owner(address)?)
+        })?;
+        self.reported_owner(service, address)
     }
 
     /// Whether nobody on the LAN says that an address is his.

@@ -7,7 +7,7 @@
 //!                            pods-N
 //! ```
 //! Both bridges live in the namespace `sw`, whose ports are named after the machine (`node-1`, and
-//! `node-1-m` on the management side), so a cable is pulled by taking a port down.
+//! `node-1-m` on the management side). What can be done to them is in [`crate::switch`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -108,6 +108,8 @@ pub struct Topology {
     pub client: Netns,
     /// The nodes, in order of their number.
     pub nodes: Vec<NodeNet>,
+    /// Machines that came later.
+    pub guests: Vec<Netns>,
 }
 
 impl Topology {
@@ -141,6 +143,7 @@ impl Topology {
             router,
             client,
             nodes,
+            guests: Vec::new(),
         })
     }
 
@@ -153,21 +156,14 @@ impl Topology {
                     .iter()
                     .flat_map(|node| [&node.machine, &node.pods]),
             )
+            .chain(&self.guests)
             .find(|netns| netns.name() == name)
-    }
-
-    /// Takes a bridge port down or up: the cable of that machine.
-    pub fn port(&self, port: &str, up: bool) -> Result<()> {
-        self.switch.ip(&format!(
-            "link set {port} {}",
-            if up { "up" } else { "down" }
-        ))
     }
 }
 
 /// A namespace with `eth0` on the LAN. Duplicate address detection is off, so that addresses are
 /// usable at once.
-fn machine(name: &str, port: &str, switch: &Netns) -> Result<Netns> {
+pub(crate) fn machine(name: &str, port: &str, switch: &Netns) -> Result<Netns> {
     let netns = Netns::create(name)?;
     netns.sysctl(&[
         ("ipv6/conf/default/accept_dad", "0"),
@@ -205,25 +201,17 @@ fn node(
         "netns",
         pods.name(),
     ]))?;
-    let ([lan4, lan6], [management4, management6]) = (number.lan(), number.management());
+    let ([lan4, _], [management4, management6]) = (number.lan(), number.management());
     let n = number.0;
-    let mut lines = vec![
-        format!("address add {lan4}/24 dev eth0"),
-        format!("address add {lan6}/64 dev eth0 nodad"),
-        format!("address add {management4}/24 dev eth1"),
-        format!("address add {management6}/64 dev eth1 nodad"),
-        format!("address add 10.244.{n}.1/24 dev cni0"),
-        format!("address add fd00:244:{n}::1/64 dev cni0 nodad"),
-        "link set cni0 up".to_owned(),
-        "route add default via 10.73.0.1".to_owned(),
-        "route add default via fd73::1".to_owned(),
-    ];
-    for other in all.iter().filter(|other| **other != number) {
-        let ([range4, range6], [via4, via6]) = (other.pod_ranges(), other.lan());
-        lines.push(format!("route add {range4} via {via4}"));
-        lines.push(format!("route add {range6} via {via6}"));
-    }
-    netns.ip(&lines.join("\n"))?;
+    netns.ip(&format!(
+        "address add {lan4}/24 dev eth0\n\
+         address add {management4}/24 dev eth1\n\
+         address add {management6}/64 dev eth1 nodad\n\
+         address add 10.244.{n}.1/24 dev cni0\n\
+         address add fd00:244:{n}::1/64 dev cni0 nodad\n\
+         link set cni0 up"
+    ))?;
+    netns.ip(&lan_lines(number, all))?;
     pods.ip(&format!(
         "link set eth0 up\n\
          address add 10.244.{n}.2/24 dev eth0\n\
@@ -240,6 +228,22 @@ fn node(
         machine: netns,
         pods,
     })
+}
+
+/// What a node's `eth0` has beside its IPv4 address, and loses when it goes down.
+pub(crate) fn lan_lines(number: NodeNumber, all: &[NodeNumber]) -> String {
+    let [_, lan6] = number.lan();
+    let mut lines = vec![
+        format!("address add {lan6}/64 dev eth0 nodad"),
+        "route add default via 10.73.0.1".to_owned(),
+        "route add default via fd73::1".to_owned(),
+    ];
+    for other in all.iter().filter(|other| **other != number) {
+        let ([range4, range6], [via4, via6]) = (other.pod_ranges(), other.lan());
+        lines.push(format!("route add {range4} via {via4}"));
+        lines.push(format!("route add {range6} via {via6}"));
+    }
+    lines.join("\n")
 }
 
 /// Connects a new interface of a namespace to a bridge.

@@ -120,6 +120,19 @@ impl Arp {
         .frame(Mac::BROADCAST, mac)
     }
 
+    /// Probe: "does anybody have `asked`?", from nobody (RFC 5227 §1.1). No cache takes notice.
+    #[must_use]
+    pub fn probe(asked: Ipv4Addr, mac: Mac) -> Frame {
+        Self {
+            operation: Operation::Request,
+            sender_mac: mac,
+            sender_ip: Ipv4Addr::UNSPECIFIED,
+            target_mac: Mac::ZERO,
+            target_ip: asked,
+        }
+        .frame(Mac::BROADCAST, mac)
+    }
+
     /// The answer to a request: to the Ethernet source that asked, about the address it asked for.
     #[must_use]
     pub fn reply(request: &Self, asker: Mac, mac: Mac) -> Frame {

@@ -164,6 +164,20 @@ impl Solicitation {
         }
         .frame(Mac::of_group(group), mac)
     }
+
+    /// "Does anybody have `asked`?", from nobody, as for duplicate address detection (RFC 4862
+    /// §5.4.2). No cache takes notice; whoever has the address answers to all nodes.
+    #[must_use]
+    pub fn duplicate_check(asked: Ipv6Addr, mac: Mac) -> Frame {
+        let group = solicited_node(asked);
+        Self {
+            source: Ipv6Addr::UNSPECIFIED,
+            destination: group,
+            target: asked,
+            source_mac: None,
+        }
+        .frame(Mac::of_group(group), mac)
+    }
 }
 
 impl Advertisement {

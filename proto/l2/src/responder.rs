@@ -24,8 +24,12 @@ pub(crate) enum Meaning {
         asker_mac: Mac,
         answer: Frame,
     },
-    /// `mac` says that `address` is its own.
-    Claim { address: IpAddr, mac: Mac },
+    /// `mac` says that `address` is its own; to `to` alone if that asked, or to everybody.
+    Claim {
+        address: IpAddr,
+        mac: Mac,
+        to: Option<IpAddr>,
+    },
 }
 
 /// Reads a frame that came in on `interface`.
@@ -47,6 +51,7 @@ pub(crate) fn read(received: &Received<'_>, interface: &Interface) -> Result<Mea
             Message::Advertisement(said) => Ok(Meaning::Claim {
                 address: IpAddr::V6(said.target),
                 mac: said.target_mac.unwrap_or(header.source),
+                to: said.solicited.then_some(IpAddr::V6(said.destination)),
             }),
         },
         _ => Err(Discard::OtherProtocol),
@@ -75,6 +80,7 @@ fn read_arp(header: Header, arp: &Arp, interface: &Interface) -> Result<Meaning,
         return Ok(Meaning::Claim {
             address: IpAddr::V4(arp.sender_ip),
             mac: arp.sender_mac,
+            to: (arp.sender_ip != arp.target_ip).then_some(IpAddr::V4(arp.target_ip)),
         });
     }
     if header.destination != Mac::BROADCAST && header.destination != interface.mac {

@@ -1,18 +1,15 @@
 //! Another node takes an address over.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
 use super::{Stage, expect_same, linger};
 use crate::figures::Figure;
-use crate::lab::Lab;
 use crate::neigh;
 use crate::probe::Probe;
 use crate::services::{PATIENCE, Wanted};
 use crate::standin::NOTICED;
-use crate::topology::NodeNumber;
 
 const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
@@ -22,7 +19,7 @@ pub(super) fn excluded(stage: &mut Stage) -> Result<()> {
     let lab = &stage.lab;
     let addresses = lab.serve(&Wanted::dual("moved"))?;
     let address = addresses[0];
-    let owner = settled_owner(lab, "moved", address)?;
+    let owner = lab.settled_owner("moved", address)?;
     lab.believed_owner(address)?;
     let probe = Probe::start(&lab.topology.client, address);
     linger(Duration::from_millis(500));
@@ -50,7 +47,7 @@ pub(super) fn terminated(stage: &mut Stage) -> Result<()> {
     let lab = &mut stage.lab;
     let addresses = lab.serve(&Wanted::dual("bequeathed"))?;
     let address = addresses[0];
-    let owner = settled_owner(lab, "bequeathed", address)?;
+    let owner = lab.settled_owner("bequeathed", address)?;
     let probe = Probe::start(&lab.topology.client, address);
     linger(Duration::from_millis(500));
     let ended = lab.herald()?.speaker(owner)?.terminate();
@@ -85,7 +82,7 @@ pub(super) fn killed(stage: &mut Stage) -> Result<()> {
     let lab = &mut stage.lab;
     let addresses = lab.serve(&Wanted::dual("inherited"))?;
     let address = addresses[0];
-    let owner = settled_owner(lab, "inherited", address)?;
+    let owner = lab.settled_owner("inherited", address)?;
     let probe = Probe::start(&lab.topology.client, address);
     linger(Duration::from_millis(500));
     lab.kill(owner)?;
@@ -119,12 +116,4 @@ pub(super) fn killed(stage: &mut Stage) -> Result<()> {
         &lab.believed_owner(address)?,
         &heir,
     )
-}
-
-/// The owner, once it is reported and the client agrees.
-fn settled_owner(lab: &Lab, service: &str, address: IpAddr) -> Result<NodeNumber> {
-    lab.wait("the reported owner is not the client's", PATIENCE, |lab| {
-        Ok(lab.reported_owner(service, address)? == lab.believed_owner(address)?)
-    })?;
-    lab.reported_owner(service, address)
 }

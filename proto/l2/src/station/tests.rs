@@ -8,7 +8,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::arp::{Arp, Operation};
 use crate::ndp::{ALL_NODES, Advertisement, Message, Solicitation, solicited_node};
-use crate::{Addressed, Frame};
+use crate::{Addressed, ClaimKind, Discard, Frame, Received};
+
+mod budget;
+mod probing;
+mod refresh;
+mod takeover;
+mod wild;
+mod witness;
 
 const LAN: u32 = 2;
 const OTHER_LAN: u32 = 3;
@@ -21,6 +28,13 @@ const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
 const CLIENT6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x77);
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const GATEWAY6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xff);
+const ROUTER: Mac = Mac([2, 0, 0, 0, 0, 0xfe]);
+
+const WITHOUT_REFRESH: Limits = Limits {
+    burst_per_second: 2_000,
+    refresh_per_second: 0,
+};
 
 fn origin() -> Instant {
     #[expect(
@@ -56,12 +70,14 @@ fn on(interfaces: &[u32]) -> Owned {
 /// A station that owns both addresses on LAN and has finished announcing them.
 fn settled(now: Instant) -> Station {
     let mut station = Station::new();
+    station.set_limits(WITHOUT_REFRESH);
     station.set_interfaces(BTreeMap::from([(LAN, lan()), (OTHER_LAN, lan())]));
     station.set_owned(BTreeMap::from([
         (VIP.into(), on(&[LAN])),
         (VIP6.into(), on(&[LAN])),
     ]));
     drain(&mut station, now, now + Duration::from_secs(3600));
+    events(&mut station);
     station
 }
 
@@ -77,6 +93,70 @@ fn drain(station: &mut Station, from: Instant, until: Instant) -> Vec<Transmit> 
             Some(due) if due <= until => now = now.max(due),
             _ => return sent,
         }
+    }
+}
+
+fn events(station: &mut Station) -> Vec<Event> {
+    std::iter::from_fn(|| station.poll_event()).collect()
+}
+
+/// What leaves, and when, in milliseconds from `from` up to and including `until`.
+fn timeline(station: &mut Station, from: Instant, until: Instant) -> Vec<(u128, Transmit)> {
+    let mut sent = vec![];
+    let mut now = from;
+    loop {
+        while let Some(transmit) = station.poll_transmit(now) {
+            sent.push(((now - from).as_millis(), transmit));
+        }
+        match station.poll_timeout() {
+            Some(due) if due <= until => now = now.max(due),
+            _ => return sent,
+        }
+    }
+}
+
+fn hear(station: &mut Station, frame: &Frame, now: Instant) -> Result<Transmit, Discard> {
+    station.handle_frame(&received(frame.bytes()), now)
+}
+
+/// A station on LAN, with one gateway of each family, that owns nothing and says nothing.
+fn idle() -> Station {
+    let mut station = Station::new();
+    station.set_limits(WITHOUT_REFRESH);
+    let interface = Interface {
+        gateways: vec![GATEWAY.into(), GATEWAY6.into()],
+        ..lan()
+    };
+    station.set_interfaces(BTreeMap::from([(LAN, interface)]));
+    station
+}
+
+fn owning(addresses: &[IpAddr], owned: &Owned) -> BTreeMap<IpAddr, Owned> {
+    let pairs = addresses.iter().map(|address| (*address, owned.clone()));
+    pairs.collect()
+}
+
+/// What a gateway answers to the question on behalf of an address.
+fn acknowledgement(address: IpAddr) -> Frame {
+    match address {
+        IpAddr::V4(address) => Arp {
+            operation: Operation::Reply,
+            sender_mac: ROUTER,
+            sender_ip: GATEWAY,
+            target_mac: OURS,
+            target_ip: address,
+        }
+        .frame(OURS, ROUTER),
+        IpAddr::V6(address) => Advertisement {
+            source: GATEWAY6,
+            destination: address,
+            target: GATEWAY6,
+            router: true,
+            solicited: true,
+            overrides: true,
+            target_mac: Some(ROUTER),
+        }
+        .frame(OURS, ROUTER),
     }
 }
 
@@ -264,95 +344,6 @@ fn nothing_is_answered_or_announced_once_ownership_ran_out() {
         None,
         "the queued announcement is not sent"
     );
-}
-
-/// A4, A5.
-#[test]
-fn taking_an_ipv4_address_announces_it_at_once_and_on_the_ladder() {
-    let now = origin();
-    let mut station = Station::new();
-    station.set_interfaces(BTreeMap::from([(LAN, lan())]));
-    station.set_watched(BTreeSet::from([VIP.into()]));
-    let ask = request(CLIENT, ASKER, VIP).frame(Mac::BROADCAST, ASKER);
-    assert_eq!(
-        station.handle_frame(&received(ask.bytes()), now),
-        Err(Discard::NotOwned),
-        "a standby stays silent, and remembers who asked"
-    );
-    station.set_owned(BTreeMap::from([(VIP.into(), on(&[LAN]))]));
-
-    let frames: Vec<Frame> = std::iter::from_fn(|| station.poll_transmit(now))
-        .map(|sent| sent.frame)
-        .collect();
-    let announcement = [
-        Arp::gratuitous_request(VIP, OURS),
-        Arp::gratuitous_reply(VIP, OURS, Mac::BROADCAST),
-    ];
-    assert_eq!(
-        frames,
-        [
-            announcement[0],
-            announcement[1],
-            Arp::directed_request(VIP, OURS, GATEWAY),
-            Arp::gratuitous_reply(VIP, OURS, ASKER),
-        ]
-    );
-    for after in [1_100, 2_200, 3_300, 4_400, 15_000] {
-        assert_eq!(station.poll_timeout(), Some(now + ms(after)));
-        assert_eq!(station.poll_transmit(now + ms(after - 1)), None);
-        for expected in announcement {
-            let sent = station.poll_transmit(now + ms(after)).expect("a repeat");
-            assert_eq!(sent.frame, expected);
-        }
-        assert_eq!(station.poll_transmit(now + ms(after)), None);
-    }
-    assert_eq!(station.poll_timeout(), None);
-}
-
-/// N5.
-#[test]
-fn taking_an_ipv6_address_advertises_it_three_times() {
-    let now = origin();
-    let mut station = Station::new();
-    let gateway: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xff);
-    let interface = Interface {
-        gateways: vec![gateway.into(), GATEWAY.into()],
-        ..lan()
-    };
-    station.set_interfaces(BTreeMap::from([(LAN, interface)]));
-    station.set_owned(BTreeMap::from([(VIP6.into(), on(&[LAN]))]));
-    let advertisement = Advertisement {
-        source: LINK_LOCAL,
-        destination: ALL_NODES,
-        target: VIP6,
-        router: false,
-        solicited: false,
-        overrides: true,
-        target_mac: Some(OURS),
-    };
-    let first = station.poll_transmit(now).expect("first");
-    assert_eq!(first.frame.bytes()[..6], [0x33, 0x33, 0, 0, 0, 1]);
-    assert_eq!(ndp_of(&first), Message::Advertisement(advertisement));
-    let asked = station.poll_transmit(now).expect("the gateway is asked");
-    assert_eq!(
-        ndp_of(&asked),
-        Message::Solicitation(Solicitation {
-            source: VIP6,
-            destination: solicited_node(gateway),
-            target: gateway,
-            source_mac: Some(OURS),
-        })
-    );
-    assert_eq!(
-        station.poll_transmit(now),
-        None,
-        "an IPv4 gateway is not asked"
-    );
-    for after in [1_000, 2_000] {
-        assert_eq!(station.poll_timeout(), Some(now + ms(after)));
-        assert_eq!(station.poll_transmit(now + ms(after)), Some(first));
-    }
-    assert_eq!(station.poll_timeout(), None);
 }
 
 /// N2.
@@ -557,60 +548,7 @@ fn a_yielding_owner_is_silent_from_the_moment_a_peer_announces() {
     }
 }
 
-/// A4: at most 2 000 frames a second, and no repeat before the first pass is over.
-#[test]
-fn a_thousand_addresses_are_announced_within_the_budget_first_pass_first() {
-    let start = origin();
-    let mut station = Station::new();
-    station.set_interfaces(BTreeMap::from([(
-        LAN,
-        Interface {
-            gateways: vec![],
-            ..lan()
-        },
-    )]));
-    let addresses = (0..1000_u32).map(|n| IpAddr::from((0x0a00_0000 + n).to_be_bytes()));
-    station.set_owned(addresses.map(|address| (address, on(&[LAN]))).collect());
-    let mut now = start;
-    let mut sent = vec![];
-    while sent.len() < 4000 {
-        while let Some(transmit) = station.poll_transmit(now) {
-            sent.push((now - start, arp_of(&transmit).sender_ip));
-        }
-        now = station.poll_timeout().expect("more to come").max(now);
-    }
-    let firsts: BTreeSet<_> = sent[..2000].iter().map(|(_, ip)| *ip).collect();
-    assert_eq!(
-        firsts.len(),
-        1000,
-        "the first 2 000 frames announce every address once"
-    );
-    for (index, (at, _)) in sent.iter().enumerate() {
-        let allowed = 64 + at.as_micros() / 500;
-        assert!(
-            index as u128 <= allowed,
-            "frame {index} left too early, after {at:?}"
-        );
-    }
-}
-
 proptest! {
-    /// No frame, however broken, makes a station panic, send twice or send for what it lacks.
-    #[test]
-    fn any_octets_get_an_answer_or_a_reason(
-        mut bytes in proptest::collection::vec(any::<u8>(), 0..130),
-        ethertype in prop_oneof![Just(0x0806_u16), Just(0x86dd), any::<u16>()],
-    ) {
-        if bytes.len() >= 14 {
-            bytes[12..14].copy_from_slice(&ethertype.to_be_bytes());
-        }
-        let now = origin();
-        let mut station = settled(now);
-        if let Ok(answer) = station.handle_frame(&received(&bytes), now) {
-            prop_assert_eq!(answer.interface, LAN);
-        }
-    }
-
     /// NUD: whatever the order of questions, an owner answers every one of ten minutes of probes.
     #[test]
     fn ten_minutes_of_unicast_probes_are_all_answered(gaps in proptest::collection::vec(1_u64..30_000, 40)) {

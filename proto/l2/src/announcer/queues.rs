@@ -1,0 +1,86 @@
+//! What waits on one interface: tasks for their time, then in their class; frames for the budget.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Instant;
+
+use super::act::{Class, Purpose, Queued, Task};
+use crate::Frame;
+
+/// Questions of the shell waiting to leave. Full: the newest is dropped.
+const QUESTIONS: usize = 1024;
+
+#[derive(Debug, Default)]
+struct Queue {
+    tasks: VecDeque<Task>,
+    frames: VecDeque<Queued>,
+}
+
+/// One interface's queues and timers.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    classes: [Queue; 9],
+    timers: BTreeSet<(Instant, Task)>,
+}
+
+impl Queues {
+    fn of(&mut self, class: Class) -> &mut Queue {
+        &mut self.classes[class as usize]
+    }
+
+    /// A task whose turn comes after those of its class.
+    pub(super) fn push(&mut self, task: Task) {
+        self.of(task.act.class()).tasks.push_back(task);
+    }
+
+    /// A task for later.
+    pub(super) fn push_at(&mut self, due: Instant, task: Task) {
+        self.timers.insert((due, task));
+    }
+
+    /// A frame that a task of this class became.
+    pub(super) fn say(&mut self, class: Class, queued: Queued) {
+        self.of(class).frames.push_back(queued);
+    }
+
+    /// A question of the shell; one that waits already does not wait twice.
+    pub(super) fn ask(&mut self, purpose: Purpose, frame: Frame) {
+        let frames = &mut self.of(Class::Urgent).frames;
+        let waits = frames.iter().any(|queued| queued.purpose == purpose);
+        if !waits && frames.len() < QUESTIONS {
+            frames.push_back(Queued {
+                subject: None,
+                purpose,
+                frame,
+            });
+        }
+    }
+
+    /// Puts what is due into its class.
+    pub(super) fn wake(&mut self, now: Instant) {
+        while let Some((due, _)) = self.timers.first()
+            && *due <= now
+            && let Some((_, task)) = self.timers.pop_first()
+        {
+            self.push(task);
+        }
+    }
+
+    pub(super) fn pop_frame(&mut self, class: Class) -> Option<Queued> {
+        self.of(class).frames.pop_front()
+    }
+
+    pub(super) fn pop_task(&mut self, class: Class) -> Option<Task> {
+        self.of(class).tasks.pop_front()
+    }
+
+    /// Whether anything of this class waits for its turn.
+    pub(super) fn wait_in(&self, class: Class) -> bool {
+        let queue = &self.classes[class as usize];
+        !queue.tasks.is_empty() || !queue.frames.is_empty()
+    }
+
+    /// When the next timer ends.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.timers.first().map(|(due, _)| *due)
+    }
+}

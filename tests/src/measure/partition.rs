@@ -1,0 +1,245 @@
+//! Who answers for an address when the LAN, or the beacons, or half of the speakers are gone.
+//!
+//! The situations are in [`super::played`]. Each is played under each partition policy with an address
+//! of its own: two machines, one on each side where there are sides, ask by ARP each 5 ms. What counts
+//! first is the time in which two answer; then who answers, and after how long.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use super::Output;
+use super::played::{ROWS, Row, Serving, Wish};
+use super::scene::{Behind, Scene, asker, far_asker, linger, mac};
+use crate::asker::{Asked, Asker, Mac};
+use crate::clock::Stopwatch;
+use crate::figures::Figure;
+use crate::lab::Lab;
+use crate::telling::tell;
+
+/// What is asked for.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Only situations whose name contains this.
+    #[arg(default_value = "")]
+    pub filter: String,
+    /// How long each lasts, in seconds.
+    #[arg(long, default_value_t = 3)]
+    pub hold: u64,
+    /// Only this policy.
+    #[arg(long)]
+    pub policy: Option<Policy>,
+    /// Print the situations and do nothing.
+    #[arg(long)]
+    pub list: bool,
+    /// How figures are given.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// What a speaker does without a majority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Policy {
+    /// Goes on where nobody objects.
+    Available,
+    /// Is silent.
+    Exclusive,
+}
+
+impl Policy {
+    const ALL: [Self; 2] = [Self::Available, Self::Exclusive];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Exclusive => "exclusive",
+        }
+    }
+}
+
+/// What the two askers saw of one situation.
+struct Seen {
+    near: Asked,
+    far: Asked,
+    owner: Mac,
+}
+
+/// The names of the situations that a filter lets through.
+pub fn names(filter: &str) -> impl Iterator<Item = (&'static str, u8)> {
+    ROWS.iter()
+        .filter(move |row| row.name.contains(filter))
+        .map(|row| (row.name, row.nodes))
+}
+
+/// Plays every situation for this number of nodes on a lab with Herald installed. The last value is
+/// false when one could not be played.
+pub fn measure(lab: &mut Lab, options: &Options) -> Result<(Vec<Figure>, bool)> {
+    let nodes = lab.topology.nodes.len();
+    let mut figures = Vec::new();
+    let (mut number, mut whole) = (0, true);
+    let extra = lab.extra.speaker.clone();
+    for policy in Policy::ALL {
+        if options.policy.is_some_and(|only| only != policy) {
+            continue;
+        }
+        if !lab
+            .programs
+            .offers("herald-speaker", "--partition-policy")?
+        {
+            if policy == Policy::Exclusive {
+                tell("policy exclusive is left out: this speaker has no --partition-policy");
+                continue;
+            }
+        } else {
+            let mut extra = extra.clone();
+            extra.push(format!("--partition-policy={}", policy.name()));
+            lab.herald()?.restart_speakers_with(&extra)?;
+        }
+        for row in ROWS {
+            if usize::from(row.nodes) != nodes || !row.name.contains(&options.filter) {
+                continue;
+            }
+            number += 1;
+            let wish = match policy {
+                Policy::Available => &row.available,
+                Policy::Exclusive => &row.exclusive,
+            };
+            let title = format!("{}, {}", row.name, policy.name());
+            match play(lab, row, number, Duration::from_secs(options.hold)) {
+                Ok((during, after)) => figures.extend(judge(&title, wish, &during, &after)),
+                Err(error) => {
+                    tell(&format!("{title}: not played: {error:#}"));
+                    whole = false;
+                }
+            }
+        }
+    }
+    Ok((figures, whole))
+}
+
+/// One situation and its end: what was seen while it lasted, and after.
+fn play(lab: &mut Lab, row: &Row, number: usize, hold: Duration) -> Result<(Seen, Seen)> {
+    let (near, near_name) = asker(lab)?;
+    let (far, far_name) = far_asker(lab)?;
+    let far_port = far.name().to_owned();
+    let scene = Scene::set(lab, number, Behind::AllPods)?;
+    let owner = mac(lab, scene.owner)?;
+    let watch = Stopwatch::start();
+    let near = Asker::start(&near, watch, near_name, &[scene.address])?;
+    let far = Asker::start(&far, watch, far_name, &[scene.address])?;
+    linger(BEFORE);
+    let answering = near.answering(BEFORE);
+    let struck = watch.elapsed();
+    let played = if answering.contains(&owner) {
+        (row.strike)(lab, scene.owner, &far_port)
+    } else {
+        Err(anyhow::anyhow!("{} does not answer", scene.owner.name()))
+    };
+    linger(hold);
+    let ended = watch.elapsed();
+    let mended = (row.mend)(lab, scene.owner);
+    linger(AFTER);
+    let over = watch.elapsed();
+    let (near, far) = (near.finish()?, far.finish()?);
+    mended.and(lab.whole()).and(scene.clear(lab))?;
+    played?;
+    let seen = |from: Duration, to: Duration| Seen {
+        near: near.within(from..to),
+        far: far.within(from..to),
+        owner,
+    };
+    Ok((seen(struck, ended), seen(ended, over)))
+}
+
+const BEFORE: Duration = Duration::from_millis(500);
+const AFTER: Duration = Duration::from_secs(2);
+/// Who is to be silent may take so long to be.
+const FALLING_SILENT: Duration = Duration::from_millis(500);
+
+/// The figures of one situation; whether each side was served as wished is one of them, told in words.
+fn judge(title: &str, wish: &Wish, during: &Seen, after: &Seen) -> Vec<Figure> {
+    let doubled = |seen: &Seen| seen.near.doubled().max(seen.far.doubled());
+    let mut figures = vec![
+        Figure::milliseconds(
+            &format!("{title}: two answer one client"),
+            &[doubled(during)],
+            wish.doubled,
+        ),
+        Figure::milliseconds(
+            &format!("{title}: two answer anywhere"),
+            &[during.near.doubled_with(&during.far).max(doubled(during))],
+            wish.doubled_anywhere,
+        ),
+        Figure::milliseconds(
+            &format!("{title}: two answer after its end"),
+            &[doubled(after)],
+            Some(wish.doubled_after),
+        ),
+    ];
+    for (side, asked, serving) in [
+        ("near", &during.near, wish.near),
+        ("far", &during.far, wish.far),
+    ] {
+        let found = outcome(asked, during.owner);
+        let good = as_wished(serving, asked, during.owner);
+        let mark = if good { "as wished" } else { "NOT AS WISHED" };
+        tell(&format!(
+            "{title}, {side} side: {found}; wished: {}; {mark}",
+            serving.text()
+        ));
+        let name = format!("{title}, {side}: other than wished");
+        figures.push(Figure::new(
+            &name,
+            "",
+            &[f64::from(u8::from(!good))],
+            Some(0.0),
+        ));
+    }
+    figures
+}
+
+/// Who answered, in words.
+fn outcome(asked: &Asked, owner: Mac) -> String {
+    let owners = asked.owners(0);
+    let silent = asked.record(0).longest_outage().as_millis();
+    match owners.as_slice() {
+        [] => "nobody answers".to_owned(),
+        [one] if *one == owner => format!("the owner answers, silent for {silent} ms"),
+        [.., last] if *last == owner => format!("moves and returns, silent for {silent} ms"),
+        [.., _] => format!("another answers, silent for {silent} ms"),
+    }
+}
+
+/// Whether one side was served as wished.
+fn as_wished(serving: Serving, asked: &Asked, owner: Mac) -> bool {
+    let owners = asked.owners(0);
+    let record = asked.record(0);
+    let ending_answered = record.probes.last().is_some_and(|(_, answered)| *answered);
+    match serving {
+        Serving::Kept { silent } => {
+            owners == [owner] && ending_answered && record.longest_outage() <= silent
+        }
+        Serving::Taken { silent } => {
+            owners.last().is_some_and(|last| *last != owner)
+                && ending_answered
+                && record.longest_outage() <= silent
+        }
+        Serving::Nobody => {
+            let start = record.probes.first().map(|(at, _)| *at).unwrap_or_default();
+            record.since(start + FALLING_SILENT).answered() == 0
+        }
+        Serving::Anyhow => true,
+    }
+}
+
+/// Refuses a number of nodes for which there is no situation.
+pub fn playable(nodes: u8, filter: &str) -> Result<()> {
+    if names(filter).any(|(_, needed)| needed == nodes) {
+        return Ok(());
+    }
+    bail!("no situation named {filter:?} is played with {nodes} nodes")
+}
+
+#[cfg(test)]
+mod tests;

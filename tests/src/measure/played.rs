@@ -1,0 +1,276 @@
+//! The situations of a partition: what is done, and what is wished under each policy.
+//!
+//! One table, so that whoever changes what is wished finds it in one place. A situation names how many
+//! nodes it is played with; `near` is the side of client, gateway and first asker, `far` the other one
+//! where the LAN is parted, and the same where it is not.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::lab::Lab;
+use crate::topology::NodeNumber;
+
+/// What one side is to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Serving {
+    /// The owner goes on, silent at most so long.
+    Kept { silent: Duration },
+    /// Another answers in the end, after at most so long.
+    Taken { silent: Duration },
+    /// Nobody answers.
+    Nobody,
+    /// Not promised.
+    Anyhow,
+}
+
+impl Serving {
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Kept { silent } => format!("the owner, silent <= {} ms", silent.as_millis()),
+            Self::Taken { silent } => format!("another, silent <= {} ms", silent.as_millis()),
+            Self::Nobody => "nobody".to_owned(),
+            Self::Anyhow => "anything".to_owned(),
+        }
+    }
+}
+
+/// What is wished of one situation under one policy.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish {
+    pub(super) near: Serving,
+    pub(super) far: Serving,
+    /// Time in which one client is answered by two.
+    pub(super) doubled: Option<Duration>,
+    /// Time in which the sides are answered by different nodes.
+    pub(super) doubled_anywhere: Option<Duration>,
+    /// Time in which one client is answered by two after the situation's end.
+    pub(super) doubled_after: Duration,
+}
+
+/// Strikes, given the owner and the port of the far asker.
+type Strike = fn(&mut Lab, NodeNumber, &str) -> Result<()>;
+type Mend = fn(&mut Lab, NodeNumber) -> Result<()>;
+
+/// One situation.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) nodes: u8,
+    pub(super) strike: Strike,
+    pub(super) mend: Mend,
+    pub(super) available: Wish,
+    pub(super) exclusive: Wish,
+}
+
+const ZERO: Option<Duration> = Some(Duration::ZERO);
+/// A question or two.
+const UNNOTICED: Duration = Duration::from_millis(20);
+/// Suspicion, a round, an answer.
+const TAKEOVER: Duration = Duration::from_millis(300);
+/// A pause of 350 ms after a lapse, and the answer of the gateway.
+const RESUMED: Duration = Duration::from_millis(600);
+/// Suspicion, three probes, 400 ms since the last beacon.
+const WITNESSED: Duration = Duration::from_millis(600);
+/// Two that could not hear each other hear each other again.
+const MERGED: Duration = Duration::from_millis(500);
+
+const KEPT: Serving = Serving::Kept { silent: UNNOTICED };
+const PAUSED: Serving = Serving::Kept { silent: RESUMED };
+const TAKEN: Serving = Serving::Taken { silent: TAKEOVER };
+const BY_WITNESS: Serving = Serving::Taken { silent: WITNESSED };
+
+/// One owner, wherever one looks, before and after.
+const fn one(near: Serving, far: Serving) -> Wish {
+    Wish {
+        near,
+        far,
+        doubled: ZERO,
+        doubled_anywhere: ZERO,
+        doubled_after: Duration::ZERO,
+    }
+}
+
+/// All situations.
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "the owner is cut off",
+        nodes: 3,
+        strike: |lab, owner, _| lab.topology.black_hole(&owner.ports()[0]),
+        mend: mend_network,
+        available: one(TAKEN, TAKEN),
+        exclusive: one(TAKEN, TAKEN),
+    },
+    Row {
+        name: "the LAN parts, the gateway with the majority",
+        nodes: 3,
+        strike: |lab, owner, far| part(lab, &[owner], far),
+        mend: mend_network,
+        available: one(TAKEN, Serving::Nobody),
+        exclusive: one(TAKEN, Serving::Nobody),
+    },
+    Row {
+        name: "the LAN parts, the gateway with the owner",
+        nodes: 3,
+        strike: |lab, owner, far| {
+            let others = others(lab, owner);
+            part(lab, &others, far)
+        },
+        mend: mend_network,
+        available: Wish {
+            doubled_anywhere: None,
+            doubled_after: MERGED,
+            ..one(PAUSED, Serving::Anyhow)
+        },
+        exclusive: one(Serving::Nobody, Serving::Anyhow),
+    },
+    Row {
+        name: "beacons are lost from the owner to one",
+        nodes: 3,
+        strike: |lab, owner, _| lab.topology.deafen(owner, other(lab, owner)?),
+        mend: mend_network,
+        available: one(KEPT, KEPT),
+        exclusive: one(KEPT, KEPT),
+    },
+    Row {
+        name: "beacons are lost from one to the owner",
+        nodes: 3,
+        strike: |lab, owner, _| lab.topology.deafen(other(lab, owner)?, owner),
+        mend: mend_network,
+        available: one(KEPT, KEPT),
+        exclusive: one(KEPT, KEPT),
+    },
+    Row {
+        name: "beacons are blocked, the LAN is fine",
+        nodes: 3,
+        strike: |lab, _, _| lab.topology.block_beacons(),
+        mend: mend_network,
+        available: one(PAUSED, PAUSED),
+        exclusive: one(Serving::Nobody, Serving::Nobody),
+    },
+    Row {
+        name: "the majority dies, the owner with it",
+        nodes: 3,
+        strike: |lab, owner, _| {
+            let with = other(lab, owner)?;
+            lab.kill(owner)?;
+            lab.kill(with)
+        },
+        mend: revive_two,
+        available: one(BY_WITNESS, BY_WITNESS),
+        exclusive: one(Serving::Nobody, Serving::Nobody),
+    },
+    Row {
+        name: "the majority dies, the owner lives",
+        nodes: 3,
+        strike: |lab, owner, _| {
+            for node in others(lab, owner) {
+                lab.kill(node)?;
+            }
+            Ok(())
+        },
+        mend: |lab, owner| {
+            for node in others(lab, owner) {
+                lab.revive(node)?;
+            }
+            mend_network(lab, owner)
+        },
+        available: one(PAUSED, PAUSED),
+        exclusive: one(Serving::Nobody, Serving::Nobody),
+    },
+    Row {
+        name: "the owner pauses and wakes",
+        nodes: 3,
+        strike: |lab, owner, _| {
+            lab.herald()?.speaker(owner)?.freeze(true);
+            Ok(())
+        },
+        mend: |lab, owner| {
+            lab.herald()?.speaker(owner)?.freeze(false);
+            Ok(())
+        },
+        available: one(TAKEN, TAKEN),
+        exclusive: one(TAKEN, TAKEN),
+    },
+    Row {
+        name: "of two nodes the owner dies",
+        nodes: 2,
+        strike: |lab, owner, _| lab.kill(owner),
+        mend: |lab, owner| {
+            lab.revive(owner)?;
+            mend_network(lab, owner)
+        },
+        available: one(BY_WITNESS, BY_WITNESS),
+        exclusive: one(Serving::Anyhow, Serving::Anyhow),
+    },
+    Row {
+        name: "of two nodes the other one dies",
+        nodes: 2,
+        strike: |lab, owner, _| {
+            let other = other(lab, owner)?;
+            lab.kill(other)
+        },
+        mend: |lab, owner| {
+            let other = other(lab, owner)?;
+            lab.revive(other)?;
+            mend_network(lab, owner)
+        },
+        available: one(PAUSED, PAUSED),
+        exclusive: one(Serving::Anyhow, Serving::Anyhow),
+    },
+    Row {
+        name: "between two nodes beacons are blocked, ARP passes",
+        nodes: 2,
+        strike: |lab, _, _| lab.topology.block_beacons(),
+        mend: mend_network,
+        available: one(PAUSED, PAUSED),
+        exclusive: one(Serving::Anyhow, Serving::Anyhow),
+    },
+    Row {
+        name: "two nodes are isolated from each other alone",
+        nodes: 2,
+        strike: |lab, owner, _| {
+            let ports = [owner, other(lab, owner)?].map(|node| node.name());
+            lab.topology.isolate(&ports)
+        },
+        mend: mend_network,
+        // Not to be seen by either: both answer the gateway.
+        available: Wish {
+            doubled: None,
+            doubled_anywhere: None,
+            doubled_after: MERGED,
+            ..one(Serving::Anyhow, Serving::Anyhow)
+        },
+        exclusive: one(Serving::Anyhow, Serving::Anyhow),
+    },
+];
+
+fn others(lab: &Lab, owner: NodeNumber) -> Vec<NodeNumber> {
+    let all = lab.topology.nodes.iter().map(|node| node.number);
+    all.filter(|node| *node != owner).collect()
+}
+
+fn other(lab: &Lab, owner: NodeNumber) -> Result<NodeNumber> {
+    others(lab, owner)
+        .first()
+        .copied()
+        .context("the lab has one node only")
+}
+
+fn mend_network(lab: &mut Lab, _owner: NodeNumber) -> Result<()> {
+    lab.topology.mend()
+}
+
+fn revive_two(lab: &mut Lab, owner: NodeNumber) -> Result<()> {
+    let with = other(lab, owner)?;
+    lab.revive(owner)?;
+    lab.revive(with)?;
+    mend_network(lab, owner)
+}
+
+/// Moves nodes and the far asker to the second switch and cuts the cable between the two.
+fn part(lab: &Lab, nodes: &[NodeNumber], far: &str) -> Result<()> {
+    let mut ports: Vec<String> = nodes.iter().map(|node| node.name()).collect();
+    ports.push(far.to_owned());
+    lab.topology.part(&ports)?;
+    lab.topology.trunk(false)
+}
