@@ -24,7 +24,7 @@ pub(crate) enum Meaning {
         asker_mac: Mac,
         answer: Frame,
     },
-    /// `mac` says that `address` is its own; to `to` alone if that asked, or to everybody.
+    /// `mac` says that `address` is its own; `to` is the address it says so to, if that is one.
     Claim {
         address: IpAddr,
         mac: Mac,
@@ -80,7 +80,7 @@ fn read_arp(header: Header, arp: &Arp, interface: &Interface) -> Result<Meaning,
         return Ok(Meaning::Claim {
             address: IpAddr::V4(arp.sender_ip),
             mac: arp.sender_mac,
-            to: (arp.sender_ip != arp.target_ip).then_some(IpAddr::V4(arp.target_ip)),
+            to: Some(IpAddr::V4(arp.target_ip)),
         });
     }
     if header.destination != Mac::BROADCAST && header.destination != interface.mac {

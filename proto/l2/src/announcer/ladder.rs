@@ -3,7 +3,7 @@
 //! "Who has the gateway? Tell the address" announces the address to the gateway, and its answer
 //! proves that it took notice. Each gateway is asked five times, then given up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -51,11 +51,6 @@ pub(super) struct Ladder {
 }
 
 impl Ladder {
-    /// Whether `gateway` was told of `address` in this acquisition.
-    pub(super) fn knows(&self, address: IpAddr, gateway: IpAddr) -> bool {
-        self.climbs.contains_key(&(address, gateway))
-    }
-
     /// A question left: when to look again, and how many have left until then.
     pub(super) fn asked(
         &mut self,
@@ -108,14 +103,14 @@ impl Ladder {
     }
 
     /// Forgets what was asked on behalf of an address.
-    pub(super) fn forget(&mut self, address: IpAddr, gateways: &[IpAddr]) {
+    pub(super) fn forget(&mut self, address: IpAddr, gateways: &BTreeSet<IpAddr>) {
         for gateway in gateways {
             self.climbs.remove(&(address, *gateway));
         }
     }
 
     /// Keeps only what was asked of these gateways.
-    pub(super) fn retain(&mut self, gateways: &[IpAddr]) {
+    pub(super) fn retain(&mut self, gateways: &BTreeSet<IpAddr>) {
         self.climbs
             .retain(|(_, gateway), _| gateways.contains(gateway));
     }

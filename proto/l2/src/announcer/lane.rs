@@ -51,7 +51,7 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) index: u32,
-    pub(super) gateways: Vec<IpAddr>,
+    pub(super) gateways: BTreeSet<IpAddr>,
     pub(super) order: &'static Order,
     budget: Window,
     /// None: nothing is refreshed.
@@ -70,7 +70,7 @@ impl Lane {
     pub(super) fn new(index: u32, limits: Limits) -> Self {
         let mut lane = Self {
             index,
-            gateways: Vec::new(),
+            gateways: BTreeSet::new(),
             order: act::order(limits),
             budget: Window::new(limits.burst_per_second),
             refreshes: None,
@@ -97,20 +97,18 @@ impl Lane {
     }
 
     pub(super) fn set_gateways(&mut self, gateways: &[IpAddr]) {
+        let gateways: BTreeSet<IpAddr> = gateways.iter().copied().collect();
         if self.gateways == gateways {
             return;
         }
-        self.ladder.retain(gateways);
+        self.ladder.retain(&gateways);
         let proven: Vec<(IpAddr, u64)> = self
             .held
             .iter()
             .filter(|(_, held)| held.standing == Standing::Proven)
             .map(|(address, held)| (*address, held.generation))
             .collect();
-        for gateway in gateways {
-            if self.gateways.contains(gateway) {
-                continue;
-            }
+        for gateway in gateways.difference(&self.gateways) {
             for (address, generation) in &proven {
                 let (gateway, asked) = (*gateway, 0);
                 self.queues.push(Task {
@@ -120,7 +118,7 @@ impl Lane {
                 });
             }
         }
-        self.gateways = gateways.to_vec();
+        self.gateways = gateways;
     }
 
     pub(super) fn addresses(&self) -> impl Iterator<Item = &IpAddr> {
@@ -194,7 +192,7 @@ impl Lane {
     }
 
     pub(super) fn ask_gateways(&mut self, interface: &Interface) {
-        for gateway in &interface.gateways {
+        for gateway in &self.gateways {
             let frame = speech::gateway_question(*gateway, interface);
             self.queues.ask(Purpose::AskGateway(*gateway), frame);
         }

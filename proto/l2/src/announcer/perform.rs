@@ -66,10 +66,8 @@ impl Lane {
             Act::Refresh => {
                 let announcement = speech::announcement(address, interface);
                 self.say(task, Purpose::Announce, announcement);
-                for gateway in &interface.gateways {
-                    if let Some(frame) = speech::directed(address, interface, *gateway) {
-                        self.say(task, Purpose::Remind(*gateway), frame);
-                    }
+                for (gateway, frame) in self.directed(address, around) {
+                    self.say(task, Purpose::Remind(gateway), frame);
                 }
                 self.schedule_refresh(task, now);
             }
@@ -134,15 +132,12 @@ impl Lane {
                 .map(announce)
                 .into_iter()
                 .collect(),
-            Act::Gateways => interface
-                .gateways
-                .iter()
-                .filter(|gateway| !self.ladder.knows(address, **gateway))
-                .filter_map(|gateway| {
-                    let frame = speech::directed(address, interface, *gateway)?;
-                    Some((Purpose::Tell(*gateway), frame))
-                })
-                .collect(),
+            Act::Gateways => {
+                let directed = self.directed(address, around).into_iter();
+                directed
+                    .map(|(gateway, frame)| (Purpose::Tell(gateway), frame))
+                    .collect()
+            }
             Act::Requesters => around
                 .requesters
                 .of(address, self.index, now)
@@ -151,6 +146,17 @@ impl Lane {
                 .collect(),
             Act::Retry { .. } | Act::Probe(_) | Act::Repeat | Act::Refresh => Vec::new(),
         }
+    }
+
+    /// A question from `address` to each gateway of its family.
+    fn directed(&self, address: IpAddr, around: &Surroundings<'_>) -> Vec<(IpAddr, Frame)> {
+        let gateways = self.gateways.iter();
+        gateways
+            .filter_map(|gateway| {
+                let frame = speech::directed(address, around.interface, *gateway)?;
+                Some((*gateway, frame))
+            })
+            .collect()
     }
 
     fn say(&mut self, task: Task, purpose: Purpose, frame: Frame) {

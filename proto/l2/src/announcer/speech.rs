@@ -32,13 +32,13 @@ pub(super) fn reply(address: IpAddr, interface: &Interface) -> Option<Frame> {
 /// To a gateway: a question from `address`, whose answer is the acknowledgement.
 pub(super) fn directed(address: IpAddr, interface: &Interface, gateway: IpAddr) -> Option<Frame> {
     match (address, gateway) {
-        (IpAddr::V4(address), IpAddr::V4(gateway)) if address != gateway => {
+        (IpAddr::V4(address), IpAddr::V4(gateway)) => {
             Some(Arp::directed_request(address, interface.mac, gateway))
         }
-        (IpAddr::V6(address), IpAddr::V6(gateway)) if address != gateway => {
+        (IpAddr::V6(address), IpAddr::V6(gateway)) => {
             Some(Solicitation::directed(address, interface.mac, gateway))
         }
-        (IpAddr::V4(_) | IpAddr::V6(_), IpAddr::V4(_) | IpAddr::V6(_)) => None,
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
     }
 }
 

@@ -132,10 +132,6 @@ impl Station {
     /// A gateway speaks: the answer to a question of its own, or on behalf of an owned address.
     fn hear_gateway(&mut self, gateway: IpAddr, to: Option<IpAddr>, heard: Heard) {
         let Heard { interface, at, .. } = heard;
-        let known = self.interfaces.get(&interface);
-        if known.is_none_or(|known| !known.gateways.contains(&gateway)) {
-            return;
-        }
         if self.announcer.has_asked_gateway((gateway, interface), at) {
             self.events.push(Event::GatewayAnswered {
                 interface,

@@ -190,6 +190,26 @@ fn another_node_of_the_cluster_and_the_own_interfaces_are_no_reason_to_leave_it_
     }
 }
 
+/// Its time does not start again with every word of a talkative host.
+#[test]
+fn a_host_that_keeps_talking_does_not_put_off_the_next_question() {
+    for family in families() {
+        let now = origin();
+        let mut station = idle();
+        station.set_owned(owning(&[family.address], &probing()));
+        drain(&mut station, now, now);
+        for second in 0..59 {
+            let at = now + Duration::from_secs(second);
+            let (_, used) = family.uses[0];
+            assert_eq!(hear(&mut station, &used, at), Err(Discard::Conflict));
+            assert_eq!(drain(&mut station, at, at), []);
+        }
+        assert_eq!(events(&mut station).len(), 1);
+        let sent = timeline(&mut station, now, now + Duration::from_secs(62));
+        assert_eq!(times_of(family.probe, &sent), [60_000, 60_033, 60_066]);
+    }
+}
+
 /// On failover nobody waits: only what is new on an interface is asked for, and only if told so.
 #[test]
 fn an_address_that_is_held_is_not_asked_for_however_the_wish_changes() {

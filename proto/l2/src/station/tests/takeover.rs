@@ -406,6 +406,70 @@ fn a_new_gateway_is_told_and_one_that_is_gone_is_not_asked_again() {
     );
 }
 
+/// A6: however often and whenever it is named, and if it comes back, from the beginning.
+#[test]
+fn a_gateway_is_asked_on_one_ladder_at_a_time() {
+    let now = origin();
+    let mut station = idle();
+    station.set_owned(owning(&[VIP.into()], &on(&[LAN])));
+    let with = |gateways: &[Ipv4Addr]| {
+        let interface = Interface {
+            gateways: gateways.iter().copied().map(IpAddr::from).collect(),
+            ..lan()
+        };
+        BTreeMap::from([(LAN, interface)])
+    };
+    station.set_interfaces(with(&[]));
+    station.set_interfaces(with(&[GATEWAY, GATEWAY]));
+    let sent = timeline(&mut station, now, now + ms(2_000));
+    let rungs = [0, 20, 60, 200, 600];
+    assert_eq!(questions(&sent, VIP.into(), GATEWAY.into()), rungs);
+    let later = now + Duration::from_secs(100);
+    drain(&mut station, now, later);
+    station.set_interfaces(with(&[]));
+    station.set_interfaces(with(&[GATEWAY]));
+    let sent = timeline(&mut station, later, later + ms(2_000));
+    assert_eq!(questions(&sent, VIP.into(), GATEWAY.into()), rungs);
+}
+
+/// A6: an address that could be lost is nothing to report of.
+#[test]
+fn a_silent_gateway_is_not_told_of_after_the_owners_time() {
+    let now = origin();
+    let mut station = idle();
+    let owned = Owned {
+        until: Some(now + ms(700)),
+        ..on(&[LAN])
+    };
+    station.set_owned(owning(&[VIP.into()], &owned));
+    let sent = timeline(&mut station, now, now + ms(2_000));
+    assert_eq!(questions(&sent, VIP.into(), GATEWAY.into()).len(), 5);
+    assert_eq!(unacknowledged(&events(&mut station)), []);
+}
+
+/// A4: what is wanted on one more interface is announced there, and not again elsewhere.
+#[test]
+fn an_address_that_comes_to_one_more_interface_is_announced_there() {
+    let now = origin();
+    let mut station = idle();
+    let mut interfaces = station.interfaces.clone();
+    let other = Interface {
+        mac: Mac([2, 0, 0, 0, 0, 0x02]),
+        ..lan()
+    };
+    interfaces.insert(OTHER_LAN, other);
+    station.set_interfaces(interfaces);
+    station.set_owned(owning(&[VIP.into()], &on(&[LAN])));
+    drain(&mut station, now, now + Duration::from_secs(20));
+    let later = now + Duration::from_secs(20);
+    station.set_owned(owning(&[VIP.into()], &on(&[LAN, OTHER_LAN])));
+    let sent = drain(&mut station, later, later);
+    assert!(!sent.is_empty() && sent.iter().all(|sent| sent.interface == OTHER_LAN));
+    station.set_owned(owning(&[VIP.into()], &on(&[LAN])));
+    let sent = drain(&mut station, later, later + Duration::from_secs(20));
+    assert_eq!(sent, []);
+}
+
 /// A3, A6, A9: whose time runs out falls silent; when it is given more, it begins again.
 #[test]
 fn what_could_not_be_said_after_its_time_is_said_when_ownership_is_renewed() {

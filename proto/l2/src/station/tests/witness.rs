@@ -263,7 +263,11 @@ fn after_its_time_an_owner_answers_probes_of_peers_and_nothing_else() {
         station.set_owned(owning(&[VIP.into(), VIP6.into()], &owned));
         drain(&mut station, now, now);
         assert!(hear(&mut station, &frame, now).is_ok(), "{what}: in time");
-        events(&mut station);
+        let stranger = what == "a stranger's probe" || what == "a stranger's check";
+        let told = events(&mut station)
+            .into_iter()
+            .filter(|event| matches!(event, Event::Claimed(_)));
+        assert_eq!(told.count(), usize::from(stranger), "{what}: a claim?");
         let late = hear(&mut station, &frame, now + ms(200));
         assert_eq!(late.is_ok(), answers, "{what}");
         assert_eq!(events(&mut station), [], "{what}: nothing to tell");
