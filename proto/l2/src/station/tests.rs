@@ -11,6 +11,7 @@ use crate::ndp::{ALL_NODES, Advertisement, Message, Solicitation, solicited_node
 use crate::{Addressed, ClaimKind, Discard, Frame, Received};
 
 mod budget;
+mod model;
 mod probing;
 mod refresh;
 mod takeover;
