@@ -30,13 +30,18 @@ struct Router {
 }
 
 impl Router {
-    /// Starts it after it was killed. The numbers it left behind are nobody's: a child that nobody
-    /// waited for would pass for one that runs.
+    /// Starts it after it was killed.
     fn restart(&mut self) -> Result<()> {
-        for file in &self.written {
-            let _not_there = std::fs::remove_file(file);
-        }
+        forget(&self.written);
         self.router.restart()
+    }
+}
+
+/// Forgets the process numbers that killed ones left behind: they are nobody's, and a child that
+/// nobody waited for would pass for one that runs.
+fn forget(written: &[PathBuf]) {
+    for file in written {
+        let _not_there = std::fs::remove_file(file);
     }
 }
 
@@ -77,6 +82,7 @@ impl Keepalived {
             };
             std::fs::write(file("conf"), configuration(number, advert))?;
             let written = [file("pid"), file("vrrp.pid")];
+            forget(&written);
             let option = |name: &str, path: &Path| format!("--{name}={}", path.display());
             let router = lab.start(Launch {
                 name: format!("keepalived-{}", number.0),
