@@ -86,8 +86,10 @@ pub fn print(figures: &[Figure], json: bool) -> bool {
             println!("{}", serde_json::to_string(figure).unwrap_or_default());
         }
     } else if !figures.is_empty() {
+        let names = figures.iter().map(|figure| figure.name.chars().count());
+        let width = names.max().unwrap_or_default();
         println!(
-            "{:<56} {:>4} {:>10} {:>10} {:>10} {:>10} {:>10}",
+            "{:<width$} {:>4} {:>10} {:>10} {:>10} {:>10} {:>10}",
             "", "runs", "min", "median", "p95", "max", "wanted"
         );
         for figure in figures {
@@ -98,7 +100,7 @@ pub fn print(figures: &[Figure], json: bool) -> bool {
                 (None, None) => "-".to_owned(),
             };
             println!(
-                "{:<56} {:>4} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {wanted:>10} {} {}",
+                "{:<width$} {:>4} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {wanted:>10} {} {}",
                 figure.name,
                 figure.runs,
                 figure.min,

@@ -104,7 +104,7 @@ fn apart(cli: &Cli) -> Result<Sandbox> {
     Sandbox::named(&format!("{}-own-{}", cli.name, std::process::id()))
 }
 
-/// The same command on labs of different sizes, one after the other; the first failure is the result.
+/// The same command on labs of different sizes, one after the other. A failure of any is the result.
 fn in_turn(cli: &Cli, sizes: &[u8]) -> Result<ExitCode> {
     if sizes.is_empty() {
         bail!("no situation has such a name; --list names them");
@@ -114,6 +114,9 @@ fn in_turn(cli: &Cli, sizes: &[u8]) -> Result<ExitCode> {
         let mut arguments: Vec<String> = std::env::args().skip(1).collect();
         arguments.push(format!("--nodes={size}"));
         let code = apart(cli)?.hold(&arguments)?;
+        if code == ExitCode::from(sandbox::INTERRUPTED) {
+            return Ok(code);
+        }
         if code != ExitCode::SUCCESS {
             result = code;
         }

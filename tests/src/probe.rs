@@ -99,6 +99,14 @@ impl Record {
         self.probes.len() - self.answered()
     }
 
+    /// When the last probe was sent.
+    pub fn end(&self) -> Duration {
+        self.probes
+            .last()
+            .map(|(sent, _)| *sent)
+            .unwrap_or_default()
+    }
+
     /// When the last lost probe was sent; nothing when none was lost.
     pub fn last_lost(&self) -> Option<Duration> {
         let lost = self.probes.iter().rev().find(|(_, answered)| !answered);

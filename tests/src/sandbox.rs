@@ -30,7 +30,7 @@ pub const INSIDE: &str = "--inside";
 pub const HELD: &str = "--held";
 
 /// Exit status after Ctrl-C, as shells have it.
-const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
 
 /// One sandbox by its name.
 #[derive(Debug, Clone)]

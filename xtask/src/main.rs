@@ -43,7 +43,8 @@ enum Task {
         #[arg(long)]
         fast: bool,
     },
-    /// The lab: up [--keep], shell [PLACE], kubectl ..., check [FILTER], down.
+    /// The lab: up [--keep], shell [PLACE], kubectl ..., check [FILTER], down; failover, drain,
+    /// eviction, partition and calm measure.
     Lab {
         /// Arguments of `herald-lab`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -82,7 +83,16 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Test { fast } => test(fast),
         Task::Lab { arguments } => {
-            let starts = ["up", "demo", "check"];
+            let starts = [
+                "up",
+                "demo",
+                "check",
+                "failover",
+                "drain",
+                "eviction",
+                "partition",
+                "calm",
+            ];
             let listing = arguments.iter().any(|word| word == "--list");
             if arguments
                 .first()

@@ -61,6 +61,12 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<Vec<Figure>> {
         lab.topology.mend()?;
         asked?
     };
+    let unanswered = asked.questions.iter().filter(|one| one.answers.is_empty());
+    tell(&format!(
+        "{} of {} questions were not answered: lost on the way there or back",
+        unanswered.count(),
+        asked.questions.len()
+    ));
     let mut figures = figures("calm", &asked, addresses.len());
     lab.whole()?;
     figures.extend(returning(lab, &addresses)?);

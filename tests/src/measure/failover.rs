@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::hogs::Hogs;
 use super::keepalived::Keepalived;
@@ -41,12 +41,23 @@ pub struct Options {
     /// How long a takeover is waited for, in seconds.
     #[arg(long, default_value_t = 90)]
     pub patience: u64,
-    /// Without keepalived beside.
-    #[arg(long)]
-    pub alone: bool,
+    /// Who is measured.
+    #[arg(long, default_value = "both")]
+    pub who: Who,
     /// How figures are given.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// Whose address is made dark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Who {
+    /// First Herald's, then keepalived's where that is installed.
+    Both,
+    /// Only Herald's.
+    Herald,
+    /// Only keepalived's.
+    Keepalived,
 }
 
 /// One run: how long nobody answered, by who asked.
@@ -93,13 +104,13 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<(Vec<Figure>, bool)> 
         whole: true,
         figures: Vec::new(),
     };
-    for busy in loads {
+    for busy in loads.iter().filter(|_| options.who != Who::Keepalived) {
         let _hogs = busy.then(|| Hogs::start(4));
         for fault in &faults {
             course.herald(lab, *fault, options, *busy);
         }
     }
-    if !options.alone {
+    if options.who != Who::Herald {
         match Keepalived::found() {
             Ok(()) => course.keepalived(lab, &faults, options)?,
             Err(why) => tell(&format!("keepalived is left out: {why:#}")),

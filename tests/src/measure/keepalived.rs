@@ -4,7 +4,7 @@
 //! server on every node itself, so nothing but the address has to move.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -25,6 +25,24 @@ struct Router {
     node: NodeNumber,
     router: Program,
     server: Program,
+    /// Where it and its child write their process numbers.
+    written: [PathBuf; 2],
+}
+
+impl Router {
+    /// Starts it after it was killed.
+    fn restart(&mut self) -> Result<()> {
+        forget(&self.written);
+        self.router.restart()
+    }
+}
+
+/// Forgets the process numbers that killed ones left behind: they are nobody's, and a child that
+/// nobody waited for would pass for one that runs.
+fn forget(written: &[PathBuf]) {
+    for file in written {
+        let _not_there = std::fs::remove_file(file);
+    }
 }
 
 /// All of them. Dropping it ends them, and the addresses are taken off.
@@ -63,7 +81,9 @@ impl Keepalived {
                 lab.files.state.join(name)
             };
             std::fs::write(file("conf"), configuration(number, advert))?;
-            let option = |name: &str, path: PathBuf| format!("--{name}={}", path.display());
+            let written = [file("pid"), file("vrrp.pid")];
+            forget(&written);
+            let option = |name: &str, path: &Path| format!("--{name}={}", path.display());
             let router = lab.start(Launch {
                 name: format!("keepalived-{}", number.0),
                 netns: node.machine.clone(),
@@ -74,9 +94,9 @@ impl Keepalived {
                     "--dont-respawn".into(),
                     "--log-console".into(),
                     "--no-syslog".into(),
-                    option("use-file", file("conf")),
-                    option("pid", file("pid")),
-                    option("vrrp_pid", file("vrrp.pid")),
+                    option("use-file", &file("conf")),
+                    option("pid", &written[0]),
+                    option("vrrp_pid", &written[1]),
                 ],
                 environment: Vec::new(),
             })?;
@@ -84,6 +104,7 @@ impl Keepalived {
                 node: number,
                 router,
                 server,
+                written,
             });
         }
         let keepalived = Self {
@@ -149,7 +170,7 @@ impl Keepalived {
     pub(super) fn mend(&mut self, lab: &mut Lab, fault: Fault, node: NodeNumber) -> Result<()> {
         let router = self.router(node)?;
         match fault {
-            Fault::Killed => router.router.restart()?,
+            Fault::Killed => router.restart()?,
             Fault::Stopped => signal(&router.router, Signal::SIGCONT),
             Fault::PortCut | Fault::BlackHole => lab.mend(fault, node)?,
             Fault::NodeGone => {
@@ -157,7 +178,7 @@ impl Keepalived {
                 take_off(&self.topology, node);
                 let router = self.router(node)?;
                 router.server.restart()?;
-                router.router.restart()?;
+                router.restart()?;
                 lab.mend(fault, node)?;
             }
         }

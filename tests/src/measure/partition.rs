@@ -107,7 +107,7 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<(Vec<Figure>, bool)> 
             };
             let title = format!("{}, {}", row.name, policy.name());
             match play(lab, row, number, Duration::from_secs(options.hold)) {
-                Ok((during, after)) => figures.extend(judge(&title, wish, &during, &after)),
+                Ok((during, after)) => figures.extend(judge(&title, row, wish, &during, &after)),
                 Err(error) => {
                     tell(&format!("{title}: not played: {error:#}"));
                     whole = false;
@@ -122,9 +122,15 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<(Vec<Figure>, bool)> 
 fn play(lab: &mut Lab, row: &Row, number: usize, hold: Duration) -> Result<(Seen, Seen)> {
     let (near, near_name) = asker(lab)?;
     let (far, far_name) = far_asker(lab)?;
-    let far_port = far.name().to_owned();
     let scene = Scene::set(lab, number, Behind::AllPods)?;
     let owner = mac(lab, scene.owner)?;
+    if let Some(nodes) = row.far_side {
+        let nodes = nodes(lab, scene.owner);
+        let mut ports: Vec<String> = nodes.iter().map(|node| node.name()).collect();
+        ports.push(far.name().to_owned());
+        lab.topology.part(&ports)?;
+        linger(BEFORE);
+    }
     let watch = Stopwatch::start();
     let near = Asker::start(&near, watch, near_name, &[scene.address])?;
     let far = Asker::start(&far, watch, far_name, &[scene.address])?;
@@ -132,7 +138,7 @@ fn play(lab: &mut Lab, row: &Row, number: usize, hold: Duration) -> Result<(Seen
     let answering = near.answering(BEFORE);
     let struck = watch.elapsed();
     let played = if answering.contains(&owner) {
-        (row.strike)(lab, scene.owner, &far_port)
+        (row.strike)(lab, scene.owner)
     } else {
         Err(anyhow::anyhow!("{} does not answer", scene.owner.name()))
     };
@@ -158,8 +164,9 @@ const AFTER: Duration = Duration::from_secs(2);
 const FALLING_SILENT: Duration = Duration::from_millis(500);
 
 /// The figures of one situation; whether each side was served as wished is one of them, told in words.
-fn judge(title: &str, wish: &Wish, during: &Seen, after: &Seen) -> Vec<Figure> {
+fn judge(title: &str, row: &Row, wish: &Wish, during: &Seen, after: &Seen) -> Vec<Figure> {
     let doubled = |seen: &Seen| seen.near.doubled().max(seen.far.doubled());
+    let parted = row.far_side.is_some();
     let mut figures = vec![
         Figure::milliseconds(
             &format!("{title}: two answer one client"),
@@ -167,28 +174,33 @@ fn judge(title: &str, wish: &Wish, during: &Seen, after: &Seen) -> Vec<Figure> {
             wish.doubled,
         ),
         Figure::milliseconds(
-            &format!("{title}: two answer anywhere"),
-            &[during.near.doubled_with(&during.far).max(doubled(during))],
-            wish.doubled_anywhere,
-        ),
-        Figure::milliseconds(
             &format!("{title}: two answer after its end"),
             &[doubled(after)],
             Some(wish.doubled_after),
         ),
     ];
-    for (side, asked, serving) in [
-        ("near", &during.near, wish.near),
-        ("far", &during.far, wish.far),
-    ] {
+    if parted {
+        figures.push(Figure::milliseconds(
+            &format!("{title}: two answer anywhere"),
+            &[during.near.doubled_with(&during.far).max(doubled(during))],
+            wish.doubled_anywhere,
+        ));
+    }
+    let mut sides = vec![(", near", &during.near, wish.near)];
+    if parted {
+        sides.push((", far", &during.far, wish.far));
+    } else {
+        sides[0].0 = "";
+    }
+    for (side, asked, serving) in sides {
         let found = outcome(asked, during.owner);
         let good = as_wished(serving, asked, during.owner);
         let mark = if good { "as wished" } else { "NOT AS WISHED" };
         tell(&format!(
-            "{title}, {side} side: {found}; wished: {}; {mark}",
+            "{title}{side}: {found}; wished: {}; {mark}",
             serving.text()
         ));
-        let name = format!("{title}, {side}: other than wished");
+        let name = format!("{title}{side}: other than wished");
         figures.push(Figure::new(
             &name,
             "",
@@ -202,9 +214,12 @@ fn judge(title: &str, wish: &Wish, during: &Seen, after: &Seen) -> Vec<Figure> {
 /// Who answered, in words.
 fn outcome(asked: &Asked, owner: Mac) -> String {
     let owners = asked.owners(0);
-    let silent = asked.record(0).longest_outage().as_millis();
+    let record = asked.record(0);
+    let silent = record.longest_outage().as_millis();
+    let in_the_end = record.since(record.end().saturating_sub(FALLING_SILENT));
     match owners.as_slice() {
-        [] => "nobody answers".to_owned(),
+        _ if in_the_end.answered() == 0 => "nobody answers in the end".to_owned(),
+        [] => "two answer".to_owned(),
         [one] if *one == owner => format!("the owner answers, silent for {silent} ms"),
         [.., last] if *last == owner => format!("moves and returns, silent for {silent} ms"),
         [.., _] => format!("another answers, silent for {silent} ms"),
@@ -215,14 +230,17 @@ fn outcome(asked: &Asked, owner: Mac) -> String {
 fn as_wished(serving: Serving, asked: &Asked, owner: Mac) -> bool {
     let owners = asked.owners(0);
     let record = asked.record(0);
-    let ending_answered = record.probes.last().is_some_and(|(_, answered)| *answered);
+    let served = record
+        .since(record.end().saturating_sub(FALLING_SILENT))
+        .answered()
+        > 0;
     match serving {
         Serving::Kept { silent } => {
-            owners == [owner] && ending_answered && record.longest_outage() <= silent
+            owners == [owner] && served && record.longest_outage() <= silent
         }
         Serving::Taken { silent } => {
             owners.last().is_some_and(|last| *last != owner)
-                && ending_answered
+                && served
                 && record.longest_outage() <= silent
         }
         Serving::Nobody => {

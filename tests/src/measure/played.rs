@@ -48,23 +48,26 @@ pub(super) struct Wish {
     pub(super) doubled_after: Duration,
 }
 
-/// Strikes, given the owner and the port of the far asker.
-type Strike = fn(&mut Lab, NodeNumber, &str) -> Result<()>;
-type Mend = fn(&mut Lab, NodeNumber) -> Result<()>;
+/// Who is on the far side of a LAN that is to part: with the far asker, these nodes.
+type FarSide = fn(&Lab, NodeNumber) -> Vec<NodeNumber>;
+/// Strikes or mends, given the owner.
+type Act = fn(&mut Lab, NodeNumber) -> Result<()>;
 
 /// One situation.
 pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) nodes: u8,
-    pub(super) strike: Strike,
-    pub(super) mend: Mend,
+    /// None where the LAN stays whole; the far asker is then not on another side.
+    pub(super) far_side: Option<FarSide>,
+    pub(super) strike: Act,
+    pub(super) mend: Act,
     pub(super) available: Wish,
     pub(super) exclusive: Wish,
 }
 
 const ZERO: Option<Duration> = Some(Duration::ZERO);
-/// A question or two.
-const UNNOTICED: Duration = Duration::from_millis(20);
+/// A hiccup of a busy machine.
+const UNNOTICED: Duration = Duration::from_millis(50);
 /// Suspicion, a round, an answer.
 const TAKEOVER: Duration = Duration::from_millis(300);
 /// A pause of 350 ms after a lapse, and the answer of the gateway.
@@ -95,7 +98,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "the owner is cut off",
         nodes: 3,
-        strike: |lab, owner, _| lab.topology.black_hole(&owner.ports()[0]),
+        far_side: None,
+        strike: |lab, owner| lab.topology.black_hole(&owner.ports()[0]),
         mend: mend_network,
         available: one(TAKEN, TAKEN),
         exclusive: one(TAKEN, TAKEN),
@@ -103,7 +107,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "the LAN parts, the gateway with the majority",
         nodes: 3,
-        strike: |lab, owner, far| part(lab, &[owner], far),
+        far_side: Some(|_, owner| vec![owner]),
+        strike: cut_trunk,
         mend: mend_network,
         available: one(TAKEN, Serving::Nobody),
         exclusive: one(TAKEN, Serving::Nobody),
@@ -111,10 +116,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "the LAN parts, the gateway with the owner",
         nodes: 3,
-        strike: |lab, owner, far| {
-            let others = others(lab, owner);
-            part(lab, &others, far)
-        },
+        far_side: Some(others),
+        strike: cut_trunk,
         mend: mend_network,
         available: Wish {
             doubled_anywhere: None,
@@ -126,7 +129,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "beacons are lost from the owner to one",
         nodes: 3,
-        strike: |lab, owner, _| lab.topology.deafen(owner, other(lab, owner)?),
+        far_side: None,
+        strike: |lab, owner| lab.topology.deafen(owner, other(lab, owner)?),
         mend: mend_network,
         available: one(KEPT, KEPT),
         exclusive: one(KEPT, KEPT),
@@ -134,7 +138,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "beacons are lost from one to the owner",
         nodes: 3,
-        strike: |lab, owner, _| lab.topology.deafen(other(lab, owner)?, owner),
+        far_side: None,
+        strike: |lab, owner| lab.topology.deafen(other(lab, owner)?, owner),
         mend: mend_network,
         available: one(KEPT, KEPT),
         exclusive: one(KEPT, KEPT),
@@ -142,7 +147,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "beacons are blocked, the LAN is fine",
         nodes: 3,
-        strike: |lab, _, _| lab.topology.block_beacons(),
+        far_side: None,
+        strike: |lab, _| lab.topology.block_beacons(),
         mend: mend_network,
         available: one(PAUSED, PAUSED),
         exclusive: one(Serving::Nobody, Serving::Nobody),
@@ -150,7 +156,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "the majority dies, the owner with it",
         nodes: 3,
-        strike: |lab, owner, _| {
+        far_side: None,
+        strike: |lab, owner| {
             let with = other(lab, owner)?;
             lab.kill(owner)?;
             lab.kill(with)
@@ -162,7 +169,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "the majority dies, the owner lives",
         nodes: 3,
-        strike: |lab, owner, _| {
+        far_side: None,
+        strike: |lab, owner| {
             for node in others(lab, owner) {
                 lab.kill(node)?;
             }
@@ -180,7 +188,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "the owner pauses and wakes",
         nodes: 3,
-        strike: |lab, owner, _| {
+        far_side: None,
+        strike: |lab, owner| {
             lab.herald()?.speaker(owner)?.freeze(true);
             Ok(())
         },
@@ -194,7 +203,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "of two nodes the owner dies",
         nodes: 2,
-        strike: |lab, owner, _| lab.kill(owner),
+        far_side: None,
+        strike: |lab, owner| lab.kill(owner),
         mend: |lab, owner| {
             lab.revive(owner)?;
             mend_network(lab, owner)
@@ -205,7 +215,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "of two nodes the other one dies",
         nodes: 2,
-        strike: |lab, owner, _| {
+        far_side: None,
+        strike: |lab, owner| {
             let other = other(lab, owner)?;
             lab.kill(other)
         },
@@ -220,7 +231,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "between two nodes beacons are blocked, ARP passes",
         nodes: 2,
-        strike: |lab, _, _| lab.topology.block_beacons(),
+        far_side: None,
+        strike: |lab, _| lab.topology.block_beacons(),
         mend: mend_network,
         available: one(PAUSED, PAUSED),
         exclusive: one(Serving::Anyhow, Serving::Anyhow),
@@ -228,7 +240,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "two nodes are isolated from each other alone",
         nodes: 2,
-        strike: |lab, owner, _| {
+        far_side: None,
+        strike: |lab, owner| {
             let ports = [owner, other(lab, owner)?].map(|node| node.name());
             lab.topology.isolate(&ports)
         },
@@ -267,10 +280,7 @@ fn revive_two(lab: &mut Lab, owner: NodeNumber) -> Result<()> {
     mend_network(lab, owner)
 }
 
-/// Moves nodes and the far asker to the second switch and cuts the cable between the two.
-fn part(lab: &Lab, nodes: &[NodeNumber], far: &str) -> Result<()> {
-    let mut ports: Vec<String> = nodes.iter().map(|node| node.name()).collect();
-    ports.push(far.to_owned());
-    lab.topology.part(&ports)?;
+/// Cuts the cable between the two halves of a LAN that is parted already.
+fn cut_trunk(lab: &mut Lab, _owner: NodeNumber) -> Result<()> {
     lab.topology.trunk(false)
 }

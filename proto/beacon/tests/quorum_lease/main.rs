@@ -4,7 +4,12 @@
 //! `HERALD_SOAK=1` goes on where the bounds of the ordinary run end, for minutes.
 
 mod lease;
+mod membership;
 mod recovery;
+mod views;
+
+use std::fmt::Debug;
+use std::hash::Hash;
 
 use lease::{Lease, ONE_OWNER, Rule};
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
@@ -34,8 +39,13 @@ fn search<const N: usize>(name: &str, lease: Lease<N>, transitions: usize) {
     check(name, lease, Some(transitions));
 }
 
-fn check<const N: usize>(name: &str, lease: Lease<N>, transitions: Option<usize>) {
-    let checker = lease
+fn check<M>(name: &str, model: M, transitions: Option<usize>)
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Hash + Send + Sync + Debug + Clone + PartialEq,
+    M::Action: Debug + Clone + PartialEq,
+{
+    let checker = model
         .checker()
         .threads(2)
         .target_state_count(transitions.unwrap_or(0))
@@ -70,16 +80,26 @@ fn check<const N: usize>(name: &str, lease: Lease<N>, transitions: Option<usize>
 
 /// Finds the shortest run that ends with two owners.
 fn two_owners<const N: usize>(lease: Lease<N>) {
-    let checker = lease
+    let without = format!("{:?}", lease.without);
+    find_two_owners(&without, lease);
+}
+
+fn find_two_owners<M>(without: &str, model: M)
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Hash + Send + Sync + Debug + Clone + PartialEq,
+    M::Action: Debug + Clone + PartialEq,
+{
+    let checker = model
         .checker()
         .target_state_count(12_000_000)
         .finish_when(HasDiscoveries::AnyFailures)
         .spawn_bfs()
         .join();
     let run = checker.discovery(ONE_OWNER).map(|run| run.into_actions());
-    let without = checker.model().without;
-    println!("without {without:?}: {run:?}");
-    assert!(run.is_some(), "no run without {without:?} has two owners");
+    let (all, unique) = (checker.state_count(), checker.unique_state_count());
+    println!("without {without}: {unique} states, {all} transitions, {run:?}");
+    assert!(run.is_some(), "no run without {without} has two owners");
 }
 
 fn mutated(rule: Rule) -> Lease<3> {

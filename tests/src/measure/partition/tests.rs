@@ -37,7 +37,7 @@ fn each_wish_is_fulfilled_by_what_it_says_and_nothing_else() {
         ("oo...aaaaa", [false, true, false]),
         ("oo....aaaa", [false, false, false]),
         ("ooaaaaaooo", [false, false, false]),
-        ("ooooooo...", [false, false, false]),
+        ("ooo.......", [false, false, true]),
         ("oooo......", [false, false, true]),
         ("..........", [false, false, true]),
         ("oobbbaaaaa", [false, true, false]),
@@ -53,10 +53,12 @@ fn each_wish_is_fulfilled_by_what_it_says_and_nothing_else() {
 #[test]
 fn what_happened_is_said_in_words() {
     for (answers, text) in [
-        ("....", "nobody answers"),
-        ("oo.o", "the owner answers, silent for 100 ms"),
-        ("o.aa", "another answers, silent for 100 ms"),
-        ("oaoo", "moves and returns, silent for 0 ms"),
+        ("........", "nobody answers in the end"),
+        ("oo......", "nobody answers in the end"),
+        ("bbbbbbbb", "two answer"),
+        ("oo.ooooo", "the owner answers, silent for 100 ms"),
+        ("o.aaaaaa", "another answers, silent for 100 ms"),
+        ("oaoooooo", "moves and returns, silent for 0 ms"),
     ] {
         assert_eq!(outcome(&asked(answers), OWNER), text);
     }
