@@ -17,6 +17,7 @@ use herald_runtime::watch::{ObjectName, Watched, Watches};
 use k8s_openapi::api::core::v1::{Namespace, Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{Api, Client, Resource};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::fresh;
@@ -123,7 +124,14 @@ struct Starter<'a> {
 impl Starter<'_> {
     fn watch<K>(&mut self, name: &'static str) -> Watched<K>
     where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+        K: Resource<DynamicType = ()>
+            + Serialize
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
     {
         self.watches
             .watch(self.tasks, name, Api::all(self.client.clone()))

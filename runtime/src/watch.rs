@@ -22,10 +22,12 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch as channel;
 
 use crate::client;
-use crate::supervise::Tasks;
+use crate::supervise::{Stop, Tasks};
 
+mod keepsake;
 mod replica;
 
+pub use keepsake::Keepsake;
 pub use replica::{ObjectName, Replica};
 
 /// Waits between attempts of a failing watch; the last one repeats.
@@ -43,6 +45,10 @@ const RETRY: [Duration; 6] = [
 /// version it has not reached yet would be silent until it does.
 const RELIST: usize = 5;
 
+/// How long an API server may take to say everything before a watch goes by what an earlier life of
+/// the process wrote down.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// How one watch is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -50,6 +56,8 @@ pub struct Report {
     pub name: &'static str,
     /// Whether a complete list was received since the start.
     pub synced: bool,
+    /// Whether the copy is what an earlier life of the process wrote down.
+    pub recalled: bool,
     /// Why the watch does not run at the moment, in the API server's words.
     pub error: Option<String>,
 }
@@ -69,6 +77,16 @@ impl Reports {
     #[must_use]
     pub fn synced(&self) -> bool {
         self.locked().values().all(|report| report.synced)
+    }
+
+    /// Whether every watch has received a complete list since the start, or stands on what an
+    /// earlier life of the process wrote down.
+    #[must_use]
+    pub fn usable(&self) -> bool {
+        let locked = self.locked();
+        locked
+            .values()
+            .all(|report| report.synced || report.recalled)
     }
 
     /// One sentence for every watch that has not received a complete list yet.
@@ -93,6 +111,7 @@ impl Reports {
 pub struct Watches {
     reports: Reports,
     changed: channel::Sender<()>,
+    keepsake: Keepsake,
 }
 
 impl Default for Watches {
@@ -100,6 +119,7 @@ impl Default for Watches {
         Self {
             reports: Reports::default(),
             changed: channel::Sender::new(()),
+            keepsake: Keepsake::default(),
         }
     }
 }
@@ -111,15 +131,29 @@ impl Watches {
         Self::default()
     }
 
+    /// No watches yet; those that follow may stand on what is in `keepsake` while the API server
+    /// does not answer, and are written to it.
+    #[must_use]
+    pub fn with(keepsake: Keepsake) -> Self {
+        Self {
+            keepsake,
+            ..Self::default()
+        }
+    }
+
     /// Starts to keep a copy of every object of one kind. `name` is the plural, for people.
     pub fn watch<K>(&self, tasks: &mut Tasks, name: &'static str, api: Api<K>) -> Watched<K>
     where
-        K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+        K: Resource + Serialize + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
-        self.watch_with(tasks, name, api, watcher::Config::default())
+        let watched = Watched::default();
+        self.keepsake.include(name, &watched);
+        let config = watcher::Config::default();
+        self.start(tasks, name, api, config, &watched);
+        watched
     }
 
-    /// As [`Self::watch`], restricted by selectors.
+    /// As [`Self::watch`], restricted by selectors. Never written down.
     pub fn watch_with<K>(
         &self,
         tasks: &mut Tasks,
@@ -130,18 +164,30 @@ impl Watches {
     where
         K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
-        let watched = Watched {
-            replica: Arc::new(RwLock::new(Replica::default())),
-        };
+        let watched = Watched::default();
+        self.start(tasks, name, api, config, &watched);
+        watched
+    }
+
+    fn start<K>(
+        &self,
+        tasks: &mut Tasks,
+        name: &'static str,
+        api: Api<K>,
+        config: watcher::Config,
+        watched: &Watched<K>,
+    ) where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
         let pump = Pump {
             name,
             replica: Arc::clone(&watched.replica),
             reports: self.reports.clone(),
             changed: self.changed.clone(),
+            recalled: self.keepsake.recall(name),
         };
         pump.report(false, None);
         tasks.spawn_service(name, pump.run(api, config));
-        watched
     }
 
     /// A receiver that is told when any copy or report changed.
@@ -161,12 +207,44 @@ impl Watches {
     pub fn synced(&self) -> bool {
         self.reports.synced()
     }
+
+    /// Whether every watch has, or stands on what an earlier life wrote down.
+    #[must_use]
+    pub fn usable(&self) -> bool {
+        self.reports.usable()
+    }
+
+    /// Writes the copies down now and then, and when asked to end. Runs until then.
+    ///
+    /// # Errors
+    /// Never; a directory that cannot be written to is told of.
+    pub async fn keep(self: Arc<Self>, stop: Stop) -> anyhow::Result<()> {
+        self.keepsake
+            .run(self.subscribe(), &self.reports, stop)
+            .await
+    }
 }
 
 /// The copy of one kind.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Watched<K> {
     replica: Arc<RwLock<Replica<K>>>,
+}
+
+impl<K> Clone for Watched<K> {
+    fn clone(&self) -> Self {
+        Self {
+            replica: Arc::clone(&self.replica),
+        }
+    }
+}
+
+impl<K> Default for Watched<K> {
+    fn default() -> Self {
+        Self {
+            replica: Arc::default(),
+        }
+    }
 }
 
 impl<K> Watched<K> {
@@ -186,17 +264,28 @@ struct Pump<K> {
     replica: Arc<RwLock<Replica<K>>>,
     reports: Reports,
     changed: channel::Sender<()>,
+    /// What an earlier life wrote down; none where nothing ever was.
+    recalled: Option<Vec<K>>,
 }
 
 impl<K> Pump<K>
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    async fn run(self, api: Api<K>, config: watcher::Config) -> anyhow::Result<()> {
+    async fn run(mut self, api: Api<K>, config: watcher::Config) -> anyhow::Result<()> {
         let watch = || watcher::watcher(api.clone(), config.clone());
         let mut stream = pin!(watch());
         let mut failures = 0;
-        while let Some(step) = stream.next().await {
+        let mut patience = pin!(tokio::time::sleep(PATIENCE));
+        loop {
+            let step = tokio::select! {
+                step = stream.next() => step,
+                () = &mut patience, if self.recalled.is_some() => {
+                    self.recall();
+                    continue;
+                }
+            };
+            let Some(step) = step else { break };
             match step {
                 Ok(event) => {
                     failures = 0;
@@ -215,13 +304,31 @@ where
         anyhow::bail!("the watch of {} ended", self.name)
     }
 
+    /// Stands on what an earlier life wrote down until the API server has said everything.
+    fn recall(&mut self) {
+        let Some(objects) = self.recalled.take().filter(|_| !self.was_synced()) else {
+            return;
+        };
+        let count = objects.len();
+        self.replica
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recall(objects, name_of);
+        if let Some(report) = self.reports.locked().get_mut(self.name) {
+            report.recalled = true;
+        }
+        tracing::warn!(
+            watch = self.name,
+            count,
+            "the API server does not answer: going by what was last known"
+        );
+        self.changed.send_replace(());
+    }
+
     fn apply(&self, event: Event<K>) {
         let changed = {
             let mut replica = self.replica.write().unwrap_or_else(PoisonError::into_inner);
-            replica.apply(event, |object| ObjectName {
-                namespace: object.namespace().unwrap_or_default(),
-                name: object.name_any(),
-            })
+            replica.apply(event, name_of)
         };
         let synced = self
             .replica
@@ -242,12 +349,16 @@ where
     }
 
     fn report(&self, synced: bool, error: Option<String>) {
+        let mut locked = self.reports.locked();
+        let recalled = locked.get(self.name).is_some_and(|report| report.recalled);
         let report = Report {
             name: self.name,
             synced,
+            recalled: recalled && !synced,
             error,
         };
-        let before = self.reports.locked().insert(self.name, report.clone());
+        let before = locked.insert(self.name, report.clone());
+        drop(locked);
         if before.as_ref() == Some(&report) {
             return;
         }
@@ -257,6 +368,13 @@ where
             (None, None) => {}
         }
         self.changed.send_replace(());
+    }
+}
+
+fn name_of<K: Resource>(object: &K) -> ObjectName {
+    ObjectName {
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock};
 use clap::Parser as _;
 use herald_runtime::events::Events;
 use herald_runtime::supervise::Tasks;
-use herald_runtime::watch::Watches;
+use herald_runtime::watch::{Keepsake, Watches};
 use herald_runtime::{admin, client, logging};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
@@ -52,7 +52,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     let metrics = metrics::Metrics::new(&mut registry);
 
-    let watches = Arc::new(Watches::new());
+    let keepsake = args.state_directory.as_ref();
+    let keepsake = keepsake.map(|directory| Keepsake::new(directory.join("objects")));
+    let watches = Arc::new(Watches::with(keepsake.unwrap_or_default()));
     let copies = world::Copies::watch(&watches, &mut tasks, &client);
     let links = netlink::follow(&mut tasks).await?;
     let (fast, ends) = fast::Fast::start(&mut tasks, metrics.clone(), settings(&args))?;
@@ -75,6 +77,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         notices: ends.notices,
         telling: ends.telling.clone(),
     };
+    tasks.spawn("keepsake", Arc::clone(&watches).keep(tasks.stop()));
     tasks.spawn("membership", membership.run(tasks.stop()));
     let running = Arc::new(RwLock::new(inspect::Running::default()));
     let state = inspect::SpeakerState {

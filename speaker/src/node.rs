@@ -156,7 +156,7 @@ impl Node {
         let links = self.links.borrow_and_update().clone();
         let telling = self.telling.borrow_and_update().clone();
         let usages = memory.ports.update(&links, &self.excluded);
-        if !self.watches.synced() {
+        if !self.watches.usable() {
             return;
         }
         let mut view = self.copies.view(&self.name, &self.class);

@@ -9,6 +9,7 @@ mod claims;
 mod forms;
 mod ground;
 mod hygiene;
+mod independence;
 mod lan;
 mod objects;
 mod pages;
@@ -213,6 +214,11 @@ pub const ALL: &[Scenario] = &[
         name: "an_absent_api_server_changes_nothing",
         herald: true,
         run: restarts::absent_api_server,
+    },
+    Scenario {
+        name: "speakers_restart_and_take_over_without_the_api_server",
+        herald: true,
+        run: independence::without_the_api_server,
     },
     Scenario {
         name: "an_excluded_node_hands_over",

@@ -57,6 +57,14 @@ impl<K> Replica<K> {
         self.complete
     }
 
+    /// Shows `objects` until the first list is complete. Changes nothing after that.
+    pub fn recall(&mut self, objects: Vec<K>, name: impl Fn(&K) -> ObjectName) {
+        if !self.complete {
+            let named = |object| (name(&object), Arc::new(object));
+            self.objects = objects.into_iter().map(named).collect();
+        }
+    }
+
     /// Takes one event; true when readers see something else than before.
     pub fn apply(&mut self, event: Event<K>, name: impl Fn(&K) -> ObjectName) -> bool {
         match event {
@@ -133,6 +141,19 @@ mod tests {
         assert_eq!(seen(&copy), vec![("a", 1), ("b", 1)]);
         assert!(copy.apply(Event::InitDone, name));
         assert_eq!(seen(&copy), vec![("b", 2)]);
+    }
+
+    #[test]
+    fn what_is_recalled_is_shown_until_the_first_list_is_complete() {
+        let mut copy = Replica::default();
+        copy.recall(vec![("old", 1)], name);
+        assert_eq!((seen(&copy), copy.is_complete()), (vec![("old", 1)], false));
+        copy.apply(Event::Init, name);
+        copy.apply(Event::InitApply(("new", 2)), name);
+        assert_eq!(seen(&copy), vec![("old", 1)]);
+        copy.apply(Event::InitDone, name);
+        copy.recall(vec![("old", 1)], name);
+        assert_eq!(seen(&copy), vec![("new", 2)]);
     }
 
     #[test]
