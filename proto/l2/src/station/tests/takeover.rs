@@ -534,6 +534,35 @@ fn a_takeover_that_was_late_is_made_good_when_ownership_is_renewed() {
     assert_eq!(events(&mut station), [announced]);
 }
 
+/// A4, A8: clients that were to be told when time ran out are told later.
+#[test]
+fn clients_that_waited_for_the_budget_and_then_for_ownership_are_told() {
+    let now = origin();
+    let mut station = idle();
+    station.set_limits(Limits::cautious());
+    station.set_watched(BTreeSet::from([VIP.into()]));
+    let clients: Vec<Mac> = (1..=30).map(|n| Mac([2, 0, 0, 0, 1, n])).collect();
+    for mac in &clients {
+        let client = Ipv4Addr::new(192, 0, 2, 100 + mac.0[5]);
+        let ask = request(client, *mac, VIP).frame(Mac::BROADCAST, *mac);
+        assert!(hear(&mut station, &ask, now).is_err());
+    }
+    let owned = Owned {
+        until: Some(now + ms(500)),
+        ..on(&[LAN])
+    };
+    station.set_owned(owning(&[VIP.into()], &owned));
+    let mut sent = drain(&mut station, now, now + ms(20_000));
+    assert_eq!(sent.len(), 10);
+    station.renew(VIP.into(), now + ms(90_000));
+    sent.extend(drain(&mut station, now + ms(20_000), now + ms(40_000)));
+    for mac in clients {
+        let told = Arp::gratuitous_reply(VIP, OURS, mac);
+        let times = sent.iter().filter(|sent| sent.frame == told).count();
+        assert_eq!(times, 1, "{mac}");
+    }
+}
+
 /// The moment that counts in a takeover.
 #[test]
 fn the_first_frame_of_an_acquisition_is_told_of_once_for_each_interface() {
