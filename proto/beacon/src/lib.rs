@@ -15,8 +15,8 @@
 //!
 //! Inside: `wire` is the codec, `seal` the authentication, `view` the set of members, `table` one
 //! node's votes and when they may change (R2 to R4), `peer` what is known of one other node,
-//! `agenda` which addresses are to be judged when, `claims` its own part in an address, `node` the
-//! door. The rules are model-checked in `tests/quorum_lease`, these very machines run against each
+//! `agenda` which addresses are to be judged when, `claims` its own part in an address, `witness`
+//! what it asks on the LAN without a majority, `node` the door. The rules are model-checked in `tests/quorum_lease`, these very machines run against each
 //! other in `tests/cluster`.
 //!
 //! Not here: who writes the chain of views and where a node keeps the number it adopted (the
@@ -35,6 +35,7 @@ mod seal;
 mod table;
 mod view;
 mod wire;
+mod witness;
 
 use std::time::Duration;
 

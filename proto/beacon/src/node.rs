@@ -8,6 +8,7 @@
 
 mod hear;
 mod judge;
+mod resort;
 mod send;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,6 +20,7 @@ use crate::claims::{Hope, Standing};
 use crate::peer::Peer;
 use crate::table::{Sight, Table};
 use crate::wire::Body;
+use crate::witness::Witness;
 use crate::{
     Claim, Config, ConfigError, Hold, Keys, Life, MAX_MEMBERS, NodeId, Takeover, Time, View, Wish,
 };
@@ -87,6 +89,15 @@ pub struct Node {
     /// The latest view that was offered to the shell, and when.
     offered: Option<(u64, Time)>,
     outlived: Life,
+    witness: Witness,
+    /// Since when there is no majority, as far as this node noticed.
+    lost: Option<Time>,
+    /// There was one in this life.
+    had_majority: bool,
+    /// When the witness path goes on.
+    resort_at: Option<Time>,
+    /// When the majority ends unless it is heard from again.
+    lapse: Option<Time>,
 }
 
 impl Node {
@@ -118,6 +129,11 @@ impl Node {
             replies: VecDeque::new(),
             events: VecDeque::new(),
             offered: None,
+            witness: Witness::default(),
+            lost: None,
+            had_majority: false,
+            resort_at: None,
+            lapse: None,
         })
     }
 
@@ -215,12 +231,18 @@ impl Node {
     #[must_use]
     pub fn owns(&self, address: IpAddr, now: Time) -> Option<Hold> {
         let standing = self.standing.get(&address)?;
-        let until = self
-            .held_up_until(standing, now)
-            .filter(|until| now < *until)?;
-        Some(Hold {
+        if let Some(until) = self.held_up_until(standing, now)
+            && now < until
+        {
+            return Some(Hold {
+                until,
+                degraded: false,
+            });
+        }
+        let until = self.witness.held_until(self.config.timers.grant);
+        (self.witness.holds(address) && now < until).then_some(Hold {
             until,
-            degraded: false,
+            degraded: true,
         })
     }
 
@@ -268,13 +290,16 @@ impl Node {
     /// ago.
     #[must_use]
     pub fn quorum(&self, now: Time) -> bool {
-        let Some(view) = &self.view else {
-            return false;
-        };
-        view.members.contains(&self.config.me)
-            && self
-                .granted(view, view.members.iter(), now)
-                .is_some_and(|until| now < until)
+        self.majority_until(now).is_some_and(|until| now < until)
+    }
+
+    fn majority_until(&self, now: Time) -> Option<Time> {
+        let view = self.view.as_ref()?;
+        let members = view
+            .members
+            .contains(&self.config.me)
+            .then_some(&view.members)?;
+        self.granted(view, members.iter(), now)
     }
 
     /// The present view.
@@ -334,21 +359,6 @@ impl Node {
     /// What happened that the shell is to act on.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
-    }
-
-    /// What is to be asked on the LAN at once.
-    pub fn poll_question(&mut self) -> Option<Question> {
-        None
-    }
-
-    /// A gateway answered, or there is none and the interface has carrier.
-    pub fn note_gateway(&mut self, now: Time) {
-        self.arrive(now);
-    }
-
-    /// Somebody else answered for, or announced, an address this node asked about.
-    pub fn note_answer(&mut self, _address: IpAddr, now: Time) {
-        self.arrive(now);
     }
 
     fn is_member(&self, id: NodeId) -> bool {

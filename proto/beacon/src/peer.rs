@@ -100,8 +100,8 @@ impl Peer {
         }
     }
 
-    /// The version after which the next page is to begin: what was sent less than `interval` ago
-    /// is taken for received.
+    /// The version after which the next of several pages is to begin: what was sent less than
+    /// `interval` ago is taken for received.
     pub(crate) fn base(&mut self, interval: Time, now: Time) -> u64 {
         if now >= self.pages.since + interval {
             self.pages = Pages {

@@ -76,10 +76,17 @@ impl Announcer {
         }
     }
 
-    /// Starts again for what could not be said because ownership had run out.
-    pub(crate) fn resume(&mut self) {
+    /// Goes on with what could not be said of an address because ownership had run out.
+    pub(crate) fn resume(&mut self, address: IpAddr) {
         for lane in self.lanes.values_mut() {
-            lane.resume();
+            lane.resume(address);
+        }
+    }
+
+    /// As [`Self::resume`], of all addresses.
+    pub(crate) fn resume_all(&mut self) {
+        for lane in self.lanes.values_mut() {
+            lane.resume_all();
         }
     }
 

@@ -58,7 +58,7 @@ impl Station {
     }
 
     /// Everything this node owns: all of it. What is new is announced, what is gone is silent, and
-    /// what could not be announced because ownership had run out begins again.
+    /// what could not be said because ownership had run out is said now.
     pub fn set_owned(&mut self, owned: BTreeMap<IpAddr, Owned>) {
         self.yielded
             .retain(|address| owned.get(address).is_some_and(|owned| owned.yields));
@@ -70,13 +70,15 @@ impl Station {
             self.guard.retain(|address| owned.contains_key(address));
             self.reconcile(&BTreeSet::new());
         }
-        self.announcer.resume();
+        self.announcer.resume_all();
     }
 
-    /// Ownership of an address that is owned already lasts until then.
+    /// Ownership of an address that is owned already lasts until then. What could not be said
+    /// because it had run out is said now; whoever wants more calls [`Self::announce_again`].
     pub fn renew(&mut self, address: IpAddr, until: Instant) {
         if let Some(owned) = self.owned.get_mut(&address) {
             owned.until = Some(until);
+            self.announcer.resume(address);
         }
     }
 

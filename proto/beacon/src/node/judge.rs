@@ -20,8 +20,14 @@ impl Node {
         for address in self.agenda.take(now) {
             self.merge(address, now);
             self.defend(address, now);
+            self.yield_tie(address, now);
             self.pursue(address, now);
         }
+        self.resort_at = None;
+        self.resort(now);
+        let lapse = self.majority_until(now).filter(|until| now < *until);
+        let alone = self.view.as_ref().is_none_or(|view| view.majority() == 1);
+        self.lapse = lapse.filter(|_| !alone);
         if self.table.version() != version {
             self.hasten(now);
         }
@@ -44,7 +50,7 @@ impl Node {
         self.restless = false;
     }
 
-    fn may_become(&self, vote: &Vote, new: Claim, now: Time) -> bool {
+    pub(super) fn may_become(&self, vote: &Vote, new: Claim, now: Time) -> bool {
         let sight = self.sight(vote.record.owner, now);
         self.awake(now) && vote.may_become(self.config.me, new, sight)
     }
@@ -71,7 +77,8 @@ impl Node {
                 continue;
             }
             // A claim that others do not accept must not end what they acknowledge.
-            if let Some(hold) = self.owns(address, now) {
+            let held = self.owns(address, now).filter(|hold| !hold.degraded);
+            if let Some(hold) = held {
                 self.agenda.put(address, hold.until);
                 continue;
             }
@@ -89,6 +96,7 @@ impl Node {
         let Some(standing) = self.standing.get(&address) else {
             return;
         };
+        let degraded = self.witness.holds(address);
         let mut again = false;
         let mut later = false;
         for (id, peer) in &self.peers {
@@ -99,11 +107,14 @@ impl Node {
             let tie = rival.epoch == standing.claim.epoch && rival.owner > me;
             let withdrawn = rival.epoch > standing.claim.epoch && entry.released == rival;
             let hears = self.hears_me(*id, now);
-            again |= (tie && standing.won.is_none()) || (withdrawn && hears);
+            again |= (tie && (standing.won.is_none() || degraded)) || (withdrawn && hears);
             later |= withdrawn && !hears;
         }
         if again {
             self.claim(address, now);
+            if degraded {
+                self.hold(address, now);
+            }
         } else if later {
             self.agenda.put(address, now + self.config.timers.interval);
         }
@@ -138,7 +149,7 @@ impl Node {
         let new = self.next_claim(address);
         let vote = self.table.vote(address);
         let may = new.is_some_and(|new| self.may_become(&vote, new, now)) && self.has_majority();
-        let heard_until = self.others_hear(vote.record.owner, now);
+        let heard_until = self.others_hear(vote.record, now);
         let Some(hope) = self.hopes.get_mut(&address) else {
             return;
         };
@@ -184,11 +195,12 @@ impl Node {
         }
     }
 
-    /// So many members heard `owner` later than this node that no majority can suspect it yet; until
+    /// So many members heard the owner later than this node that no majority can suspect it yet; until
     /// when that cannot change.
-    fn others_hear(&self, owner: NodeId, now: Time) -> Option<Time> {
+    fn others_hear(&self, record: Claim, now: Time) -> Option<Time> {
         let suspect = self.config.timers.suspect;
-        let known = self.peers.get(&owner)?;
+        let owner = record.owner;
+        let known = self.peers.get(&owner).filter(|_| record.epoch > 0)?;
         let view = self.view.as_ref()?;
         if !known.sight(now, suspect).silent {
             return None;
@@ -205,7 +217,7 @@ impl Node {
             .filter(|_| suspecting < view.majority())
     }
 
-    fn next_claim(&self, address: IpAddr) -> Option<Claim> {
+    pub(super) fn next_claim(&self, address: IpAddr) -> Option<Claim> {
         let told = self
             .peers
             .values()
@@ -220,7 +232,7 @@ impl Node {
         })
     }
 
-    fn claim(&mut self, address: IpAddr, now: Time) {
+    pub(super) fn claim(&mut self, address: IpAddr, now: Time) {
         let Some(claim) = self.next_claim(address) else {
             return;
         };

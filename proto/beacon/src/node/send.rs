@@ -68,6 +68,8 @@ impl Node {
         silences
             .chain(awakening)
             .chain(self.agenda.next())
+            .chain(self.lapse)
+            .chain(self.resort_at)
             .fold(self.latest + timers.suspect, Time::min)
     }
 
@@ -109,9 +111,14 @@ impl Node {
         let (quiet, settled) = (!self.awake(now), self.has_settled(now));
         let view = self.view.as_ref()?.number;
         let peer = self.peers.get_mut(&to)?;
-        let base = peer.base(timers.interval, now);
-        let (entries, complete) = self.table.page(base, wire::room(heard.len()));
-        peer.told(complete, self.table.version(), timers.interval, now);
+        let (version, room) = (self.table.version(), wire::room(heard.len()));
+        let mut base = peer.knows;
+        let (mut entries, mut complete) = self.table.page(base, room);
+        if complete < version {
+            base = peer.base(timers.interval, now);
+            (entries, complete) = self.table.page(base, room);
+        }
+        peer.told(complete, version, timers.interval, now);
         self.seq += 1;
         self.sent.insert(self.seq, now);
         self.sent.retain(|_, sent| now < *sent + timers.grant);
@@ -120,7 +127,7 @@ impl Node {
             settled,
             seq: self.seq,
             view,
-            table: self.table.version(),
+            table: version,
             base,
             complete,
             mirrored: peer.mirrored,

@@ -1,12 +1,14 @@
 //! Clusters of real nodes on virtual time: what an owner's death, a handover, a cut and a pause
-//! look like, and random faults by seed. `HERALD_SEED=n` runs one seed, `HERALD_SOAK=1` many.
+//! look like, partitions under both policies, and random faults by seed.
 
+mod partition;
+mod storm;
 mod world;
 
 use std::time::Duration;
 
-use herald_beacon::{Discard, NodeId};
-use world::{STEP, World, address};
+use herald_beacon::Discard;
+use world::{World, address};
 
 const fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
@@ -188,97 +190,4 @@ fn a_recording_of_an_earlier_life_is_useless() {
         assert!(!node.live(Duration::from_secs(1_000_000)).contains(&1));
     }
     assert!(world.discards.contains_key(&Discard::Unproven));
-}
-
-/// Random faults, then peace.
-fn storm(seed: u64) {
-    let size = 3 + seed % 3;
-    let mut world = World::new(size, seed);
-    let nodes: Vec<NodeId> = (1..=size).collect();
-    let addresses = [address(1), address(2)];
-    for (turn, address) in addresses.iter().enumerate() {
-        let mut candidates = nodes.clone();
-        candidates.rotate_left(turn);
-        world.wish(*address, &candidates);
-    }
-    while world.now < ms(3000) {
-        let pause = 5 + world.dice.below(150);
-        world.run(ms(pause));
-        let node = 1 + world.dice.below(size);
-        let other = 1 + world.dice.below(size);
-        match world.dice.below(12) {
-            0 => world.loss = world.dice.below(400),
-            1 => world.delay = ms(1 + world.dice.below(400)),
-            2 => world.delay = STEP,
-            3 => world.doubled = world.dice.below(500),
-            4 | 5 => {
-                let until = world.now + ms(world.dice.below(700));
-                let machine = world.machines.get_mut(&node).expect("a member");
-                machine.paused_until = until;
-            }
-            6 => world.crash(node),
-            7 => world.start(node),
-            8 if node != other => {
-                world.cut.insert((node, other));
-            }
-            9 => world.isolate(node),
-            10 => world.cut.clear(),
-            _ => {
-                let mut candidates = nodes.clone();
-                candidates.rotate_left(node as usize);
-                candidates.truncate(other as usize);
-                world.wish(addresses[(other % 2) as usize], &candidates);
-            }
-        }
-    }
-    world.loss = 0;
-    world.doubled = 0;
-    world.delay = STEP;
-    world.cut.clear();
-    for node in &nodes {
-        if world.machines[node].node.is_none() {
-            world.start(*node);
-        }
-    }
-    for address in addresses {
-        world.wish(address, &nodes);
-    }
-    world.run(ms(2500));
-    let moves = world.moves.len();
-    for address in addresses {
-        assert!(
-            world.owner(address).is_some(),
-            "nobody owns {address} in peace"
-        );
-    }
-    world.run(ms(1000));
-    assert_eq!(world.moves.len(), moves, "a move without a cause");
-    assert!(world.in_flight() < 100);
-}
-
-/// Says which seed it was when a storm ends in a panic.
-struct Seed(u64);
-
-impl Drop for Seed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("failing seed: HERALD_SEED={}", self.0);
-        }
-    }
-}
-
-#[test]
-fn random_faults_never_make_two_owners_and_peace_makes_one() {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let seeds = match (number("HERALD_SEED"), std::env::var_os("HERALD_SOAK")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, Some(_)) => 0..100_000,
-        (None, None) => 0..40,
-    };
-    // 8254: the release of a claim was forgotten before everybody who voted for it had heard it.
-    for seed in seeds.chain([8254]) {
-        let named = Seed(seed);
-        storm(seed);
-        drop(named);
-    }
 }

@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use herald_beacon::{
-    Config, Discard, Event, Key, Keys, Life, Node, NodeId, Policy, Time, Timers, View, Wish,
+    Config, Discard, Event, Hold, Key, Keys, Life, Node, NodeId, Policy, Question, Time, Timers,
+    View, Wish,
 };
 
 /// Numbers that look random and are the same for the same seed (splitmix64).
@@ -41,7 +42,10 @@ pub(crate) struct Machine {
     pub(crate) paused_until: Duration,
     pub(crate) wishes: BTreeMap<IpAddr, Wish>,
     /// The view it adopted, through all its lives.
-    disk: Option<View>,
+    pub(crate) disk: Option<View>,
+    /// The part of the announced LAN it is connected to.
+    pub(crate) segment: u64,
+    lan: Vec<Lan>,
 }
 
 impl Machine {
@@ -57,7 +61,16 @@ struct Flying {
     bytes: Vec<u8>,
 }
 
+/// What arrives from the announced LAN.
+#[derive(Clone, Copy)]
+enum Lan {
+    Gateway,
+    /// Somebody answered for, or announced, the address.
+    Taken(IpAddr),
+}
+
 pub(crate) struct World {
+    pub(crate) policy: Policy,
     pub(crate) now: Duration,
     pub(crate) machines: BTreeMap<NodeId, Machine>,
     pub(crate) dice: Dice,
@@ -72,6 +85,17 @@ pub(crate) struct World {
     /// Everything that was ever sent to a node, if it is to be kept.
     pub(crate) recorded: Option<Vec<(NodeId, Vec<u8>)>>,
     pub(crate) discards: BTreeMap<Discard, usize>,
+    /// The views that were written, and the nodes that will never run again.
+    pub(crate) chain: Vec<View>,
+    pub(crate) gone: BTreeSet<NodeId>,
+    /// The parts of the LAN with a gateway.
+    pub(crate) gateways: BTreeSet<u64>,
+    /// Who owned an address after the last step, and since when two that hear each other do.
+    owning: BTreeMap<IpAddr, Vec<NodeId>>,
+    overlap: BTreeMap<IpAddr, Duration>,
+    pub(crate) longest_overlap: Duration,
+    /// How many questions were asked on the LAN.
+    pub(crate) asked: usize,
     /// Address, owner, since when: each time the owner is another than before.
     pub(crate) moves: Vec<(IpAddr, NodeId, Duration)>,
 }
@@ -87,9 +111,26 @@ fn home(node: NodeId) -> SocketAddr {
 }
 
 impl World {
-    /// Nodes 1 to `size`, all just started.
+    /// Nodes 1 to `size`, all just started and members.
     pub(crate) fn new(size: u64, seed: u64) -> Self {
+        Self::with(size, size, seed, Policy::Exclusive)
+    }
+
+    /// Nodes 1 to `size`, all just started; the first `members` are members.
+    pub(crate) fn with(size: u64, members: u64, seed: u64, policy: Policy) -> Self {
+        let first = View {
+            number: 1,
+            members: (1..=members).collect(),
+        };
         let mut world = Self {
+            policy,
+            chain: vec![first.clone()],
+            gone: BTreeSet::new(),
+            gateways: BTreeSet::from([0]),
+            owning: BTreeMap::new(),
+            overlap: BTreeMap::new(),
+            longest_overlap: Duration::ZERO,
+            asked: 0,
             now: Duration::ZERO,
             machines: BTreeMap::new(),
             dice: Dice(seed),
@@ -107,13 +148,12 @@ impl World {
                 node: None,
                 life: 0,
                 ahead: Duration::from_millis(world.dice.below(100_000)),
-                rate: 900 + world.dice.below(201) as u32,
+                rate: 890 + world.dice.below(221) as u32,
                 paused_until: Duration::ZERO,
                 wishes: BTreeMap::new(),
-                disk: Some(View {
-                    number: 1,
-                    members: (1..=size).collect(),
-                }),
+                disk: (id <= members).then(|| first.clone()),
+                segment: 0,
+                lan: Vec::new(),
             };
             world.machines.insert(id, machine);
         }
@@ -125,16 +165,17 @@ impl World {
 
     pub(crate) fn start(&mut self, id: NodeId) {
         let homes = self.machines.keys().map(|id| (*id, home(*id))).collect();
-        let now = self.now;
+        let (now, policy) = (self.now, self.policy);
         let machine = self.machines.get_mut(&id).expect("a member");
         machine.life += 1;
+        machine.lan.clear();
         let config = Config {
             cluster: 1,
             me: id,
             life: machine.life,
             keys: Keys::new(1, Key([5; 32])),
             timers: Timers::default(),
-            policy: Policy::Exclusive,
+            policy,
         };
         let clock = machine.clock(now);
         let mut node = Node::new(config, clock).expect("a sound configuration");
@@ -172,12 +213,66 @@ impl World {
         }
     }
 
+    /// Beacons of `id` reach nobody and nobody's reach it, and neither does the LAN.
+    pub(crate) fn unplug(&mut self, id: NodeId, segment: u64) {
+        self.isolate(id);
+        self.machines.get_mut(&id).expect("a member").segment = segment;
+    }
+
+    /// All cables are back.
+    pub(crate) fn heal(&mut self) {
+        self.cut.clear();
+        for machine in self.machines.values_mut() {
+            machine.segment = 0;
+        }
+    }
+
+    /// Node `id` writes the next view, with or without `other`, if it may; whether it did.
+    pub(crate) fn write_view(&mut self, id: NodeId, other: NodeId) -> bool {
+        let Some(node) = &self.machines[&id].node else {
+            return false;
+        };
+        let last = self.chain.last().expect("a first view");
+        if node.view() != Some(last) || !node.may_step(&self.gone) {
+            return false;
+        }
+        let mut next = last.clone();
+        next.number += 1;
+        if !next.members.remove(&other) {
+            next.members.insert(other);
+        }
+        if next.members.is_empty() {
+            return false;
+        }
+        self.chain.push(next);
+        self.read_view(id);
+        true
+    }
+
+    /// Node `id` reads the chain.
+    pub(crate) fn read_view(&mut self, id: NodeId) {
+        let last = self.chain.last().expect("a first view").clone();
+        let now = self.now;
+        let machine = self.machines.get_mut(&id).expect("a machine");
+        let clock = machine.clock(now);
+        if let Some(node) = &mut machine.node {
+            machine.disk = Some(last.clone());
+            node.set_view(last, clock);
+        }
+    }
+
     pub(crate) fn owners(&self, address: IpAddr) -> Vec<NodeId> {
         let owns = |(id, machine): (&NodeId, &Machine)| {
             let node = machine.node.as_ref()?;
             node.owns(address, machine.clock(self.now)).map(|_| *id)
         };
         self.machines.iter().filter_map(owns).collect()
+    }
+
+    pub(crate) fn hold(&self, id: NodeId, address: IpAddr) -> Option<Hold> {
+        let machine = &self.machines[&id];
+        let node = machine.node.as_ref()?;
+        node.owns(address, machine.clock(self.now))
     }
 
     pub(crate) fn owner(&self, address: IpAddr) -> Option<NodeId> {
@@ -227,10 +322,17 @@ impl World {
             .into_iter()
             .partition(|flying| flying.to == id && flying.arrives <= now);
         self.flying = flying;
+        let arrived: Vec<Flying> = arrived;
+        let lan = std::mem::take(&mut machine.lan);
         let Some(node) = &mut machine.node else {
             return;
         };
-        let arrived: Vec<Flying> = arrived;
+        for heard in lan {
+            match heard {
+                Lan::Gateway => node.note_gateway(clock),
+                Lan::Taken(address) => node.note_answer(address, clock),
+            }
+        }
         for flying in arrived {
             let mut fresh = [0; 16];
             fresh[..8].copy_from_slice(&self.dice.roll().to_be_bytes());
@@ -239,9 +341,11 @@ impl World {
                 *self.discards.entry(discard).or_default() += 1;
             }
         }
-        while let Some(Event::View(view)) = node.poll_event() {
-            machine.disk = Some(view.clone());
-            node.set_view(view, clock);
+        while let Some(event) = node.poll_event() {
+            if let Event::View(view) = event {
+                machine.disk = Some(view.clone());
+                node.set_view(view, clock);
+            }
         }
         let mut sent = Vec::new();
         while let Some(transmit) = node.poll_transmit(clock) {
@@ -249,6 +353,13 @@ impl World {
             assert!(sent.len() < 1000, "a node that never stops sending");
         }
         assert!(node.poll_timeout() > clock, "a node that never sleeps");
+        let mut questions = Vec::new();
+        while let Some(question) = node.poll_question() {
+            questions.push(question);
+        }
+        for question in questions {
+            self.ask(id, question);
+        }
         for transmit in sent {
             let to = self
                 .machines
@@ -291,6 +402,45 @@ impl World {
         });
     }
 
+    /// What the LAN answers: the gateway, and whoever owns the address or did until it lapsed.
+    fn ask(&mut self, id: NodeId, question: Question) {
+        self.asked += 1;
+        let segment = self.machines[&id].segment;
+        let answers = match question {
+            Question::Gateway => self.gateways.contains(&segment),
+            Question::Address(address) => self.machines.iter().any(|(other, machine)| {
+                let clock = machine.clock(self.now);
+                let holds = |node: &Node| {
+                    node.owns(address, clock).is_some() || node.lapsed(address, clock)
+                };
+                *other != id
+                    && machine.segment == segment
+                    && machine.paused_until <= self.now
+                    && machine.node.as_ref().is_some_and(holds)
+            }),
+        };
+        if answers {
+            let answer = match question {
+                Question::Gateway => Lan::Gateway,
+                Question::Address(address) => Lan::Taken(address),
+            };
+            self.machines
+                .get_mut(&id)
+                .expect("a member")
+                .lan
+                .push(answer);
+        }
+    }
+
+    fn announce(&mut self, id: NodeId, address: IpAddr) {
+        let segment = self.machines[&id].segment;
+        let others = self.machines.iter_mut();
+        let hearing = others.filter(|(other, machine)| **other != id && machine.segment == segment);
+        for (_, machine) in hearing {
+            machine.lan.push(Lan::Taken(address));
+        }
+    }
+
     /// I1, and the list of moves.
     fn check(&mut self) {
         let addresses: BTreeSet<IpAddr> = self
@@ -300,11 +450,14 @@ impl World {
             .collect();
         for address in addresses {
             let owners = self.owners(address);
-            assert!(
-                owners.len() <= 1,
-                "at {:?} {address} is owned by {owners:?}",
-                self.now
-            );
+            let before = self
+                .owning
+                .insert(address, owners.clone())
+                .unwrap_or_default();
+            for owner in owners.iter().filter(|owner| !before.contains(owner)) {
+                self.announce(*owner, address);
+            }
+            self.check_owners(address, &owners);
             let Some(owner) = owners.first() else {
                 continue;
             };
@@ -317,6 +470,30 @@ impl World {
                 self.moves.push((address, *owner, self.now));
             }
         }
+    }
+
+    /// Never two owners by a majority, and not for long two that hear each other on the LAN.
+    fn check_owners(&mut self, address: IpAddr, owners: &[NodeId]) {
+        let ordinary = |id: &&NodeId| self.hold(**id, address).is_some_and(|hold| !hold.degraded);
+        let ordinary: Vec<&NodeId> = owners.iter().filter(ordinary).collect();
+        let exclusive = self.policy == Policy::Exclusive;
+        assert!(
+            ordinary.len() <= 1 && (!exclusive || ordinary.len() == owners.len()),
+            "at {:?} {address} is owned by {owners:?}, by a majority: {ordinary:?}",
+            self.now
+        );
+        let segments: BTreeSet<u64> = owners.iter().map(|id| self.machines[id].segment).collect();
+        if segments.len() == owners.len() {
+            self.overlap.remove(&address);
+            return;
+        }
+        let since = *self.overlap.entry(address).or_insert(self.now);
+        self.longest_overlap = self.longest_overlap.max(self.now - since);
+        assert!(
+            self.now - since <= Duration::from_millis(500),
+            "at {:?} {address} is owned by {owners:?} since {since:?}",
+            self.now
+        );
     }
 
     /// What is on its way between two nodes.

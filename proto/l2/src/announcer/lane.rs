@@ -58,8 +58,6 @@ pub(super) struct Lane {
     pub(super) refreshes: Option<Window>,
     pub(super) held: BTreeMap<IpAddr, Held>,
     last_generation: u64,
-    /// Held, but not owned when a frame was to leave.
-    parked: BTreeSet<IpAddr>,
     pub(super) queues: Queues,
     pub(super) ladder: Ladder,
     pub(super) asked: Asked,
@@ -76,7 +74,6 @@ impl Lane {
             refreshes: None,
             held: BTreeMap::new(),
             last_generation: 0,
-            parked: BTreeSet::new(),
             queues: Queues::default(),
             ladder: Ladder::default(),
             asked: Asked::default(),
@@ -132,7 +129,7 @@ impl Lane {
             Standing::Proven
         };
         let generation = self.next_generation();
-        self.parked.remove(&address);
+        self.queues.forget(address);
         self.ladder.forget(address, &self.gateways);
         self.held.insert(
             address,
@@ -163,15 +160,23 @@ impl Lane {
         }
     }
 
-    pub(super) fn resume(&mut self) {
-        for address in std::mem::take(&mut self.parked) {
-            self.restart(address);
+    /// Goes on with what could not be said because ownership had run out. A check whether somebody
+    /// else uses the address begins again: an answer may have been missed.
+    pub(super) fn resume(&mut self, address: IpAddr) {
+        if self.queues.unpark(address) && self.is_unproven(address) {
+            self.acquire(address, true);
+        }
+    }
+
+    pub(super) fn resume_all(&mut self) {
+        for address in self.queues.parked() {
+            self.resume(address);
         }
     }
 
     pub(super) fn release(&mut self, address: IpAddr) {
         self.held.remove(&address);
-        self.parked.remove(&address);
+        self.queues.forget(address);
         self.ladder.forget(address, &self.gateways);
     }
 
@@ -255,7 +260,7 @@ impl Lane {
                 continue;
             }
             while let Some(queued) = self.next_of(*class, around, events, now) {
-                if !self.may_leave(&queued, around) {
+                if !self.may_leave(*class, &queued, around) {
                     continue;
                 }
                 self.budget.take(now);
@@ -306,28 +311,23 @@ impl Lane {
         }
     }
 
-    /// Whether a frame's acquisition goes on and ownership holds.
-    fn may_leave(&mut self, queued: &Queued, around: &Surroundings<'_>) -> bool {
-        match queued.subject {
-            Some((address, generation)) => self.goes_on(address, generation, around),
-            None => true,
-        }
-    }
-
-    pub(super) fn goes_on(
-        &mut self,
-        address: IpAddr,
-        generation: u64,
-        around: &Surroundings<'_>,
-    ) -> bool {
-        let held = self.held.get(&address);
-        if held.is_none_or(|held| held.generation != generation) {
+    /// Whether a frame's acquisition goes on and ownership holds. If only that does not, the frame
+    /// is parked.
+    fn may_leave(&mut self, class: Class, queued: &Queued, around: &Surroundings<'_>) -> bool {
+        let Some((address, generation)) = queued.subject else {
+            return true;
+        };
+        let leave = self.is_current(address, generation);
+        if leave && !(around.holds)(&address) {
+            self.queues.park_frame(address, class, *queued);
             return false;
         }
-        let owned = (around.holds)(&address);
-        if !owned {
-            self.parked.insert(address);
-        }
-        owned
+        leave
+    }
+
+    /// Whether an acquisition goes on.
+    pub(super) fn is_current(&self, address: IpAddr, generation: u64) -> bool {
+        let held = self.held.get(&address);
+        held.is_some_and(|held| held.generation == generation)
     }
 }

@@ -24,7 +24,11 @@ impl Lane {
         events: &mut Events,
         now: Instant,
     ) {
-        if !self.goes_on(task.address, task.generation, around) {
+        if !self.is_current(task.address, task.generation) {
+            return;
+        }
+        if !(around.holds)(&task.address) {
+            self.queues.park_task(task);
             return;
         }
         let Task { act, address, .. } = task;

@@ -1,6 +1,7 @@
 //! What waits on one interface: tasks for their time, then in their class; frames for the budget.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::act::{Class, Purpose, Queued, Task};
@@ -15,11 +16,20 @@ struct Queue {
     frames: VecDeque<Queued>,
 }
 
+/// What was to be done about an address while its ownership had run out.
+#[derive(Debug, Default)]
+struct Parked {
+    /// A set: what came up several times is done once.
+    tasks: BTreeSet<Task>,
+    frames: Vec<(Class, Queued)>,
+}
+
 /// One interface's queues and timers.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     classes: [Queue; 9],
     timers: BTreeSet<(Instant, Task)>,
+    parked: BTreeMap<IpAddr, Parked>,
 }
 
 impl Queues {
@@ -63,6 +73,42 @@ impl Queues {
         {
             self.push(task);
         }
+    }
+
+    /// A task whose address is held but not owned at this moment.
+    pub(super) fn park_task(&mut self, task: Task) {
+        let parked = self.parked.entry(task.address).or_default();
+        parked.tasks.insert(task);
+    }
+
+    /// A frame whose address is held but not owned at this moment.
+    pub(super) fn park_frame(&mut self, address: IpAddr, class: Class, queued: Queued) {
+        let parked = self.parked.entry(address).or_default();
+        parked.frames.push((class, queued));
+    }
+
+    /// Addresses of which anything is parked.
+    pub(super) fn parked(&self) -> Vec<IpAddr> {
+        self.parked.keys().copied().collect()
+    }
+
+    /// Puts what is parked back into its queues; false if there is nothing.
+    pub(super) fn unpark(&mut self, address: IpAddr) -> bool {
+        let Some(parked) = self.parked.remove(&address) else {
+            return false;
+        };
+        for (class, queued) in parked.frames {
+            self.say(class, queued);
+        }
+        for task in parked.tasks {
+            self.push(task);
+        }
+        true
+    }
+
+    /// Forgets what is parked.
+    pub(super) fn forget(&mut self, address: IpAddr) {
+        self.parked.remove(&address);
     }
 
     pub(super) fn pop_frame(&mut self, class: Class) -> Option<Queued> {

@@ -178,12 +178,12 @@ impl Station {
         let Some(owned) = self.owned.get(&address) else {
             return Discard::NotARequest;
         };
+        if !heard.peer && self.announcer.is_unproven((address, heard.interface)) {
+            return self.handle_use(address, heard);
+        }
         if !owned.interfaces.contains(&heard.interface) || !responder::holds(owned.until, heard.now)
         {
             return Discard::NotARequest;
-        }
-        if !heard.peer && self.announcer.is_unproven((address, heard.interface)) {
-            return self.handle_use(address, heard);
         }
         let yields = owned.yields && heard.peer;
         self.report(address, ClaimKind::Announced, heard);

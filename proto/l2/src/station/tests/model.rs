@@ -13,6 +13,8 @@ enum Step {
     Ask(usize),
     AskGateways,
     AnnounceAgain(usize),
+    /// An address lasts longer, in ms.
+    Renew(usize, u64),
     /// The interface comes up again, or has other gateways.
     Change(u64, bool),
     /// Time passes, in ms; the shell polls whenever it is told to.
@@ -51,6 +53,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..4_usize).prop_map(Step::Ask),
         1 => Just(Step::AskGateways),
         1 => (0..4_usize).prop_map(Step::AnnounceAgain),
+        2 => (0..4_usize, 0..100_000_u64).prop_map(|(which, after)| Step::Renew(which, after)),
         1 => (1..4_u64, any::<bool>()).prop_map(|(epoch, gateways)| Step::Change(epoch, gateways)),
         4 => prop_oneof![0..50_u64, 50..2_000_u64, 2_000..70_000_u64].prop_map(Step::Wait),
     ]
@@ -132,6 +135,10 @@ impl World {
             Step::Ask(which) => self.station.ask(addresses()[*which], LAN),
             Step::AskGateways => self.station.ask_gateways(LAN),
             Step::AnnounceAgain(which) => self.station.announce_again(addresses()[*which]),
+            Step::Renew(which, after) => {
+                let until = self.now + ms(*after);
+                self.station.renew(addresses()[*which], until);
+            }
             Step::Change(epoch, gateways) => {
                 let gateways = [GATEWAY.into(), GATEWAY6.into()]
                     .into_iter()

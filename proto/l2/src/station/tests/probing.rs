@@ -248,6 +248,46 @@ fn an_address_in_use_is_asked_for_anew_when_its_interface_comes_up_again() {
     assert_eq!(times_of(family.opening, &sent), [100]);
 }
 
+/// Even after its time an owner takes notice.
+#[test]
+fn an_answer_that_comes_while_ownership_has_run_out_counts() {
+    for family in families() {
+        let now = origin();
+        let mut station = idle();
+        let owned = Owned {
+            until: Some(now + ms(10)),
+            ..probing()
+        };
+        station.set_owned(owning(&[family.address], &owned));
+        drain(&mut station, now, now);
+        let (_, answer) = family.uses[0];
+        let heard = hear(&mut station, &answer, now + ms(15));
+        assert_eq!(heard, Err(Discard::Conflict));
+        station.renew(family.address, now + ms(20_000));
+        assert_eq!(drain(&mut station, now + ms(20), now + ms(10_000)), []);
+    }
+}
+
+/// What was not asked to the end is asked from the beginning.
+#[test]
+fn a_check_that_ownership_did_not_outlast_begins_again() {
+    for family in families() {
+        let now = origin();
+        let mut station = idle();
+        let owned = Owned {
+            until: Some(now + ms(50)),
+            ..probing()
+        };
+        station.set_owned(owning(&[family.address], &owned));
+        let sent = timeline(&mut station, now, now + ms(5_000));
+        assert_eq!(times_of(family.probe, &sent), [0, 33]);
+        station.renew(family.address, now + ms(20_000));
+        let sent = timeline(&mut station, now + ms(5_000), now + ms(5_100));
+        assert_eq!(times_of(family.probe, &sent), [0, 33, 66]);
+        assert_eq!(times_of(family.opening, &sent), [100]);
+    }
+}
+
 #[test]
 fn an_address_given_up_while_it_is_probed_is_silent() {
     for family in families() {

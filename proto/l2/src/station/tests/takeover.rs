@@ -470,31 +470,97 @@ fn an_address_that_comes_to_one_more_interface_is_announced_there() {
     assert_eq!(sent, []);
 }
 
-/// A3, A6, A9: whose time runs out falls silent; when it is given more, it begins again.
+/// A3, A6, A9: whose time runs out falls silent; when it is given more, it goes on where it was.
 #[test]
 fn what_could_not_be_said_after_its_time_is_said_when_ownership_is_renewed() {
-    let now = origin();
-    let mut station = idle();
-    let until = |after| Owned {
-        until: Some(now + ms(after)),
+    let owned = |until| Owned {
+        until: Some(until),
         ..on(&[LAN])
     };
-    station.set_owned(owning(&[VIP.into()], &until(50)));
-    let sent = timeline(&mut station, now, now + ms(700));
-    assert_eq!(questions(&sent, VIP.into(), GATEWAY.into()), [0, 20]);
-    assert_eq!(unacknowledged(&events(&mut station)), []);
-    station.set_owned(owning(&[VIP.into()], &until(10_000)));
-    let sent = timeline(&mut station, now + ms(700), now + ms(730));
-    assert_eq!(questions(&sent, VIP.into(), GATEWAY.into()), [0, 20]);
+    let ways: [fn(&mut Station, Owned); 2] = [
+        |station, owned| station.set_owned(owning(&[VIP.into()], &owned)),
+        |station, owned| station.renew(VIP.into(), owned.until.expect("a time")),
+    ];
+    for renew in ways {
+        let now = origin();
+        let mut station = idle();
+        station.set_owned(owning(&[VIP.into()], &owned(now + ms(50))));
+        let sent = timeline(&mut station, now, now + ms(5_000));
+        assert_eq!(questions(&sent, VIP.into(), GATEWAY.into()), [0, 20]);
+        events(&mut station);
+        let later = now + ms(5_000);
+        renew(&mut station, owned(later + ms(90_000)));
+        let sent = timeline(&mut station, later, later + ms(1_000));
+        assert_eq!(
+            questions(&sent, VIP.into(), GATEWAY.into()),
+            [0, 140, 540],
+            "the rest of the ladder"
+        );
+        let repeats: Vec<u128> = sent
+            .iter()
+            .filter(|(_, sent)| sent.frame == Arp::gratuitous_request(VIP, OURS))
+            .map(|(at, _)| *at)
+            .collect();
+        assert_eq!(repeats, [0], "of the repeats that were missed, one");
+        assert_eq!(
+            unacknowledged(&events(&mut station)),
+            [(VIP.into(), GATEWAY.into())]
+        );
+        renew(&mut station, owned(later + ms(95_000)));
+        let sent = timeline(&mut station, later + ms(1_000), later + ms(1_001));
+        assert_eq!(sent, [], "more time alone is no reason to speak");
+    }
+}
+
+/// A4: a takeover whose time runs out before a word could leave is no worse for it.
+#[test]
+fn a_takeover_that_was_late_is_made_good_when_ownership_is_renewed() {
+    let now = origin();
+    let mut station = idle();
+    let owned = Owned {
+        until: Some(now),
+        ..on(&[LAN])
+    };
+    station.set_owned(owning(&[VIP.into()], &owned));
+    assert_eq!(drain(&mut station, now, now + ms(100)), []);
+    station.renew(VIP.into(), now + ms(10_000));
+    let sent = timeline(&mut station, now + ms(100), now + ms(100));
+    assert_eq!(sent.len(), 3, "broadcast, gateway, reply");
     let announced = Event::Announced {
         address: VIP.into(),
         interface: LAN,
-        at: now + ms(700),
+        at: now + ms(100),
     };
     assert_eq!(events(&mut station), [announced]);
-    station.set_owned(owning(&[VIP.into()], &until(20_000)));
-    let sent = timeline(&mut station, now + ms(740), now + ms(741));
-    assert_eq!(sent, [], "more time alone is no reason to speak");
+}
+
+/// A4, A8: clients that were to be told when time ran out are told later.
+#[test]
+fn clients_that_waited_for_the_budget_and_then_for_ownership_are_told() {
+    let now = origin();
+    let mut station = idle();
+    station.set_limits(Limits::cautious());
+    station.set_watched(BTreeSet::from([VIP.into()]));
+    let clients: Vec<Mac> = (1..=30).map(|n| Mac([2, 0, 0, 0, 1, n])).collect();
+    for mac in &clients {
+        let client = Ipv4Addr::new(192, 0, 2, 100 + mac.0[5]);
+        let ask = request(client, *mac, VIP).frame(Mac::BROADCAST, *mac);
+        assert!(hear(&mut station, &ask, now).is_err());
+    }
+    let owned = Owned {
+        until: Some(now + ms(500)),
+        ..on(&[LAN])
+    };
+    station.set_owned(owning(&[VIP.into()], &owned));
+    let mut sent = drain(&mut station, now, now + ms(20_000));
+    assert_eq!(sent.len(), 10);
+    station.renew(VIP.into(), now + ms(90_000));
+    sent.extend(drain(&mut station, now + ms(20_000), now + ms(40_000)));
+    for mac in clients {
+        let told = Arp::gratuitous_reply(VIP, OURS, mac);
+        let times = sent.iter().filter(|sent| sent.frame == told).count();
+        assert_eq!(times, 1, "{mac}");
+    }
 }
 
 /// The moment that counts in a takeover.

@@ -1,0 +1,175 @@
+//! What a node does without a majority, under the policy `available`: whoever owned an address is
+//! silent for a while and then asks the LAN whether somebody else has it; whoever wishes for that of
+//! a silent owner waits longer and asks too. Nobody answers and the gateway does: it is held,
+//! degraded. Once a majority is back, ordinary rules hold again.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{Node, Question};
+use crate::witness::{Stage, mix};
+use crate::{Policy, Time};
+
+/// How long an owner without a majority is silent: a majority elsewhere takes over by then.
+const OWNER_SILENCE: Duration = Duration::from_millis(350);
+/// How long the owner must be silent before another node without a majority asks.
+const PEER_SILENCE: Duration = Duration::from_millis(400);
+/// How long a node that never had a majority waits after its start.
+const START_PATIENCE: Duration = Duration::from_secs(3);
+
+impl Node {
+    /// What is to be asked on the LAN at once, on each interface of the address.
+    pub fn poll_question(&mut self) -> Option<Question> {
+        self.witness.poll_question()
+    }
+
+    /// A gateway answered, or there is none and the interface has carrier.
+    pub fn note_gateway(&mut self, now: Time) {
+        self.arrive(now);
+        self.witness.note_gateway(now);
+    }
+
+    /// Somebody else answered for, or announced, an address this node asked about.
+    pub fn note_answer(&mut self, address: IpAddr, now: Time) {
+        self.arrive(now);
+        let lot = self.lot(address);
+        if self.witness.note_answer(address, lot, now) {
+            self.agenda.mark(address);
+        }
+    }
+
+    /// Whether this node is to answer the probes of peers for `address` although it may not announce
+    /// it: its claim was valid, and nobody else answered for the address since.
+    #[must_use]
+    pub fn lapsed(&self, address: IpAddr, now: Time) -> bool {
+        let won = self
+            .standing
+            .get(&address)
+            .is_some_and(|standing| standing.won.is_some());
+        let refused = matches!(self.witness.stage(address), Some(Stage::Refused { .. }));
+        won && !refused && self.owns(address, now).is_none()
+    }
+
+    /// Different for every node.
+    fn lot(&self, address: IpAddr) -> u64 {
+        let bits = match address {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        mix(self.config.me ^ mix(bits as u64 ^ (bits >> 64) as u64))
+    }
+
+    /// Goes on with the witness path, if there is no majority.
+    pub(super) fn resort(&mut self, now: Time) {
+        if self.config.policy != Policy::Available || !self.is_member(self.config.me) {
+            self.witness.reset();
+            return;
+        }
+        if self.quorum(now) {
+            self.lost = None;
+            self.had_majority = true;
+            self.witness.reset();
+            return;
+        }
+        if self.witness.overslept(self.config.timers.grant, now) {
+            self.witness.reset();
+            self.lost = Some(now);
+        }
+        let lost = *self.lost.get_or_insert(now);
+        let mut next: Option<Time> = None;
+        for address in self.witness.addresses() {
+            let lot = self.lot(address);
+            let held = self.witness.holds(address);
+            let may = match self.may_ask_from(address, lost, now) {
+                Some(_) if held => self.standing.contains_key(&address),
+                Some(from) => from <= now,
+                None => false,
+            };
+            if !may {
+                self.witness.forget(address);
+            } else if self.witness.advance(address, lot, now) {
+                self.hold(address, now);
+            }
+        }
+        let fresh = self.hopes.keys().copied();
+        let fresh: Vec<IpAddr> = fresh
+            .filter(|address| self.witness.stage(*address).is_none())
+            .collect();
+        for address in fresh {
+            let Some(from) = self.may_ask_from(address, lost, now) else {
+                continue;
+            };
+            if from > now {
+                next = Some(next.map_or(from, |next| next.min(from)));
+            } else if self.witness.begin(address, now) {
+                let lot = self.lot(address);
+                self.witness.advance(address, lot, now);
+            }
+        }
+        self.witness.renew(self.lot(IpAddr::from([0; 4])), now);
+        let stages = self.witness.next(self.config.timers.interval);
+        self.resort_at = next.into_iter().chain(stages).min();
+    }
+
+    /// From when on the LAN may be asked for `address`.
+    fn may_ask_from(&self, address: IpAddr, lost: Time, now: Time) -> Option<Time> {
+        let hope = self.hopes.get(&address)?;
+        if let Some(standing) = self.standing.get(&address) {
+            return standing.won.map(|_| lost + OWNER_SILENCE);
+        }
+        let vote = self.table.vote(address);
+        let new = self.next_claim(address)?;
+        if !self.may_become(&vote, new, now) {
+            return None;
+        }
+        let owner = self.peers.get(&vote.record.owner);
+        let owner = owner.filter(|_| vote.record.epoch > 0);
+        let heard = owner.and_then(|owner| owner.heard);
+        let silent = heard.map_or(lost, |heard| heard + PEER_SILENCE);
+        let begun = if self.had_majority {
+            lost
+        } else {
+            self.started + START_PATIENCE
+        };
+        let from = silent.max(begun).max(hope.retry);
+        Some(from + self.config.timers.pause * hope.wish.rank)
+    }
+
+    pub(super) fn hold(&mut self, address: IpAddr, now: Time) {
+        if !self.standing.contains_key(&address) {
+            self.claim(address, now);
+        }
+        self.pending.remove(&address);
+        if let Some(standing) = self.standing.get_mut(&address) {
+            standing.won = standing.won.or(Some(now));
+            self.witness.hold(address, now);
+        }
+    }
+
+    /// Of two nodes that hold an address without a majority, by claims of equal epoch, and hear each
+    /// other, the one that does not go first gives way.
+    pub(super) fn yield_tie(&mut self, address: IpAddr, now: Time) {
+        let Some(standing) = self.standing.get(&address) else {
+            return;
+        };
+        if !self.witness.holds(address) {
+            return;
+        }
+        let sounding = self.sounding.iter();
+        let loses = sounding
+            .filter_map(|id| Some((*id, self.peers.get(id)?)))
+            .any(|(id, peer)| {
+                peer.mirror.get(&address).is_some_and(|entry| {
+                    let rival = entry.record;
+                    rival.owner == id
+                        && rival.epoch == standing.claim.epoch
+                        && entry.released != rival
+                        && id < self.config.me
+                })
+            });
+        if loses {
+            self.witness.forget(address);
+            self.withdraw(address, now);
+        }
+    }
+}
