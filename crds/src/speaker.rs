@@ -138,7 +138,8 @@ pub struct MemberPeer {
     #[schemars(length(min = 1, max = 253))]
     pub node: String,
 
-    /// Whether it is heard: Alive, Suspect or Silent.
+    /// Whether it is heard: Alive; Silent; or Refusing, when it is not heard and its host says that
+    /// no speaker runs there.
     #[schemars(length(max = 64))]
     pub state: String,
 

@@ -100,6 +100,8 @@ fn peers(facts: &Facts<'_>) -> Vec<MemberPeer> {
         let node = name(facts, *id);
         let state = if facts.telling.live.contains(id) {
             "Alive"
+        } else if facts.telling.refusing.contains(id) {
+            "Refusing"
         } else {
             "Silent"
         };
@@ -346,6 +348,7 @@ mod tests {
             [(stranger.clone(), "Silent"), ("b".to_owned(), "Alive")]
         );
         telling.live = [id("a")].into();
+        telling.refusing = [id("b")].into();
         telling.quorum = false;
         let second = status_of(&telling, &[], false, Some(&first), at(2));
         let since: Vec<_> = second
@@ -355,7 +358,10 @@ mod tests {
             .collect();
         assert_eq!(
             since,
-            [("Silent", Some(Time(at(1)))), ("Silent", Some(Time(at(2))))]
+            [
+                ("Silent", Some(Time(at(1)))),
+                ("Refusing", Some(Time(at(2))))
+            ]
         );
         let reasons = [&first, &second].map(|status| status.conditions[2].reason.clone());
         assert_eq!(reasons, ["Majority", "NoMajority"]);

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_secret_that_cannot_be_used_says_why() {
-        let cases: [(&[(&str, &[u8])], &str); 5] = [
+        type Entries<'a> = &'a [(&'a str, &'a [u8])];
+        let cases: [(Entries<'_>, &str); 5] = [
             (&[("key-1", ONE)], "active is not"),
             (&[("active", b"x"), ("key-1", ONE)], "active is not"),
             (&[("active", b"2"), ("key-1", ONE)], "no key-2"),

@@ -125,7 +125,10 @@ pub(crate) struct Telling {
     pub may_step: bool,
     /// Members that are heard, this node included.
     pub live: BTreeSet<NodeId>,
-    /// Whether those are a majority.
+    /// Members that are not heard, and whose host said lately that no speaker runs on it. Nobody
+    /// vouches for that (ICMP): it decides nothing about ownership.
+    pub refusing: BTreeSet<NodeId>,
+    /// Whether those that are heard are a majority.
     pub quorum: bool,
     /// Who owns what, as far as this node knows.
     pub records: BTreeMap<IpAddr, (NodeId, u64)>,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +29,8 @@ const BATCH: usize = 64;
 const BUFFER: usize = 2048;
 /// What is told is put together no more often than this, but for what is gained or lost.
 const TELL_EVERY: Duration = Duration::from_millis(20);
+/// A host that refused a beacon lives for that long at least; kernels refuse once a second.
+const REFUSED: Duration = Duration::from_secs(3);
 /// A message cannot be older than that: sockets are drained at every beacon.
 const OLDEST: Duration = Duration::from_secs(60);
 
@@ -54,6 +56,8 @@ pub(super) struct Worker {
     duty: Duty,
     ports: BTreeMap<u32, Arc<Port>>,
     with_gateway: BTreeSet<u32>,
+    /// When a peer's kernel last said that nobody listens there.
+    refusals: BTreeMap<SocketAddr, Time>,
     since: BTreeMap<IpAddr, Timestamp>,
     acknowledged: BTreeMap<IpAddr, Timestamp>,
     tell_next: Time,
@@ -83,6 +87,7 @@ impl Worker {
             duty: Duty::default(),
             ports: BTreeMap::new(),
             with_gateway: BTreeSet::new(),
+            refusals: BTreeMap::new(),
             since: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
             tell_next: Time::ZERO,
@@ -140,6 +145,8 @@ impl Worker {
 
     fn join(&mut self, cluster: Cluster) {
         let now = clock::boot();
+        let peers: BTreeSet<&SocketAddr> = cluster.peers.values().collect();
+        self.refusals.retain(|address, _| peers.contains(address));
         let same_life = self
             .cluster
             .as_ref()
@@ -192,13 +199,21 @@ impl Worker {
 
     /// Reads a batch of datagrams; true when there may be more.
     fn read_beacons(&mut self) -> bool {
+        while let Some(address) = self.socket.refusal() {
+            let mut peers = self
+                .cluster
+                .iter()
+                .flat_map(|cluster| cluster.peers.values());
+            if peers.any(|peer| *peer == address) {
+                self.refusals.insert(address, clock::boot());
+            }
+        }
         let mut buffer = [0; BUFFER];
         for _ in 0..BATCH {
             let arrival = match self.socket.receive(&mut buffer) {
                 Ok(Some(arrival)) => arrival,
                 Ok(None) => return false,
-                // What a peer's kernel answered to an earlier beacon of ours (ICMP): a hint that
-                // nobody vouches for.
+                // What a peer's kernel answered to an earlier beacon of ours: see `refusal`.
                 Err(_) => continue,
             };
             let Some(node) = &mut self.node else { continue };
@@ -327,13 +342,17 @@ impl Worker {
         while let Some(question) = node.poll_question() {
             match question {
                 Question::Gateway => {
-                    for index in self.ports.keys() {
-                        if self.with_gateway.contains(index) {
-                            self.station.ask_gateways(*index);
-                        } else {
-                            // Nobody to ask: that the cable is in has to do.
-                            node.note_gateway(clock::boot());
-                        }
+                    let wished = self.duty.wished().values();
+                    let used: BTreeSet<u32> = wished
+                        .flat_map(|one| one.interfaces.iter().copied())
+                        .collect();
+                    let mut asked = used.intersection(&self.with_gateway).peekable();
+                    if asked.peek().is_none() {
+                        // Nobody to ask: that the cable is in has to do.
+                        node.note_gateway(clock::boot());
+                    }
+                    for index in asked {
+                        self.station.ask_gateways(*index);
                     }
                 }
                 Question::Address(address) => {
@@ -432,6 +451,15 @@ impl Worker {
             telling.may_step = node.may_step(&cluster.gone);
             telling.live = node.live(now).into_iter().collect();
             telling.quorum = node.quorum(now);
+            let refused = |address| {
+                let at = self.refusals.get(address);
+                at.is_some_and(|at| now < *at + REFUSED)
+            };
+            let peers = cluster.peers.iter();
+            telling.refusing = peers
+                .filter(|(id, address)| !telling.live.contains(id) && refused(*address))
+                .map(|(id, _)| *id)
+                .collect();
             let records = node.records();
             telling.records = records
                 .map(|(address, claim)| (address, (claim.owner, claim.epoch)))

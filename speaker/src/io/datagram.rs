@@ -4,7 +4,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -36,11 +36,11 @@ impl BeaconSocket {
             let _ = socket.set_tclass_v6(TRAFFIC_CLASS);
             Ok(socket)
         };
+        let no_ipv6 = [libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL];
         let unsupported = |error: &io::Error| {
-            matches!(
-                error.raw_os_error(),
-                Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
-            )
+            error
+                .raw_os_error()
+                .is_some_and(|code| no_ipv6.contains(&code))
         };
         let (socket, ipv6) = match dual() {
             Ok(socket) => (socket, true),
@@ -56,6 +56,10 @@ impl BeaconSocket {
         let _ = socket.set_priority(PRIORITY);
         let _ = socket.set_recv_buffer_size(BACKLOG);
         enable(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS)?;
+        enable(&socket, libc::SOL_IP, libc::IP_RECVERR)?;
+        if ipv6 {
+            enable(&socket, libc::SOL_IPV6, libc::IPV6_RECVERR)?;
+        }
         Ok(Self { socket, ipv6 })
     }
 
@@ -64,14 +68,55 @@ impl BeaconSocket {
         message::receive(&self.socket, &mut MaybeUninit::<()>::uninit(), buffer)
     }
 
-    pub(crate) fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
-        let to = match to {
-            SocketAddr::V4(to) if self.ipv6 => {
-                SocketAddr::from((to.ip().to_ipv6_mapped(), to.port()))
+    /// Whose kernel refused a datagram of ours, if one did: the host lives, nobody listens on it. Has
+    /// to be asked until there is none, or the socket stays readable.
+    pub(crate) fn refusal(&self) -> Option<SocketAddr> {
+        loop {
+            let mut to = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+            let taken = message::receive_undelivered(&self.socket, &mut to, &mut [0; 64]);
+            let arrival = taken.ok().flatten()?;
+            // SAFETY: zeroed above, so initialised whatever the kernel wrote.
+            let to = unsafe { to.assume_init() };
+            if arrival.refused {
+                return address(&to);
             }
-            other => other,
+        }
+    }
+
+    /// Sends one datagram. What became of an earlier one is reported in place of sending the next;
+    /// so a failure is tried once more.
+    pub(crate) fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        let mapped = match to.ip() {
+            IpAddr::V4(ip) if self.ipv6 => (ip.to_ipv6_mapped(), to.port()).into(),
+            IpAddr::V4(_) | IpAddr::V6(_) => to,
         };
-        self.socket.send_to(bytes, &to.into()).map(drop)
+        let send = || self.socket.send_to(bytes, &mapped.into()).map(drop);
+        send().or_else(|_| send())
+    }
+}
+
+/// The address in a socket address of either family, unmapped.
+fn address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    let storage = std::ptr::from_ref(storage);
+    // SAFETY: both structures are smaller than the storage and made of integers, for which every bit
+    // pattern is valid; the family says which was meant.
+    let (family, four, six) = unsafe {
+        (
+            (*storage).ss_family,
+            storage.cast::<libc::sockaddr_in>().read(),
+            storage.cast::<libc::sockaddr_in6>().read(),
+        )
+    };
+    match libc::c_int::from(family) {
+        libc::AF_INET => {
+            let ip = Ipv4Addr::from(u32::from_be(four.sin_addr.s_addr));
+            Some((ip, u16::from_be(four.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            let ip = Ipv6Addr::from(six.sin6_addr.s6_addr).to_canonical();
+            Some((ip, u16::from_be(six.sin6_port)).into())
+        }
+        _ => None,
     }
 }
 
@@ -111,5 +156,24 @@ mod tests {
             assert!(arrival.taken.is_some());
         }
         assert!(receiver.receive(&mut [0; 16]).expect("no error").is_none());
+    }
+
+    #[test]
+    fn a_host_on_which_nobody_listens_is_named() {
+        let sender = BeaconSocket::open(0).expect("a socket");
+        let closed = BeaconSocket::open(0).expect("a socket");
+        let port = closed.socket.local_addr().expect("bound");
+        let port = port.as_socket().expect("UDP").port();
+        drop(closed);
+        assert_eq!(sender.refusal(), None);
+        let mut targets = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
+        if sender.ipv6 {
+            targets.push(SocketAddr::from((Ipv6Addr::LOCALHOST, port)));
+        }
+        for target in targets {
+            sender.send(b"beacon", target).expect("sent");
+            assert_eq!(sender.refusal(), Some(target));
+        }
+        assert_eq!(sender.refusal(), None);
     }
 }

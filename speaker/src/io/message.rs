@@ -1,4 +1,5 @@
-//! Receiving with what the kernel adds: when it took the message from the wire, and its VLAN tag.
+//! Receiving with what the kernel adds: when it took the message from the wire, its VLAN tag, or that
+//! it is one of ours that came back.
 
 use std::io;
 use std::mem::{self, MaybeUninit};
@@ -17,6 +18,8 @@ pub(crate) struct Arrival {
     pub tagged: bool,
     /// When the kernel took it from the wire, since 1970; none if it did not say.
     pub taken: Option<Duration>,
+    /// It is a message of ours that the receiver's kernel refused (ICMP port unreachable).
+    pub refused: bool,
 }
 
 /// The next queued message, if there is one; `from` is filled as far as the kernel fills it.
@@ -25,6 +28,25 @@ pub(super) fn receive<A>(
     from: &mut MaybeUninit<A>,
     buffer: &mut [u8],
 ) -> io::Result<Option<Arrival>> {
+    take(socket, from, buffer, 0)
+}
+
+/// The next queued message of ours that could not be delivered, if there is one; `to` is filled with
+/// where it was sent.
+pub(super) fn receive_undelivered<A>(
+    socket: &Socket,
+    to: &mut MaybeUninit<A>,
+    buffer: &mut [u8],
+) -> io::Result<Option<Arrival>> {
+    take(socket, to, buffer, libc::MSG_ERRQUEUE)
+}
+
+fn take<A>(
+    socket: &Socket,
+    name: &mut MaybeUninit<A>,
+    buffer: &mut [u8],
+    flags: c_int,
+) -> io::Result<Option<Arrival>> {
     let mut control = ControlBuffer([0; 128]);
     let mut part = libc::iovec {
         iov_base: buffer.as_mut_ptr().cast(),
@@ -32,7 +54,7 @@ pub(super) fn receive<A>(
     };
     // SAFETY: msghdr is plain data for which all zeros is valid.
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
-    message.msg_name = from.as_mut_ptr().cast();
+    message.msg_name = name.as_mut_ptr().cast();
     message.msg_namelen = length_of::<A>();
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
@@ -40,7 +62,7 @@ pub(super) fn receive<A>(
     message.msg_controllen = control.0.len();
     // SAFETY: every pointer in `message` points to memory of the stated length that outlives the
     // call; the descriptor is open because `socket` is.
-    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, 0) };
+    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
     let Ok(length) = usize::try_from(length) else {
         let error = io::Error::last_os_error();
         let retry = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
@@ -54,6 +76,7 @@ pub(super) fn receive<A>(
         length: length.min(buffer.len()),
         tagged: false,
         taken: None,
+        refused: false,
     };
     read_control(&message, &mut arrival);
     Ok(Some(arrival))
@@ -74,6 +97,10 @@ fn read_control(message: &libc::msghdr, arrival: &mut Arrival) {
                 (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
                     let time = data.cast::<libc::timespec>().read_unaligned();
                     arrival.taken = duration(&time);
+                }
+                (libc::SOL_IP, libc::IP_RECVERR) | (libc::SOL_IPV6, libc::IPV6_RECVERR) => {
+                    let error = data.cast::<libc::sock_extended_err>().read_unaligned();
+                    arrival.refused = error.ee_errno == libc::ECONNREFUSED.unsigned_abs();
                 }
                 (libc::SOL_PACKET, libc::PACKET_AUXDATA) => {
                     let aux = data.cast::<libc::tpacket_auxdata>().read_unaligned();
