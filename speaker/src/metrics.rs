@@ -48,6 +48,7 @@ pub(crate) struct Metrics {
     pub quorum: Gauge,
     pub beacons_sent: Counter,
     pub beacon_errors: Counter,
+    pub late_wakeups: Counter,
     pub unacknowledged: Counter,
     beacons_received: Counter,
     beacons_discarded: [Counter; herald_beacon::Discard::ALL.len()],
@@ -77,6 +78,7 @@ impl Metrics {
             quorum: Gauge::default(),
             beacons_sent: Counter::default(),
             beacon_errors: Counter::default(),
+            late_wakeups: Counter::default(),
             unacknowledged: Counter::default(),
             beacons_received: Counter::default(),
             beacons_discarded: array::from_fn(|index| {
@@ -149,6 +151,11 @@ impl Metrics {
             "beacon_errors",
             "Beacons the kernel refused",
             m.beacon_errors.clone(),
+        );
+        registry.register(
+            "late_wakeups",
+            "Times the announcing thread woke up more than a beacon interval late",
+            m.late_wakeups.clone(),
         );
         registry.register(
             "beacons_received",

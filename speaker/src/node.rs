@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
+use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,7 @@ pub(crate) struct Node {
     pub links: watch::Receiver<Links>,
     pub fast: Fast,
     pub news: mpsc::Receiver<News>,
-    pub telling: watch::Receiver<Telling>,
+    pub telling: watch::Receiver<Arc<Telling>>,
     pub reports: watch::Sender<Report>,
     pub chronicle: Chronicle,
     pub metrics: Metrics,
@@ -121,22 +122,29 @@ impl Node {
             } else {
                 RETRY
             };
-            tokio::select! {
-                _ = changes.changed() => {}
+            let mut pause = pin!(tokio::time::sleep(pause));
+            // News changes no decision: it is passed on.
+            while let Some(news) = tokio::select! {
+                _ = changes.changed() => None,
                 changed = self.links.changed() => {
                     anyhow::ensure!(changed.is_ok(), "the view of the interfaces ended");
+                    None
                 }
                 changed = self.telling.changed() => {
                     anyhow::ensure!(changed.is_ok(), "the announcing thread ended");
+                    None
                 }
-                news = self.news.recv() => match news {
-                    Some(news) => self.hear(&memory, &news),
-                    None => anyhow::bail!("the announcing thread ended"),
-                },
-                () = tokio::time::sleep(pause) => {}
+                news = self.news.recv() => {
+                    anyhow::ensure!(news.is_some(), "the announcing thread ended");
+                    news
+                }
+                () = &mut pause => None,
                 () = stop.wait(), if farewell.is_none() => {
                     farewell = Some(clock::now() + FAREWELL);
+                    None
                 }
+            } {
+                self.hear(&memory, &news);
             }
         }
     }
@@ -154,7 +162,7 @@ impl Node {
     fn round(&mut self, memory: &mut Memory, stopping: bool) {
         let now = clock::now();
         let links = self.links.borrow_and_update().clone();
-        let telling = self.telling.borrow_and_update().clone();
+        let telling = Arc::clone(&self.telling.borrow_and_update());
         let usages = memory.ports.update(&links, &self.excluded);
         if !self.watches.usable() {
             return;

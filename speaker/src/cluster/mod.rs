@@ -84,7 +84,7 @@ pub(crate) struct Membership {
     pub disk: Disk,
     pub fast: Fast,
     pub notices: mpsc::Receiver<Notice>,
-    pub telling: watch::Receiver<Telling>,
+    pub telling: watch::Receiver<Arc<Telling>>,
 }
 
 /// What is known, from whomever.
@@ -114,7 +114,7 @@ impl Membership {
                     told = Some(current.clone());
                 }
             }
-            let telling = self.telling.borrow_and_update().clone();
+            let telling = Arc::clone(&self.telling.borrow_and_update());
             if let Err(error) = self.step(current, &telling).await {
                 tracing::warn!(
                     error = client::describe(&error),

@@ -179,7 +179,7 @@ pub(crate) enum Notice {
 pub(crate) struct Ends {
     pub news: mpsc::Receiver<News>,
     pub notices: mpsc::Receiver<Notice>,
-    pub telling: watch::Receiver<Telling>,
+    pub telling: watch::Receiver<Arc<Telling>>,
 }
 
 #[derive(Debug, Default)]
@@ -216,7 +216,7 @@ impl Fast {
         let orders = Arc::new(Mutex::new(Orders::default()));
         let (news, news_end) = mpsc::channel(NEWS);
         let (notices, notices_end) = mpsc::channel(NEWS);
-        let (telling, telling_end) = watch::channel(Telling::default());
+        let (telling, telling_end) = watch::channel(Arc::<Telling>::default());
         let outlets = worker::Outlets {
             news,
             notices,
@@ -249,17 +249,19 @@ impl Fast {
 
     /// Replaces the wish.
     pub(crate) fn set(&self, wish: Wish) {
-        self.order(|orders| orders.wish = Some(wish));
+        drop(self.order(|orders| orders.wish.replace(wish)));
     }
 
     /// Replaces what is known of the other speakers.
     pub(crate) fn set_cluster(&self, cluster: Cluster) {
-        self.order(|orders| orders.cluster = Some(cluster));
+        drop(self.order(|orders| orders.cluster.replace(cluster)));
     }
 
-    fn order(&self, how: impl FnOnce(&mut Orders)) {
-        how(&mut self.orders.lock().unwrap_or_else(PoisonError::into_inner));
+    /// What is replaced is given back, to be dropped when the thread need not wait for it.
+    fn order<T>(&self, how: impl FnOnce(&mut Orders) -> T) -> T {
+        let replaced = how(&mut self.orders.lock().unwrap_or_else(PoisonError::into_inner));
         // A full socket buffer means that the thread has a reason to wake up already.
         let _ = self.wake.send(&[1]);
+        replaced
     }
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixDatagram;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use herald_beacon::{Node, Question, Time};
@@ -25,6 +25,10 @@ use crate::metrics::Metrics;
 
 /// Messages read from one socket before the others, and the timers, have their turn.
 const BATCH: usize = 64;
+/// Datagrams read before anything is decided: three seconds of what 32 speakers send.
+const FLOOD: usize = 2048;
+/// Orders that could not be taken at once are tried again after this.
+const AGAIN: Duration = Duration::from_millis(1);
 /// Octets read of a frame or datagram; neither is longer.
 const BUFFER: usize = 2048;
 /// What is told is put together no more often than this, but for what is gained or lost.
@@ -38,7 +42,7 @@ const OLDEST: Duration = Duration::from_secs(60);
 pub(super) struct Outlets {
     pub(super) news: mpsc::Sender<News>,
     pub(super) notices: mpsc::Sender<Notice>,
-    pub(super) telling: watch::Sender<Telling>,
+    pub(super) telling: watch::Sender<Arc<Telling>>,
     pub(super) metrics: Metrics,
 }
 
@@ -60,6 +64,7 @@ pub(super) struct Worker {
     refusals: BTreeMap<SocketAddr, Time>,
     since: BTreeMap<IpAddr, Timestamp>,
     acknowledged: BTreeMap<IpAddr, Timestamp>,
+    told: Arc<Telling>,
     tell_next: Time,
 }
 
@@ -90,6 +95,7 @@ impl Worker {
             refusals: BTreeMap::new(),
             since: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            told: Arc::default(),
             tell_next: Time::ZERO,
         }
     }
@@ -103,19 +109,21 @@ impl Worker {
         tracing::info!(scheduling = %self.class, "the announcing thread runs");
         self.widen_suspicion();
         loop {
-            self.take_orders();
-            let mut more = self.read_beacons();
+            self.read_beacons();
+            let waiting = !self.take_orders();
             self.review();
-            more |= self.read_ports();
+            let more = self.read_ports();
             self.inquire();
             self.send_due();
             self.pass_events();
             self.tell();
-            let limit = if more {
-                Duration::ZERO
-            } else {
-                self.idle_for()
-            };
+            let mut limit = self.idle_for();
+            if waiting {
+                limit = limit.min(AGAIN);
+            }
+            if more {
+                limit = Duration::ZERO;
+            }
             if let Err(error) = self.wait(limit) {
                 return error;
             }
@@ -130,17 +138,23 @@ impl Worker {
         }
     }
 
-    fn take_orders(&mut self) {
+    /// Takes what was ordered; false when the other side is about to order something. It is not
+    /// waited for: it may itself wait for a processor that this thread does not let it have.
+    fn take_orders(&mut self) -> bool {
         let mut ignored = [0; 8];
         while self.woken.recv(&mut ignored).is_ok() {}
-        let orders =
-            std::mem::take(&mut *self.orders.lock().unwrap_or_else(PoisonError::into_inner));
+        let orders = match self.orders.try_lock() {
+            Ok(mut orders) => std::mem::take(&mut *orders),
+            Err(TryLockError::Poisoned(poisoned)) => std::mem::take(&mut *poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => return false,
+        };
         if let Some(cluster) = orders.cluster {
             self.join(cluster);
         }
         if let Some(wish) = orders.wish {
             self.wish(wish);
         }
+        true
     }
 
     fn join(&mut self, cluster: Cluster) {
@@ -197,8 +211,8 @@ impl Worker {
         }
     }
 
-    /// Reads a batch of datagrams; true when there may be more.
-    fn read_beacons(&mut self) -> bool {
+    /// Reads every datagram there is, up to a flood.
+    fn read_beacons(&mut self) {
         while let Some(address) = self.socket.refusal() {
             let mut peers = self
                 .cluster
@@ -209,10 +223,10 @@ impl Worker {
             }
         }
         let mut buffer = [0; BUFFER];
-        for _ in 0..BATCH {
+        for _ in 0..FLOOD {
             let arrival = match self.socket.receive(&mut buffer) {
                 Ok(Some(arrival)) => arrival,
-                Ok(None) => return false,
+                Ok(None) => return,
                 // What a peer's kernel answered to an earlier beacon of ours: see `refusal`.
                 Err(_) => continue,
             };
@@ -227,7 +241,6 @@ impl Worker {
                 Err(reason) => self.outlets.metrics.beacon_discarded(reason),
             }
         }
-        true
     }
 
     /// Reads up to a batch from every port; true when one of them may have more.
@@ -294,7 +307,6 @@ impl Worker {
                     suspected: takeover.claimed.saturating_sub(takeover.silent_since),
                     owned: takeover.won.saturating_sub(takeover.silent_since),
                 };
-                // Full: dropped, as NEWS says.
                 let _ = self.outlets.news.try_send(news);
             }
         }
@@ -394,12 +406,17 @@ impl Worker {
                 (Event::GatewayAnswered { .. }, Some(node)) => node.note_gateway(clock::boot()),
                 (Event::Acknowledged { address, .. }, _) => {
                     self.acknowledged.insert(*address, this_second());
-                    // Full: dropped, as NEWS says.
-                    let _ = self.outlets.news.try_send(News::Lan(event));
+                    self.spread(News::Lan(event));
                 }
-                _ => {
-                    let _ = self.outlets.news.try_send(News::Lan(event));
+                (Event::Claimed(_) | Event::Unacknowledged { .. }, _) => {
+                    self.spread(News::Lan(event));
                 }
+                (
+                    Event::Announced { .. }
+                    | Event::Answered { .. }
+                    | Event::GatewayAnswered { .. },
+                    _,
+                ) => {}
             }
         }
         while let Some(event) = self.node.as_mut().and_then(Node::poll_event) {
@@ -412,6 +429,11 @@ impl Worker {
         }
     }
 
+    fn spread(&self, news: News) {
+        // Full: dropped, as NEWS says.
+        let _ = self.outlets.news.try_send(news);
+    }
+
     fn tell(&mut self) {
         let now = clock::boot();
         if now < self.tell_next {
@@ -419,11 +441,10 @@ impl Worker {
         }
         self.tell_next = now + TELL_EVERY;
         let telling = self.telling(now);
-        self.outlets.telling.send_if_modified(|told| {
-            let changed = *told != telling;
-            *told = telling;
-            changed
-        });
+        if *self.told != telling {
+            self.told = Arc::new(telling);
+            self.outlets.telling.send_replace(Arc::clone(&self.told));
+        }
     }
 
     fn telling(&self, now: Time) -> Telling {
@@ -483,10 +504,16 @@ impl Worker {
             .unwrap_or(OLDEST)
     }
 
+    /// Waits for a message or until `limit` has passed, and counts how often that took too long.
     fn wait(&self, limit: Duration) -> io::Result<()> {
+        let due = clock::boot() + limit;
         let mut descriptors = vec![self.woken.as_fd(), self.socket.as_fd()];
         descriptors.extend(self.ports.values().flat_map(|port| port.descriptors()));
-        wait_readable(&descriptors, Some(limit))
+        wait_readable(&descriptors, Some(limit))?;
+        if clock::boot() > due + self.settings.beacon.timers.interval {
+            self.outlets.metrics.late_wakeups.inc();
+        }
+        Ok(())
     }
 }
 
