@@ -23,6 +23,11 @@ impl Node {
         fresh: Nonce,
         now: Time,
     ) -> Result<(), Discard> {
+        let named = wire::claimed_sender(bytes).and_then(|id| self.peers.get_mut(&id));
+        let limit = named.map_or(&mut self.strangers, |peer| &mut peer.limit);
+        if !limit.admit(now) {
+            return Err(Discard::Flood);
+        }
         let message = wire::decode(bytes, &self.config.keys)?;
         if message.cluster != self.config.cluster {
             return Err(Discard::OtherCluster);

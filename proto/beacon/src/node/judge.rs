@@ -4,11 +4,9 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use super::Node;
 use crate::claims::Standing;
-use crate::peer::Peer;
 use crate::table::Vote;
 use crate::{Claim, Life, NodeId, Time};
 
@@ -18,6 +16,7 @@ impl Node {
         let version = self.table.version();
         self.note_turns(now);
         for address in self.agenda.take(now) {
+            self.judgements += 1;
             self.merge(address, now);
             self.defend(address, now);
             self.yield_tie(address, now);
@@ -132,15 +131,8 @@ impl Node {
 
     fn pursue(&mut self, address: IpAddr, now: Time) {
         let timers = self.config.timers;
-        if let Some(standing) = self.standing.get(&address) {
-            if standing.won.is_none() {
-                let end = standing.since + self.patience(address, standing);
-                if now < end {
-                    self.agenda.put(address, end);
-                } else {
-                    self.withdraw(address, now);
-                }
-            }
+        if self.standing.contains_key(&address) {
+            self.endure(address, now);
             return;
         }
         if !self.hopes.contains_key(&address) {
@@ -179,19 +171,45 @@ impl Node {
             && view.members.iter().filter(sounding).count() >= view.majority()
     }
 
-    /// How long a claim without a majority stands: acceptors may begin to suspect the owner later
-    /// than this node, but a rival's claim will not go away while this one stands.
-    fn patience(&self, address: IpAddr, standing: &Standing) -> Duration {
-        let rival = |peer: &Peer| {
+    /// A claim without a majority does not stand for ever: acceptors may begin to suspect the owner
+    /// later than this node, but a rival's claim will not go away while this one stands.
+    fn endure(&mut self, address: IpAddr, now: Time) {
+        let timers = self.config.timers;
+        let Some(standing) = self.standing.get(&address) else {
+            return;
+        };
+        let rivalled = self.peers.values().any(|peer| {
             let entry = peer.mirror.get(&address);
             entry.is_some_and(|entry| {
                 entry.record.epoch >= standing.claim.epoch && entry.record != standing.claim
             })
+        });
+        let held = self
+            .held_up_until(standing, now)
+            .filter(|until| now < *until);
+        let stuck = rivalled && held.is_none() && self.has_majority();
+        let stuck = stuck.then_some(standing.stuck.unwrap_or(now));
+        let end = match (standing.won, held) {
+            (None, _) if rivalled => Some(standing.since + timers.pause * 5),
+            (None, _) => Some(standing.since + timers.suspect),
+            (Some(_), Some(until)) => rivalled.then_some(until),
+            (Some(_), None) => stuck.map(|since| since + timers.pause * 5),
         };
-        if self.peers.values().any(rival) {
-            self.config.timers.pause * 5
-        } else {
-            self.config.timers.suspect
+        let ends = held.is_none() && !self.witness.holds(address);
+        match end {
+            Some(end) if now >= end && ends => self.withdraw(address, now),
+            Some(end) => {
+                let again = if end > now { end } else { now + timers.pause };
+                self.agenda.put(address, again);
+                if let Some(standing) = self.standing.get_mut(&address) {
+                    standing.stuck = stuck;
+                }
+            }
+            None => {
+                if let Some(standing) = self.standing.get_mut(&address) {
+                    standing.stuck = None;
+                }
+            }
         }
     }
 
@@ -246,6 +264,7 @@ impl Node {
             claim,
             since: now,
             won: None,
+            stuck: None,
             agreeing: BTreeSet::new(),
             replaced,
         };

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Node, Question};
-use crate::witness::{Stage, mix};
+use crate::lot::mix;
+use crate::witness::Stage;
 use crate::{Policy, Time};
 
 /// How long an owner without a majority is silent: a majority elsewhere takes over by then.
