@@ -119,7 +119,7 @@ impl Node {
             return standing.won.map(|_| lost + OWNER_SILENCE);
         }
         let vote = self.table.vote(address);
-        let new = self.next_claim(address)?;
+        let new = self.next_claim(address, &self.told(address))?;
         if !self.may_become(&vote, new, now) {
             return None;
         }

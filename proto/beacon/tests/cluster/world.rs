@@ -510,7 +510,11 @@ impl World {
             "at {:?} {address} is owned by {owners:?}, by a majority: {ordinary:?}",
             self.now
         );
-        let near = |a: &NodeId, b: &NodeId| self.machines[a].segment == self.machines[b].segment;
+        let near = |a: &NodeId, b: &NodeId| {
+            let (a, b) = (&self.machines[a], &self.machines[b]);
+            let running = a.paused_until <= self.now && b.paused_until <= self.now;
+            running && a.segment == b.segment
+        };
         let joined = |a: &NodeId, b: &NodeId| {
             near(a, b) && !self.cut.contains(&(*a, *b)) && !self.cut.contains(&(*b, *a))
         };
