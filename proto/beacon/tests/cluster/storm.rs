@@ -135,6 +135,11 @@ fn random_faults_never_make_two_owners_and_peace_makes_one() {
         let longest = storm(seed);
         overlap = [0, 1].map(|kind| longest[kind].max(overlap[kind]));
         drop(named);
+        if (seed + 1).is_multiple_of(1000) {
+            println!(
+                "seeds {first} to {seed}: longest overlap on one LAN, and with beacons: {overlap:?}"
+            );
+        }
     }
     println!("seeds {ran:?}, longest overlap on one LAN, and with beacons: {overlap:?}");
 }
