@@ -55,7 +55,9 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<Vec<Figure>> {
     let asked = {
         let _hogs = Hogs::start(options.busy);
         let asker = start(lab, &addresses)?;
-        lab.topology.lose(options.loss)?;
+        if options.loss > 0 {
+            lab.topology.lose(options.loss)?;
+        }
         linger(Duration::from_secs(options.seconds));
         let asked = asker.finish();
         lab.topology.mend()?;
