@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::http;
 use crate::netns::Netns;
+use crate::urgency;
 
 /// What a pod answers, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +72,10 @@ fn answer(mut stream: TcpStream, pod: String, node: String) -> Result<()> {
     Ok(())
 }
 
+/// Probes are counted by these echoes, so they do not wait for busy neighbours, as a kernel's answers
+/// do not.
 fn echo(socket: &UdpSocket) {
+    urgency::raise();
     let mut datagram = [0_u8; 2048];
     while let Ok((length, from)) = socket.recv_from(&mut datagram) {
         // An unreachable asker is its own business.

@@ -181,6 +181,8 @@ fn renew(api: &Api, node: NodeNumber) -> Result<()> {
         .map(|address| json!({"type": "InternalIP", "address": address.to_string()}))
         .collect();
     addresses.push(json!({"type": "Hostname", "address": name}));
+    // Two addresses of one type cannot be merged by type: as a kubelet does, all are replaced.
+    addresses.push(json!({"$patch": "replace"}));
     let fine = |kind: &str, status: &str, reason: &str| {
         json!({"type": kind, "status": status, "reason": reason, "message": "the lab says so",
             "lastHeartbeatTime": now})

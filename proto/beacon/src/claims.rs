@@ -32,6 +32,8 @@ pub(crate) struct Standing {
     pub(crate) since: Time,
     /// When it became valid for the first time.
     pub(crate) won: Option<Time>,
+    /// Since when it is not held up and another claim is in the way of that.
+    pub(crate) stuck: Option<Time>,
     /// The peers whose vote is this claim, as far as they told.
     pub(crate) agreeing: BTreeSet<NodeId>,
     /// When the owner it replaced was last heard, if that was silent.

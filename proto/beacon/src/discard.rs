@@ -5,6 +5,8 @@ use std::fmt;
 /// Why a datagram was discarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Discard {
+    /// More in the name of its sender than any sender sends.
+    Flood,
     /// Too short, too long, or not a beacon at all.
     NotABeacon,
     /// Another version of the format.
@@ -31,7 +33,8 @@ pub enum Discard {
 
 impl Discard {
     /// Every reason, for metrics that start at zero.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
+        Self::Flood,
         Self::NotABeacon,
         Self::OtherVersion,
         Self::UnknownKey,
@@ -49,6 +52,7 @@ impl Discard {
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
+            Self::Flood => "flood",
             Self::NotABeacon => "not_a_beacon",
             Self::OtherVersion => "other_version",
             Self::UnknownKey => "unknown_key",

@@ -15,7 +15,7 @@
 //!
 //! Inside: `wire` is the codec, `seal` the authentication, `view` the set of members, `table` one
 //! node's votes and when they may change (R2 to R4), `peer` what is known of one other node,
-//! `agenda` which addresses are to be judged when, `claims` its own part in an address, `witness`
+//! `limit` how many datagrams are read, `agenda` which addresses are to be judged when, `claims` its own part in an address, `witness`
 //! what it asks on the LAN without a majority, `node` the door. The rules are model-checked in `tests/quorum_lease`, these very machines run against each
 //! other in `tests/cluster`.
 //!
@@ -29,6 +29,8 @@ mod agenda;
 mod claims;
 mod config;
 mod discard;
+mod limit;
+mod lot;
 mod node;
 mod peer;
 mod seal;

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::agenda::Agenda;
 use crate::claims::{Hope, Standing};
+use crate::limit::Limit;
 use crate::peer::Peer;
 use crate::table::{Sight, Table};
 use crate::wire::Body;
@@ -69,6 +70,8 @@ pub struct Node {
     /// The newest time this node was told.
     latest: Time,
     peers: BTreeMap<NodeId, Peer>,
+    /// Of what is said in no peer's name.
+    strangers: Limit,
     /// The peers that were not silent at the last judgement.
     sounding: BTreeSet<NodeId>,
     /// It was awake (R5) at the last judgement.
@@ -81,6 +84,7 @@ pub struct Node {
     pending: BTreeSet<IpAddr>,
     hopes: BTreeMap<IpAddr, Hope>,
     agenda: Agenda,
+    judgements: u64,
     seq: u64,
     /// When each beacon was sent that could still hold up a grant.
     sent: BTreeMap<u64, Time>,
@@ -116,6 +120,7 @@ impl Node {
             started: now,
             latest: now,
             peers: BTreeMap::new(),
+            strangers: Limit::default(),
             sounding: BTreeSet::new(),
             awoken: false,
             restless: true,
@@ -124,6 +129,7 @@ impl Node {
             pending: BTreeSet::new(),
             hopes: BTreeMap::new(),
             agenda: Agenda::default(),
+            judgements: 0,
             seq: 0,
             sent: BTreeMap::new(),
             replies: VecDeque::new(),
@@ -354,6 +360,12 @@ impl Node {
             claimed: standing.since,
             won: standing.won?,
         })
+    }
+
+    /// How often an address was judged since the start: what the table costs.
+    #[must_use]
+    pub fn judgements(&self) -> u64 {
+        self.judgements
     }
 
     /// What happened that the shell is to act on.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::limit::Limit;
 use crate::table::Sight;
 use crate::{Beacon, Entry, Life, NodeId, Nonce, Time};
 
@@ -14,6 +15,8 @@ const BURST: u32 = 16;
 pub(crate) struct Peer {
     /// Where it is sent to, if that is known.
     pub(crate) address: Option<SocketAddr>,
+    /// Of what is said in its name.
+    pub(crate) limit: Limit,
     /// Its newest proven life.
     pub(crate) life: Option<Life>,
     /// Its newest beacon of that life.
@@ -63,6 +66,7 @@ impl Peer {
     pub(crate) fn begin(&mut self, life: Life, now: Time) {
         *self = Self {
             address: self.address,
+            limit: std::mem::take(&mut self.limit),
             life: Some(life),
             heard: Some(now),
             ..Self::new(now)

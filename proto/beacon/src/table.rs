@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::wire::Space;
 use crate::{Entry, Life, NodeId};
 
 /// A node's claim on an address. No two claims are equal; epoch 0 is no claim.
@@ -102,25 +103,25 @@ impl Table {
         self.order.insert(self.version, address);
     }
 
-    /// Up to `room` votes that changed after version `base`, oldest change first, and the version
-    /// up to which they are complete.
-    pub(crate) fn page(&self, base: u64, room: usize) -> (Vec<Entry>, u64) {
-        let mut changes = self.order.range(base.saturating_add(1)..);
+    /// As many votes that changed after version `base` as have space, oldest change first, and the
+    /// version up to which they are complete.
+    pub(crate) fn page(&self, base: u64, mut space: Space) -> (Vec<Entry>, u64) {
         let mut entries = Vec::new();
         let mut complete = base;
-        for (changed, address) in changes.by_ref().take(room) {
+        for (changed, address) in self.order.range(base.saturating_add(1)..) {
             let vote = self.vote(*address);
-            entries.push(Entry {
+            let entry = Entry {
                 address: *address,
                 record: vote.record,
                 released: vote.released,
-            });
+            };
+            if !space.take(&entry) {
+                return (entries, complete);
+            }
+            entries.push(entry);
             complete = *changed;
         }
-        if changes.next().is_none() {
-            complete = self.version;
-        }
-        (entries, complete)
+        (entries, self.version)
     }
 }
 

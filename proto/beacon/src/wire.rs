@@ -3,15 +3,18 @@
 //! ```text
 //! magic u32 · version u8 · kind u8 · flags u8 · key u8 · cluster u64 · from u64 · to u64 · life u64
 //! beacon:    seq u64 · view u64 · table u64 · base u64 · complete u64 · mirrored u64
-//!            · peers u8 · entries u8 · peers × {node u64, life u64, seq u64}
-//!            · entries × {address 16 bytes, claim, released claim}; a claim is three u64
+//!            · peers u8 · claims u8 · entries u8 · peers × {node u64, life u64, seq u64} · page
 //! challenge, answer:  nonce, 16 bytes
 //! view:      number u64 · members u8 · members × node u64, ascending
 //! tag, 16 bytes
 //! ```
 
+mod page;
+
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+
+pub(crate) use page::Space;
 
 use crate::seal::TAG;
 use crate::{Claim, Discard, Keys, Life, MAX_MEMBERS, NodeId, View};
@@ -22,9 +25,8 @@ pub const MAX_DATAGRAM: usize = 1200;
 const MAGIC: u32 = u32::from_be_bytes(*b"HBCN");
 const VERSION: u8 = 1;
 const HEADER: usize = 40;
-const FIXED: usize = 50;
+const FIXED: usize = 51;
 const PEER: usize = 24;
-const ENTRY: usize = 64;
 const QUIET: u8 = 1;
 const SETTLED: u8 = 2;
 
@@ -106,13 +108,13 @@ pub struct Entry {
     pub released: Claim,
 }
 
-/// How many entries fit a beacon that tells of `peers` peers.
-pub(crate) fn room(peers: usize) -> usize {
+/// The space for a page in a beacon that tells of `peers` peers.
+pub(crate) fn space(peers: usize) -> Space {
     let taken = HEADER + FIXED + TAG + peers * PEER;
-    (MAX_DATAGRAM.saturating_sub(taken) / ENTRY).min(usize::from(u8::MAX))
+    Space::new(MAX_DATAGRAM.saturating_sub(taken))
 }
 
-/// The datagram, sealed. The caller keeps within [`room`] and 255 peers; what exceeds a count is
+/// The datagram, sealed. The caller keeps within [`space`] and 255 peers; what exceeds a count is
 /// left out.
 pub(crate) fn encode(message: &Message, keys: &Keys) -> Vec<u8> {
     let mut out = Vec::with_capacity(MAX_DATAGRAM);
@@ -155,25 +157,15 @@ fn encode_beacon(beacon: &Beacon, out: &mut Vec<u8>) {
     ] {
         out.extend(field.to_be_bytes());
     }
-    let (peers, entries) = (count(beacon.heard.len()), count(beacon.entries.len()));
-    out.extend([peers, entries]);
+    let peers = count(beacon.heard.len());
+    let (claims, entries, page) = page::encode(&beacon.entries);
+    out.extend([peers, claims, entries]);
     for heard in beacon.heard.iter().take(usize::from(peers)) {
         for field in [heard.node, heard.life, heard.seq] {
             out.extend(field.to_be_bytes());
         }
     }
-    for entry in beacon.entries.iter().take(usize::from(entries)) {
-        let address = match entry.address {
-            IpAddr::V4(address) => address.to_ipv6_mapped(),
-            IpAddr::V6(address) => address,
-        };
-        out.extend(address.octets());
-        for claim in [entry.record, entry.released] {
-            for field in [claim.epoch, claim.owner, claim.life] {
-                out.extend(field.to_be_bytes());
-            }
-        }
-    }
+    out.extend(page);
 }
 
 fn count(length: usize) -> u8 {
@@ -218,6 +210,12 @@ pub(crate) fn decode(bytes: &[u8], keys: &Keys) -> Result<Message, Discard> {
     })
 }
 
+/// Who says to have sent this; nothing is known yet of whether it is true.
+pub(crate) fn claimed_sender(bytes: &[u8]) -> Option<NodeId> {
+    let (_, rest) = bytes.split_at_checked(16)?;
+    rest.first_chunk().map(|from| u64::from_be_bytes(*from))
+}
+
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -229,14 +227,6 @@ impl Reader<'_> {
 
     fn u64(&mut self) -> Result<u64, Discard> {
         Ok(u64::from_be_bytes(self.array()?))
-    }
-
-    fn claim(&mut self) -> Result<Claim, Discard> {
-        Ok(Claim {
-            epoch: self.u64()?,
-            owner: self.u64()?,
-            life: self.u64()?,
-        })
     }
 
     fn view(&mut self) -> Result<View, Discard> {
@@ -269,25 +259,15 @@ impl Reader<'_> {
             heard: Vec::new(),
             entries: Vec::new(),
         };
-        let [peers, entries] = self.array()?;
-        let length = usize::from(peers) * PEER + usize::from(entries) * ENTRY;
-        if self.0.len() != length || beacon.base > beacon.complete || beacon.complete > beacon.table
-        {
+        let [peers, claims, entries] = self.array()?;
+        if beacon.base > beacon.complete || beacon.complete > beacon.table {
             return Err(Discard::Malformed);
         }
         for _ in 0..peers {
             let (node, life, seq) = (self.u64()?, self.u64()?, self.u64()?);
             beacon.heard.push(Heard { node, life, seq });
         }
-        for _ in 0..entries {
-            let address = Ipv6Addr::from(self.array::<16>()?).to_canonical();
-            let (record, released) = (self.claim()?, self.claim()?);
-            beacon.entries.push(Entry {
-                address,
-                record,
-                released,
-            });
-        }
+        beacon.entries = self.page(claims, entries)?;
         Ok(beacon)
     }
 }

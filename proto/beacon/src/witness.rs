@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::lot::mix;
 use crate::{Question, Time};
 
 /// Between two questions of a round of three, and from the last one to the verdict.
@@ -231,12 +232,4 @@ impl Witness {
 
 fn is_held(stage: &Stage) -> bool {
     matches!(stage, Stage::Held { .. })
-}
-
-/// Numbers that look random and are the same for the same seed (splitmix64).
-pub(crate) fn mix(seed: u64) -> u64 {
-    let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }

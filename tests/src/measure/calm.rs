@@ -55,7 +55,9 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<Vec<Figure>> {
     let asked = {
         let _hogs = Hogs::start(options.busy);
         let asker = start(lab, &addresses)?;
-        lab.topology.lose(options.loss)?;
+        if options.loss > 0 {
+            lab.topology.lose(options.loss)?;
+        }
         linger(Duration::from_secs(options.seconds));
         let asked = asker.finish();
         lab.topology.mend()?;
@@ -67,14 +69,14 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<Vec<Figure>> {
         unanswered.count(),
         asked.questions.len()
     ));
-    let mut figures = figures("calm", &asked, addresses.len());
+    let mut figures = Vec::from(figures("calm", &asked, addresses.len()));
     lab.whole()?;
     figures.extend(returning(lab, &addresses)?);
     Ok(figures)
 }
 
 /// A node dies, its addresses go to others, it returns: from then on nothing moves.
-fn returning(lab: &mut Lab, addresses: &[Ipv4Addr]) -> Result<Vec<Figure>> {
+fn returning(lab: &mut Lab, addresses: &[Ipv4Addr]) -> Result<[Figure; 3]> {
     let Some(first) = addresses.first() else {
         bail!("nothing is watched")
     };
@@ -103,7 +105,7 @@ fn start(lab: &mut Lab, addresses: &[Ipv4Addr]) -> Result<Asker> {
 }
 
 /// How often each address moved, and how long two answered.
-fn figures(title: &str, asked: &Asked, addresses: usize) -> Vec<Figure> {
+fn figures(title: &str, asked: &Asked, addresses: usize) -> [Figure; 3] {
     let moves: Vec<f64> = (0..addresses)
         .map(|about| asked.owners(about).len().saturating_sub(1))
         .map(|moves| u32::try_from(moves).unwrap_or(u32::MAX).into())
@@ -111,7 +113,7 @@ fn figures(title: &str, asked: &Asked, addresses: usize) -> Vec<Figure> {
     let unheard = (0..addresses).filter(|about| asked.owners(*about).is_empty());
     let unheard = u32::try_from(unheard.count()).unwrap_or(u32::MAX);
     let doubled = asked.doubled();
-    vec![
+    [
         Figure::new(
             &format!("{title}: moves of an address"),
             "",
@@ -130,4 +132,38 @@ fn figures(title: &str, asked: &Asked, addresses: usize) -> Vec<Figure> {
             Some(Duration::ZERO),
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::asker::{Mac, Question};
+
+    #[test]
+    fn each_change_of_who_answers_is_a_move_and_a_lost_answer_is_none() {
+        let (one, two): (Mac, Mac) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+        let answers = [
+            (0, Some(one)),
+            (1, Some(two)),
+            (0, None),
+            (1, Some(one)),
+            (0, Some(one)),
+            (1, Some(two)),
+        ];
+        let questions = (0..).zip(answers).map(|(n, (about, mac))| Question {
+            at: Duration::from_millis(5 * n),
+            about,
+            answers: mac.into_iter().collect::<BTreeSet<Mac>>(),
+        });
+        let asked = Asked {
+            questions: questions.collect(),
+            interval: Duration::from_millis(10),
+        };
+        let [moves, unheard, doubled] = figures("x", &asked, 3);
+        assert_eq!((moves.runs, moves.min, moves.max), (3, 0.0, 2.0));
+        assert_eq!(unheard.max, 1.0, "nobody answers for the third");
+        assert!(!moves.ok && !unheard.ok && doubled.ok);
+    }
 }

@@ -169,14 +169,18 @@ fn play(lab: &mut Lab, event: &Event, number: usize, probes: u64) -> Result<(Wat
     let scene = Scene::set(lab, number, Behind::PodsElsewhere)?;
     let before = mac(lab, scene.owner)?;
     let watchers = Watchers::start(lab, scene.address)?;
-    // A little more, for what a busy machine does not get round to.
-    let whole_time = Duration::from_millis(probes) * 101 / 100;
-    linger((whole_time / 5).saturating_sub(watchers.watch.elapsed()));
+    // Counted, not timed: a busy machine does not get round to all of them in their time.
+    let sent = |count: u64| {
+        while watchers.sent() < count {
+            linger(Duration::from_millis(10));
+        }
+    };
+    sent(probes / 5);
     let begun = (event.begin)(lab, scene.owner);
-    linger((whole_time * 4 / 5).saturating_sub(watchers.watch.elapsed()));
+    sent(probes * 4 / 5);
     // Undone while it is still watched: a return is a planned event too.
     let ended = (event.end)(lab, scene.owner);
-    linger(whole_time.saturating_sub(watchers.watch.elapsed()));
+    sent(probes);
     let watched = watchers.finish()?;
     let moved = watched.asked.owners(0).iter().any(|mac| *mac != before);
     lab.whole().and(scene.clear(lab))?;

@@ -16,6 +16,7 @@ use crate::asker::{Asked, Asker, Mac};
 use crate::clock::Stopwatch;
 use crate::figures::Figure;
 use crate::lab::Lab;
+use crate::probe::Record;
 use crate::telling::tell;
 
 /// What is asked for.
@@ -159,7 +160,7 @@ fn play(lab: &mut Lab, row: &Row, number: usize, hold: Duration) -> Result<(Seen
 }
 
 const BEFORE: Duration = Duration::from_millis(500);
-const AFTER: Duration = Duration::from_secs(2);
+const AFTER: Duration = Duration::from_secs(3);
 /// Who is to be silent may take so long to be.
 const FALLING_SILENT: Duration = Duration::from_millis(500);
 
@@ -186,6 +187,14 @@ fn judge(title: &str, row: &Row, wish: &Wish, during: &Seen, after: &Seen) -> Ve
             wish.doubled_anywhere,
         ));
     }
+    let back = in_the_end(&after.near).answered() > 0;
+    if !back {
+        tell(&format!("{title}: nobody answers after its end"));
+    }
+    figures.push(flag(
+        &format!("{title}: nobody answers after its end"),
+        !back,
+    ));
     let mut sides = vec![(", near", &during.near, wish.near)];
     if parted {
         sides.push((", far", &during.far, wish.far));
@@ -201,14 +210,20 @@ fn judge(title: &str, row: &Row, wish: &Wish, during: &Seen, after: &Seen) -> Ve
             serving.text()
         ));
         let name = format!("{title}{side}: other than wished");
-        figures.push(Figure::new(
-            &name,
-            "",
-            &[f64::from(u8::from(!good))],
-            Some(0.0),
-        ));
+        figures.push(flag(&name, !good));
     }
     figures
+}
+
+/// Something that is not to be: 1 when it is.
+fn flag(name: &str, is: bool) -> Figure {
+    Figure::new(name, "", &[f64::from(u8::from(is))], Some(0.0))
+}
+
+/// The last questions.
+fn in_the_end(asked: &Asked) -> Record {
+    let record = asked.record(0);
+    record.since(record.end().saturating_sub(FALLING_SILENT))
 }
 
 /// Who answered, in words.
@@ -216,9 +231,8 @@ fn outcome(asked: &Asked, owner: Mac) -> String {
     let owners = asked.owners(0);
     let record = asked.record(0);
     let silent = record.longest_outage().as_millis();
-    let in_the_end = record.since(record.end().saturating_sub(FALLING_SILENT));
     match owners.as_slice() {
-        _ if in_the_end.answered() == 0 => "nobody answers in the end".to_owned(),
+        _ if in_the_end(asked).answered() == 0 => "nobody answers in the end".to_owned(),
         [] => "two answer".to_owned(),
         [one] if *one == owner => format!("the owner answers, silent for {silent} ms"),
         [.., last] if *last == owner => format!("moves and returns, silent for {silent} ms"),
@@ -230,10 +244,7 @@ fn outcome(asked: &Asked, owner: Mac) -> String {
 fn as_wished(serving: Serving, asked: &Asked, owner: Mac) -> bool {
     let owners = asked.owners(0);
     let record = asked.record(0);
-    let served = record
-        .since(record.end().saturating_sub(FALLING_SILENT))
-        .answered()
-        > 0;
+    let served = in_the_end(asked).answered() > 0;
     match serving {
         Serving::Kept { silent } => {
             owners == [owner] && served && record.longest_outage() <= silent

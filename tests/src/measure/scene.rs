@@ -145,6 +145,11 @@ impl Watchers {
         self.asker.answering(MOMENT)
     }
 
+    /// How many datagrams the client has sent.
+    pub(super) fn sent(&self) -> u64 {
+        self.probe.sent()
+    }
+
     /// Ends both.
     pub(super) fn finish(self) -> Result<Watched> {
         let probes = self.probe.finish()?;

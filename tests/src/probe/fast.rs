@@ -41,6 +41,8 @@ pub struct FastProbe {
     watch: Stopwatch,
     /// When the last answer came, in microseconds; 0 for never.
     last: Arc<AtomicU64>,
+    /// How many datagrams were sent.
+    sent: Arc<AtomicU64>,
     sender: JoinHandle<Result<Sent>>,
     tap: Tap<Answer>,
 }
@@ -70,6 +72,7 @@ impl FastProbe {
     pub fn start(from: &Netns, watch: Stopwatch, target: SocketAddr) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let last = Arc::new(AtomicU64::new(0));
+        let sent = Arc::new(AtomicU64::new(0));
         let tap = Tap::start(from, watch, {
             let last = Arc::clone(&last);
             move |at, frame| {
@@ -79,16 +82,17 @@ impl FastProbe {
             }
         })?;
         let sender = thread::spawn({
-            let (stop, from) = (Arc::clone(&stop), from.clone());
+            let (stop, sent, from) = (Arc::clone(&stop), Arc::clone(&sent), from.clone());
             move || {
                 from.enter()?;
-                Ok(send_all(target, watch, &stop))
+                Ok(send_all(target, watch, &stop, &sent))
             }
         });
         Ok(Self {
             stop,
             watch,
             last,
+            sent,
             sender,
             tap,
         })
@@ -98,6 +102,11 @@ impl FastProbe {
     pub fn answered_within(&self, time: Duration) -> bool {
         let last = self.last.load(Ordering::Relaxed);
         last > 0 && micros(self.watch.elapsed()).saturating_sub(last) <= micros(time)
+    }
+
+    /// How many datagrams were sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Waits for the fate of the last probe and says what was seen.
@@ -117,7 +126,7 @@ fn micros(time: Duration) -> u64 {
 }
 
 /// Sends until it is stopped, and then waits as long as the last may take.
-fn send_all(target: SocketAddr, watch: Stopwatch, stop: &AtomicBool) -> Sent {
+fn send_all(target: SocketAddr, watch: Stopwatch, stop: &AtomicBool, count: &AtomicU64) -> Sent {
     let mut sent = Sent {
         udp: Vec::new(),
         tcp: Vec::new(),
@@ -132,6 +141,7 @@ fn send_all(target: SocketAddr, watch: Stopwatch, stop: &AtomicBool) -> Sent {
             let number = sent.udp.len() as u64;
             open.push_back((now, datagram(target, number).ok()));
             sent.udp.push(now);
+            count.fetch_add(1, Ordering::Relaxed);
             udp_next = (udp_next + UDP_INTERVAL).max(now);
         }
         if now >= tcp_next {

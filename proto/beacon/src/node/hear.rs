@@ -23,6 +23,11 @@ impl Node {
         fresh: Nonce,
         now: Time,
     ) -> Result<(), Discard> {
+        let named = wire::claimed_sender(bytes).and_then(|id| self.peers.get_mut(&id));
+        let limit = named.map_or(&mut self.strangers, |peer| &mut peer.limit);
+        if !limit.admit(now) {
+            return Err(Discard::Flood);
+        }
         let message = wire::decode(bytes, &self.config.keys)?;
         if message.cluster != self.config.cluster {
             return Err(Discard::OtherCluster);
@@ -129,9 +134,11 @@ impl Node {
             peer.due = peer.due.min(now);
         }
         let sent = acknowledged.and_then(|heard| self.sent.get(&heard.seq));
+        let before = peer.acked;
         if same_view && peer.complete() && !beacon.quiet {
             peer.acked = peer.acked.max(sent.copied());
         }
+        let acknowledges = peer.acked != before;
         if same_view && beacon.settled {
             self.settled.insert(from);
         }
@@ -142,19 +149,23 @@ impl Node {
             self.outlived = latest;
             self.events.push_back(Event::Outlived(latest));
         }
-        self.note_wins(now);
+        if acknowledges {
+            self.note_wins(self.pending.clone(), now);
+        } else {
+            self.note_wins(beacon.entries.iter().map(|entry| entry.address), now);
+        }
     }
 
-    pub(super) fn note_wins(&mut self, now: Time) {
-        let owned = |address: &IpAddr| {
-            self.standing
-                .get(address)
-                .is_some_and(|standing| self.held_up_until(standing, now) > Some(now))
-        };
-        let won: Vec<IpAddr> = self.pending.iter().copied().filter(owned).collect();
-        for address in won {
-            self.pending.remove(&address);
-            if let Some(standing) = self.standing.get_mut(&address) {
+    /// Of these claims, some may have become valid.
+    pub(super) fn note_wins(&mut self, addresses: impl IntoIterator<Item = IpAddr>, now: Time) {
+        for address in addresses {
+            let standing = self.standing.get(&address);
+            let owned =
+                standing.is_some_and(|standing| self.held_up_until(standing, now) > Some(now));
+            if owned
+                && self.pending.remove(&address)
+                && let Some(standing) = self.standing.get_mut(&address)
+            {
                 standing.won = Some(now);
             }
         }

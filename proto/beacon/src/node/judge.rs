@@ -4,13 +4,20 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use super::Node;
 use crate::claims::Standing;
 use crate::peer::Peer;
 use crate::table::Vote;
-use crate::{Claim, Life, NodeId, Time};
+use crate::{Claim, Entry, Life, NodeId, Time};
+
+/// What a peer told of an address.
+#[derive(Debug)]
+pub(super) struct Told {
+    id: NodeId,
+    life: Option<Life>,
+    entry: Entry,
+}
 
 impl Node {
     /// Applies what peers told, then pursues the wishes.
@@ -18,10 +25,12 @@ impl Node {
         let version = self.table.version();
         self.note_turns(now);
         for address in self.agenda.take(now) {
-            self.merge(address, now);
-            self.defend(address, now);
+            self.judgements += 1;
+            let told = self.told(address);
+            self.merge(address, &told, now);
+            self.defend(address, &told, now);
             self.yield_tie(address, now);
-            self.pursue(address, now);
+            self.pursue(address, &told, now);
         }
         self.resort_at = None;
         self.resort(now);
@@ -36,6 +45,13 @@ impl Node {
     /// Who fell silent or is heard again, and the end of the quiet start, concern all addresses.
     fn note_turns(&mut self, now: Time) {
         let suspect = self.config.timers.suspect;
+        let view = self.view.as_ref();
+        // Nothing is known of a silent stranger that is not learned anew when it comes back.
+        self.peers.retain(|id, peer| {
+            peer.address.is_some()
+                || view.is_some_and(|view| view.members.contains(id))
+                || !peer.sight(now, suspect).silent
+        });
         let peers = self.peers.iter();
         let sounding: BTreeSet<NodeId> = peers
             .filter(|(_, peer)| !peer.sight(now, suspect).silent)
@@ -55,16 +71,24 @@ impl Node {
         self.awake(now) && vote.may_become(self.config.me, new, sight)
     }
 
-    fn merge(&mut self, address: IpAddr, now: Time) {
-        let peers = self.peers.iter();
-        let told: Vec<(NodeId, Option<Life>, _)> = peers
-            .filter_map(|(id, peer)| Some((*id, peer.life, *peer.mirror.get(&address)?)))
-            .collect();
-        for (id, life, entry) in told {
+    /// What each peer told of an address, if it did.
+    pub(super) fn told(&self, address: IpAddr) -> Vec<Told> {
+        let told = |(id, peer): (&NodeId, &Peer)| {
+            Some(Told {
+                id: *id,
+                life: peer.life,
+                entry: *peer.mirror.get(&address)?,
+            })
+        };
+        self.peers.iter().filter_map(told).collect()
+    }
+
+    fn merge(&mut self, address: IpAddr, told: &[Told], now: Time) {
+        for Told { id, life, entry } in told {
             let vote = self.table.vote(address);
             // Its owner votes for what is above: the recorded claim does not stand any more.
-            let moved_on = vote.record.owner == id
-                && Some(vote.record.life) == life
+            let moved_on = vote.record.owner == *id
+                && Some(vote.record.life) == *life
                 && entry.record.epoch > vote.record.epoch;
             if moved_on {
                 self.table.release(address, vote.record);
@@ -91,7 +115,7 @@ impl Node {
     /// Claims anew, above what is in the way of a claim that stands: a rival's of the same epoch, if
     /// this node goes first of the two, or a higher one that was withdrawn by now and that a peer
     /// which hears this node still votes for.
-    fn defend(&mut self, address: IpAddr, now: Time) {
+    fn defend(&mut self, address: IpAddr, told: &[Told], now: Time) {
         let me = self.config.me;
         let Some(standing) = self.standing.get(&address) else {
             return;
@@ -99,10 +123,7 @@ impl Node {
         let degraded = self.witness.holds(address);
         let mut again = false;
         let mut later = false;
-        for (id, peer) in &self.peers {
-            let Some(entry) = peer.mirror.get(&address) else {
-                continue;
-            };
+        for Told { id, entry, .. } in told {
             let rival = entry.record;
             let tie = rival.epoch == standing.claim.epoch && rival.owner > me;
             let withdrawn = rival.epoch > standing.claim.epoch && entry.released == rival;
@@ -130,23 +151,16 @@ impl Node {
         })
     }
 
-    fn pursue(&mut self, address: IpAddr, now: Time) {
+    fn pursue(&mut self, address: IpAddr, told: &[Told], now: Time) {
         let timers = self.config.timers;
-        if let Some(standing) = self.standing.get(&address) {
-            if standing.won.is_none() {
-                let end = standing.since + self.patience(address, standing);
-                if now < end {
-                    self.agenda.put(address, end);
-                } else {
-                    self.withdraw(address, now);
-                }
-            }
+        if self.standing.contains_key(&address) {
+            self.endure(address, told, now);
             return;
         }
         if !self.hopes.contains_key(&address) {
             return;
         }
-        let new = self.next_claim(address);
+        let new = self.next_claim(address, told);
         let vote = self.table.vote(address);
         let may = new.is_some_and(|new| self.may_become(&vote, new, now)) && self.has_majority();
         let heard_until = self.others_hear(vote.record, now);
@@ -179,19 +193,42 @@ impl Node {
             && view.members.iter().filter(sounding).count() >= view.majority()
     }
 
-    /// How long a claim without a majority stands: acceptors may begin to suspect the owner later
-    /// than this node, but a rival's claim will not go away while this one stands.
-    fn patience(&self, address: IpAddr, standing: &Standing) -> Duration {
-        let rival = |peer: &Peer| {
-            let entry = peer.mirror.get(&address);
-            entry.is_some_and(|entry| {
-                entry.record.epoch >= standing.claim.epoch && entry.record != standing.claim
-            })
+    /// A claim without a majority does not stand for ever: acceptors may begin to suspect the owner
+    /// later than this node, but a rival's claim will not go away while this one stands.
+    fn endure(&mut self, address: IpAddr, told: &[Told], now: Time) {
+        let timers = self.config.timers;
+        let Some(standing) = self.standing.get(&address) else {
+            return;
         };
-        if self.peers.values().any(rival) {
-            self.config.timers.pause * 5
-        } else {
-            self.config.timers.suspect
+        let rivalled = told.iter().any(|Told { entry, .. }| {
+            entry.record.epoch >= standing.claim.epoch && entry.record != standing.claim
+        });
+        let held = self
+            .held_up_until(standing, now)
+            .filter(|until| now < *until);
+        let stuck = rivalled && held.is_none() && self.has_majority();
+        let stuck = stuck.then_some(standing.stuck.unwrap_or(now));
+        let end = match (standing.won, held) {
+            (None, _) if rivalled => Some(standing.since + timers.pause * 5),
+            (None, _) => Some(standing.since + timers.suspect),
+            (Some(_), Some(until)) => rivalled.then_some(until),
+            (Some(_), None) => stuck.map(|since| since + timers.pause * 5),
+        };
+        let ends = held.is_none() && !self.witness.holds(address);
+        match end {
+            Some(end) if now >= end && ends => self.withdraw(address, now),
+            Some(end) => {
+                let again = if end > now { end } else { now + timers.pause };
+                self.agenda.put(address, again);
+                if let Some(standing) = self.standing.get_mut(&address) {
+                    standing.stuck = stuck;
+                }
+            }
+            None => {
+                if let Some(standing) = self.standing.get_mut(&address) {
+                    standing.stuck = None;
+                }
+            }
         }
     }
 
@@ -217,12 +254,9 @@ impl Node {
             .filter(|_| suspecting < view.majority())
     }
 
-    pub(super) fn next_claim(&self, address: IpAddr) -> Option<Claim> {
-        let told = self
-            .peers
-            .values()
-            .filter_map(|peer| peer.mirror.get(&address));
-        let told = told.flat_map(|entry| [entry.record.epoch, entry.released.epoch]);
+    pub(super) fn next_claim(&self, address: IpAddr, told: &[Told]) -> Option<Claim> {
+        let told = told.iter();
+        let told = told.flat_map(|told| [told.entry.record.epoch, told.entry.released.epoch]);
         let vote = self.table.vote(address);
         let highest = told.chain([vote.record.epoch, vote.released.epoch]).max();
         Some(Claim {
@@ -233,7 +267,7 @@ impl Node {
     }
 
     pub(super) fn claim(&mut self, address: IpAddr, now: Time) {
-        let Some(claim) = self.next_claim(address) else {
+        let Some(claim) = self.next_claim(address, &self.told(address)) else {
             return;
         };
         let before = self.table.vote(address);
@@ -246,6 +280,7 @@ impl Node {
             claim,
             since: now,
             won: None,
+            stuck: None,
             agreeing: BTreeSet::new(),
             replaced,
         };
@@ -254,7 +289,7 @@ impl Node {
             standing.replaced = standing.replaced.or(earlier.replaced);
         }
         self.pending.insert(address);
-        self.note_wins(now);
+        self.note_wins([address], now);
         self.agenda.put(address, now + self.config.timers.pause * 5);
     }
 

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Node, Question};
-use crate::witness::{Stage, mix};
+use crate::lot::mix;
+use crate::witness::Stage;
 use crate::{Policy, Time};
 
 /// How long an owner without a majority is silent: a majority elsewhere takes over by then.
@@ -118,7 +119,7 @@ impl Node {
             return standing.won.map(|_| lost + OWNER_SILENCE);
         }
         let vote = self.table.vote(address);
-        let new = self.next_claim(address)?;
+        let new = self.next_claim(address, &self.told(address))?;
         if !self.may_become(&vote, new, now) {
             return None;
         }

@@ -1,9 +1,10 @@
 //! What a node sends, to whom and when.
 
 use super::{Node, Transmit};
+use crate::lot::mix;
 use crate::peer::Peer;
 use crate::wire::{self, Beacon, Body, Heard, Message};
-use crate::{NodeId, Time};
+use crate::{MAX_MEMBERS, NodeId, Time};
 
 impl Node {
     /// The next datagram to send. Grants count from `now`: it must be sent after, not before.
@@ -95,31 +96,23 @@ impl Node {
     }
 
     fn beacon(&mut self, to: NodeId, now: Time) -> Option<Body> {
-        let heard: Vec<Heard> = self
-            .peers
-            .iter()
-            .filter_map(|(node, peer)| {
-                let life = peer.life?;
-                (peer.seq > 0).then_some(Heard {
-                    node: *node,
-                    life,
-                    seq: peer.seq,
-                })
-            })
-            .collect();
+        let heard = self.hearing();
         let timers = self.config.timers;
         let (quiet, settled) = (!self.awake(now), self.has_settled(now));
         let view = self.view.as_ref()?.number;
         let peer = self.peers.get_mut(&to)?;
-        let (version, room) = (self.table.version(), wire::room(heard.len()));
+        let (version, space) = (self.table.version(), wire::space(heard.len()));
         let mut base = peer.knows;
-        let (mut entries, mut complete) = self.table.page(base, room);
+        let (mut entries, mut complete) = self.table.page(base, space.clone());
         if complete < version {
             base = peer.base(timers.interval, now);
-            (entries, complete) = self.table.page(base, room);
+            (entries, complete) = self.table.page(base, space);
         }
-        peer.told(complete, version, timers.interval, now);
         self.seq += 1;
+        // A tenth more or less, so that nodes do not speak at the same time for long.
+        let part = u32::try_from(mix(self.config.me ^ mix(self.seq)) % 201).unwrap_or(0);
+        let interval = timers.interval * (900 + part) / 1000;
+        peer.told(complete, version, interval, now);
         self.sent.insert(self.seq, now);
         self.sent.retain(|_, sent| now < *sent + timers.grant);
         Some(Body::Beacon(Beacon {
@@ -134,5 +127,23 @@ impl Node {
             heard,
             entries,
         }))
+    }
+
+    /// What it heard of the members, and of others that are heard as far as there is space.
+    fn hearing(&self) -> Vec<Heard> {
+        let told = |members: bool| {
+            let peers = self.peers.iter();
+            let some = peers.filter(move |(id, _)| self.is_member(**id) == members);
+            let some = some.filter(move |(id, _)| members || self.sounding.contains(*id));
+            some.filter_map(|(node, peer)| {
+                let life = peer.life?;
+                (peer.seq > 0).then_some(Heard {
+                    node: *node,
+                    life,
+                    seq: peer.seq,
+                })
+            })
+        };
+        told(true).chain(told(false)).take(MAX_MEMBERS).collect()
     }
 }

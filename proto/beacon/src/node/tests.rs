@@ -105,6 +105,88 @@ proptest! {
     }
 }
 
+proptest! {
+    /// What a node sends, changed at random and sealed again.
+    #[test]
+    fn changed_datagrams_of_real_nodes_never_panic(
+        changes in proptest::collection::vec((0usize..1200, any::<u8>(), 0usize..3), 1..40),
+    ) {
+        let mut node = node(3);
+        let mut peer = Node::new(Config { me: 2, ..config() }, Time::ZERO).expect("sound");
+        let home = |id: NodeId| (id, SocketAddr::from(([10, 0, 0, 1], 7000 + id as u16)));
+        peer.set_peers(&(1..10).map(home).collect());
+        prop_assert!(peer.set_view(view(5, 1..=3), Time::ZERO));
+        let wishes = BTreeMap::from([(HERE, Wish { rank: 0 })]);
+        let mut changes = changes.into_iter();
+        let mut now = Time::ZERO;
+        for round in 0..60 {
+            now += ms(20);
+            if round == 15 {
+                node.set_wish(&wishes, now);
+                peer.set_wish(&wishes, now);
+            }
+            let mut sent = 0;
+            while let Some(transmit) = node.poll_transmit(now) {
+                let _ = peer.handle_datagram(&transmit.bytes, [4; 16], now);
+                sent += 1;
+                prop_assert!(sent < 100);
+            }
+            while let Some(mut transmit) = peer.poll_transmit(now) {
+                if let Some((at, to, also)) = changes.next().filter(|_| round > 10) {
+                    transmit.bytes.truncate(transmit.bytes.len() - 16);
+                    let length = transmit.bytes.len();
+                    for at in [at, 40, 48, 56, 64].iter().take(1 + also) {
+                        transmit.bytes[at % length] = to;
+                    }
+                    keys().seal(&mut transmit.bytes);
+                }
+                let _ = node.handle_datagram(&transmit.bytes, [5; 16], now);
+                sent += 1;
+                prop_assert!(sent < 200);
+            }
+        }
+        prop_assert!(node.poll_timeout() < now + ms(300));
+    }
+}
+
+#[test]
+fn a_flood_in_one_name_is_not_read_and_costs_no_other_name() {
+    let mut node = node(3);
+    prove(&mut node, 1, ms(1));
+    let mut forged = sealed(1, Body::Challenge([1; 16]));
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    forged[16..24].copy_from_slice(&3u64.to_be_bytes());
+    let mut reasons = BTreeMap::new();
+    for at in 0..3000 {
+        let dropped = node.handle_datagram(&forged, [0; 16], ms(1000 + at / 30));
+        *reasons.entry(dropped.expect_err("forged")).or_insert(0) += 1;
+    }
+    let read = reasons[&Discard::BadSeal];
+    assert!((500..=700).contains(&read), "{reasons:?}");
+    assert_eq!(reasons[&Discard::Flood], 3000 - read);
+    let heard = sealed(1, Body::Beacon(beacon(2)));
+    assert_eq!(node.handle_datagram(&heard, [0; 16], ms(1100)), Ok(()));
+}
+
+#[test]
+fn beacons_are_spread_a_tenth_around_the_interval() {
+    let mut node = node(2);
+    let mut before = None;
+    let mut pauses = BTreeSet::new();
+    for now in 0..5000 {
+        while node.poll_transmit(ms(now)).is_some() {
+            pauses.extend(before.map(|before| now - before));
+            before = Some(now);
+        }
+    }
+    assert!(pauses.len() > 5, "{pauses:?}");
+    assert!(
+        pauses.iter().all(|pause| (45..=56).contains(pause)),
+        "{pauses:?}"
+    );
+}
+
 #[test]
 fn a_beacon_counts_once_and_only_in_order() {
     let mut node = node(3);

@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use proptest::prelude::*;
 
@@ -37,8 +37,8 @@ fn beacon() -> impl Strategy<Value = Beacon> {
     });
     let numbers = (any::<u64>(), any::<u64>(), any::<[u64; 3]>(), any::<u64>());
     let lists = (
-        proptest::collection::vec(heard, 0..16),
-        proptest::collection::vec(entry, 0..10),
+        proptest::collection::vec(heard, 0..12),
+        proptest::collection::vec(entry, 0..9),
     );
     let flags = (any::<bool>(), any::<bool>());
     (flags, numbers, lists).prop_map(|((quiet, settled), numbers, (heard, entries))| {
@@ -120,34 +120,81 @@ proptest! {
 }
 
 #[test]
-fn a_full_beacon_of_the_largest_cluster_fits_a_frame() {
-    let peers = MAX_MEMBERS - 1;
-    assert!(room(peers) >= 4, "{}", room(peers));
-    let heard = Heard {
-        node: 0,
-        life: 0,
-        seq: 0,
-    };
-    let entry = Entry {
-        address: IpAddr::from([192, 0, 2, 1]),
-        record: Claim::default(),
-        released: Claim::default(),
-    };
-    let beacon = Beacon {
-        heard: vec![heard; peers],
-        entries: vec![entry; room(peers)],
-        ..Beacon::default()
-    };
-    let message = Message {
-        cluster: 1,
-        from: 1,
-        to: 2,
-        life: 1,
-        body: Body::Beacon(beacon),
-    };
-    let bytes = encode(&message, &keys());
-    assert!(bytes.len() <= MAX_DATAGRAM, "{}", bytes.len());
-    assert_eq!(decode(&bytes, &keys()), Ok(message));
+fn full_pages_fit_a_datagram_however_many_claims_they_name() {
+    for (peers, claims, least) in [
+        (MAX_MEMBERS, 255, 3),
+        (9, 255, 20),
+        (9, 2, 110),
+        (2, 1, 120),
+    ] {
+        let heard = Heard {
+            node: 0,
+            life: 0,
+            seq: 0,
+        };
+        let mut space = space(peers);
+        let vote = |at: u32| Entry {
+            address: IpAddr::from((0xc000_0200 + at).to_be_bytes()),
+            record: Claim {
+                epoch: 1 + u64::from(at % claims),
+                owner: 7,
+                life: 8,
+            },
+            released: Claim::default(),
+        };
+        let entries: Vec<Entry> = (0..)
+            .map(vote)
+            .take_while(|entry| space.take(entry))
+            .collect();
+        assert!(
+            entries.len() >= least,
+            "{peers} {claims}: {}",
+            entries.len()
+        );
+        let beacon = Beacon {
+            heard: vec![heard; peers],
+            entries,
+            ..Beacon::default()
+        };
+        let message = Message {
+            cluster: 1,
+            from: 1,
+            to: 2,
+            life: 1,
+            body: Body::Beacon(beacon),
+        };
+        let bytes = encode(&message, &keys());
+        assert!(bytes.len() <= MAX_DATAGRAM, "{}", bytes.len());
+        assert!(bytes.len() > MAX_DATAGRAM - 32, "{}", bytes.len());
+        assert_eq!(decode(&bytes, &keys()), Ok(message));
+    }
+}
+
+#[test]
+fn a_page_that_is_written_in_another_way_is_refused() {
+    let claim = |epoch: u64| [epoch.to_be_bytes(), [0; 8], [0; 8]].concat();
+    let entry = |record: u8, released: u8| vec![record, released, 4, 192, 0, 2, 1];
+    let mapped = [&[1, 0, 16][..], &[0; 10], &[255; 2], &[192, 0, 2, 1]].concat();
+    let cases = [
+        (1, 1, [claim(1), entry(1, 0)].concat(), true),
+        (1, 1, [claim(1), entry(2, 0)].concat(), false),
+        (1, 1, [claim(1), entry(0, 0)].concat(), false),
+        (1, 1, [claim(0), entry(1, 0)].concat(), false),
+        (2, 1, [claim(1), claim(1), entry(1, 2)].concat(), false),
+        (2, 1, [claim(1), claim(2), entry(2, 1)].concat(), false),
+        (2, 1, [claim(1), claim(2), entry(1, 2)].concat(), true),
+        (1, 1, [claim(1), mapped].concat(), false),
+        (
+            1,
+            1,
+            [claim(1), vec![1, 0, 5, 1, 2, 3, 4, 5]].concat(),
+            false,
+        ),
+    ];
+    for (claims, entries, bytes, sound) in cases {
+        let read = Reader(&bytes).page(claims, entries);
+        assert_eq!(read.is_ok(), sound, "{bytes:?}");
+    }
 }
 
 #[test]
