@@ -16,8 +16,8 @@ pub struct Timers {
     pub grant: Duration,
     /// The silence after which an owner is replaced.
     pub suspect: Duration,
-    /// Between the claims of candidates of neighbouring ranks; five times that, until a claim that
-    /// a rival's is in the way of is withdrawn.
+    /// Between the claims of candidates of neighbouring ranks (`suspect`, for an address that nobody
+    /// ever owned); five times that, until a claim that a rival's is in the way of is withdrawn.
     pub pause: Duration,
 }
 

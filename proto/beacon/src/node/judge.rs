@@ -175,7 +175,14 @@ impl Node {
             return;
         }
         let open = *hope.open.get_or_insert(now);
-        let turn = hope.retry.max(open + timers.pause * hope.wish.rank);
+        // Candidates of an address that nobody ever owned learn of it at different times; nothing is
+        // lost meanwhile.
+        let pause = if vote.record.epoch == 0 {
+            timers.suspect
+        } else {
+            timers.pause
+        };
+        let turn = hope.retry.max(open + pause * hope.wish.rank);
         if now < turn {
             self.agenda.put(address, turn);
         } else {
