@@ -80,6 +80,17 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<(Vec<Figure>, bool)> 
     let mut figures = Vec::new();
     let (mut number, mut whole) = (0, true);
     let extra = lab.extra.speaker.clone();
+    // The management network stays whole: an address announced there too would be answered there, and
+    // whoever asks whether somebody else has it would be told so.
+    let lan_only = r#"{"spec":{"interfaces":["eth0"]}}"#;
+    lab.kubectl(&[
+        "patch",
+        "l2advertisement",
+        "lab",
+        "--type=merge",
+        "-p",
+        lan_only,
+    ])?;
     for policy in Policy::ALL {
         if options.policy.is_some_and(|only| only != policy) {
             continue;
