@@ -1,8 +1,8 @@
 //! The door: one speaker among its peers.
 //!
 //! The shell drains its socket into [`Node::handle_datagram`], then calls [`Node::poll_transmit`]
-//! until it yields nothing and sends each datagram at once, reads [`Node::poll_event`], then sleeps
-//! until [`Node::poll_timeout`] or the next datagram. Early or repeated calls do nothing. What the
+//! until it yields nothing and sends each datagram at once, reads [`Node::poll_event`] and
+//! [`Node::poll_question`], then sleeps until [`Node::poll_timeout`] or the next datagram. Early or repeated calls do nothing. What the
 //! datagrams change is judged in `poll_transmit`, after all of them were heard. An answer about an
 //! address is given only before the deadline that [`Node::owns`] says.
 
@@ -74,6 +74,8 @@ pub struct Node {
     strangers: Limit,
     /// The peers that were not silent at the last judgement.
     sounding: BTreeSet<NodeId>,
+    /// Since when a majority sounds.
+    majority_since: Option<Time>,
     /// It was awake (R5) at the last judgement.
     awoken: bool,
     /// Who sounds, or the view, may have changed since the last judgement.
@@ -122,6 +124,7 @@ impl Node {
             peers: BTreeMap::new(),
             strangers: Limit::default(),
             sounding: BTreeSet::new(),
+            majority_since: None,
             awoken: false,
             restless: true,
             table: Table::default(),

@@ -58,7 +58,7 @@ impl Node {
                 Ok(())
             }
             Body::View(view) => {
-                self.offer(view, now);
+                self.offer(from, view, now);
                 Ok(())
             }
             Body::Beacon(beacon) => {
@@ -86,8 +86,12 @@ impl Node {
         self.replies.push_back((to, body));
     }
 
-    fn offer(&mut self, view: View, now: Time) {
+    /// A later view is for the shell; an earlier one asks for the present one.
+    fn offer(&mut self, from: NodeId, view: View, now: Time) {
         let known = self.view.as_ref().map(|view| view.number);
+        if Some(view.number) < known {
+            self.note_behind(from, now);
+        }
         let offered = self
             .offered
             .filter(|(_, since)| now < *since + QUESTION)
@@ -98,6 +102,14 @@ impl Node {
         }
     }
 
+    /// It is sent the present view, once in an interval.
+    fn note_behind(&mut self, id: NodeId, now: Time) {
+        let interval = self.config.timers.interval;
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.behind = peer.pushed.is_none_or(|pushed| now >= pushed + interval);
+        }
+    }
+
     fn take(&mut self, from: NodeId, beacon: &Beacon, now: Time) {
         self.arrive(now);
         let (me, life) = (self.config.me, self.config.life);
@@ -105,10 +117,13 @@ impl Node {
         let same_view =
             beacon.view == number && number > 0 && self.is_member(me) && self.is_member(from);
         let version = self.table.version();
-        let interval = self.config.timers.interval;
         let Some(peer) = self.peers.get_mut(&from) else {
             return;
         };
+        if beacon.view == number && peer.view != number {
+            // It caught up: what it is told now, it may acknowledge.
+            peer.due = peer.due.min(now);
+        }
         if peer.note(beacon, now) {
             for entry in &beacon.entries {
                 let before = peer.mirror.insert(entry.address, *entry);
@@ -124,8 +139,6 @@ impl Node {
                 }
             }
         }
-        peer.behind =
-            beacon.view < number && peer.pushed.is_none_or(|pushed| now >= pushed + interval);
         let about_me = |heard: &&Heard| heard.node == me && heard.life == life;
         let acknowledged = beacon.heard.iter().find(about_me);
         let knew = peer.knows;
@@ -148,6 +161,11 @@ impl Node {
         if let Some(latest) = latest.filter(|latest| *latest > self.outlived) {
             self.outlived = latest;
             self.events.push_back(Event::Outlived(latest));
+        }
+        if beacon.view < number {
+            self.note_behind(from, now);
+        } else if beacon.view > number && !self.is_member(me) {
+            self.reply(from, Body::View(self.view.clone().unwrap_or_default()));
         }
         if acknowledges {
             self.note_wins(self.pending.clone(), now);

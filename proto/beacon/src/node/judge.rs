@@ -63,6 +63,9 @@ impl Node {
             self.awoken = awake;
             self.mark_all();
         }
+        self.majority_since = self
+            .has_majority()
+            .then(|| self.majority_since.unwrap_or(now));
         self.restless = false;
     }
 
@@ -84,6 +87,7 @@ impl Node {
     }
 
     fn merge(&mut self, address: IpAddr, told: &[Told], now: Time) {
+        let suspect = self.config.timers.suspect;
         for Told { id, life, entry } in told {
             let vote = self.table.vote(address);
             // Its owner votes for what is above: the recorded claim does not stand any more.
@@ -97,6 +101,12 @@ impl Node {
             let owner = entry.record.owner;
             let known = owner == self.config.me || self.peers.contains_key(&owner);
             let vote = self.table.vote(address);
+            let later = entry.record.epoch > vote.record.epoch;
+            if later && !self.awake(now) {
+                self.agenda.put(address, self.started + suspect);
+            } else if later && !known {
+                self.agenda.put(address, now + suspect * 4);
+            }
             if !known || !self.may_become(&vote, entry.record, now) {
                 continue;
             }
@@ -162,14 +172,19 @@ impl Node {
         }
         let new = self.next_claim(address, told);
         let vote = self.table.vote(address);
-        let may = new.is_some_and(|new| self.may_become(&vote, new, now)) && self.has_majority();
-        let heard_until = self.others_hear(vote.record, now);
+        let may = new.is_some_and(|new| self.may_become(&vote, new, now));
+        let may = self.majority_since.filter(|_| may);
+        // When cables are plugged in again, the owner may be the last one that is heard.
+        let alone = self.view.as_ref().is_some_and(|view| view.majority() == 1);
+        let settled = may.map(|since| since + timers.interval * 2);
+        let settling = settled.filter(|settled| !alone && now < *settled);
+        let heard_until = self.others_hear(vote.record, now).max(settling);
         let Some(hope) = self.hopes.get_mut(&address) else {
             return;
         };
-        if !may || heard_until.is_some() {
+        if may.is_none() || heard_until.is_some() {
             hope.open = None;
-            if let Some(until) = heard_until.filter(|_| may) {
+            if let Some(until) = heard_until.filter(|_| may.is_some()) {
                 self.agenda.put(address, until);
             }
             return;

@@ -63,6 +63,7 @@ impl Node {
     /// Goes on with the witness path, if there is no majority.
     pub(super) fn resort(&mut self, now: Time) {
         if self.config.policy != Policy::Available || !self.is_member(self.config.me) {
+            self.lost = None;
             self.witness.reset();
             return;
         }

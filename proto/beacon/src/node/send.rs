@@ -60,7 +60,8 @@ impl Node {
             .fold(self.judgement(), Time::min)
     }
 
-    /// When votes and hopes are to be judged again.
+    /// When votes and hopes are to be judged again: at least twice in a grant, so that whoever reads
+    /// [`Node::owns`] only then sees no gap.
     fn judgement(&self) -> Time {
         let timers = self.config.timers;
         let sounding = self.sounding.iter().filter_map(|id| self.peers.get(id));
@@ -71,7 +72,7 @@ impl Node {
             .chain(self.agenda.next())
             .chain(self.lapse)
             .chain(self.resort_at)
-            .fold(self.latest + timers.suspect, Time::min)
+            .fold(self.latest + timers.grant / 2, Time::min)
     }
 
     /// Beacons go to the members, and to others that are heard: they may be ahead or behind.

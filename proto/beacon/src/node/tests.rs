@@ -264,7 +264,8 @@ fn what_is_for_others_or_from_strangers_is_dropped() {
 #[test]
 fn an_acknowledgement_holds_up_ownership_from_when_the_beacon_was_sent() {
     let mut node = node(3);
-    prove(&mut node, 1, ms(290));
+    prove(&mut node, 1, ms(150));
+    while node.poll_transmit(ms(200)).is_some() {}
     node.set_wish(&BTreeMap::from([(HERE, Wish { rank: 0 })]), ms(300));
     let record = node.record(HERE).expect("a claim");
     while node.poll_transmit(ms(300)).is_some() {}

@@ -4,6 +4,7 @@
 mod many;
 mod partition;
 mod storm;
+mod views;
 mod world;
 
 use std::time::Duration;

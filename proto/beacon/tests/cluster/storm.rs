@@ -32,8 +32,16 @@ fn storm(seed: u64) -> [Duration; 2] {
         fault(&mut world, &nodes);
     }
     peace(&mut world, &nodes);
+    let members = world.chain.last().expect("a view").members.clone();
     for address in addresses {
-        world.wish(address, &nodes);
+        if seed.is_multiple_of(3) {
+            // Most only vote.
+            let lucky = world.dice.below(members.len() as u64) as usize;
+            let one: Vec<NodeId> = members.iter().copied().skip(lucky).take(1).collect();
+            world.wish(address, &one);
+        } else {
+            world.wish(address, &nodes);
+        }
     }
     world.run(ms(3500));
     let moves = world.moves.len();
