@@ -23,6 +23,11 @@ pub(crate) fn speaker(name: &str) -> Value {
                 {"name": "eth0", "index": 2, "mac": "02:00:00:00:00:01"},
                 {"name": "docker0", "reasonNotUsed": "is down"},
             ],
+            "membership": {"view": 3, "members": ["n1", "n2", "n3"], "quorum": true},
+            "peers": [
+                {"node": if name == "n1" {"n2"} else {"n1"}, "state": "Alive"},
+                {"node": "n3", "state": "Silent"},
+            ],
             "conditions": [{
                 "type": "Ready", "status": "True", "reason": "Synced", "message": "ready",
                 "lastTransitionTime": "2026-01-01T00:00:00Z",

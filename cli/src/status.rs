@@ -74,6 +74,8 @@ struct SpeakerLine {
     /// `True`, `False`, `Unknown`, or `Missing` for a node without a Speaker.
     ready: String,
     interfaces: Vec<String>,
+    /// How many of the membership it hears, itself included; none before it is a member.
+    hears: Option<String>,
     /// Addresses the speaker reports to answer for.
     owns: Vec<String>,
     version: Option<String>,
@@ -245,6 +247,10 @@ fn speaker(facts: &Facts, node: String) -> SpeakerLine {
     owns.sort();
     owns.dedup();
     let status = status.unwrap_or_default();
+    let alive = status.peers.iter().filter(|peer| peer.state == "Alive");
+    let alive = alive.count() + 1;
+    let hears = status.membership.as_ref();
+    let hears = hears.map(|membership| format!("{alive} of {}", membership.members.len()));
     let used = status
         .interfaces
         .into_iter()
@@ -253,6 +259,7 @@ fn speaker(facts: &Facts, node: String) -> SpeakerLine {
         node,
         ready,
         interfaces: used.map(|interface| interface.name).collect(),
+        hears,
         owns,
         version: status.version,
     }
@@ -335,11 +342,11 @@ pub(crate) fn text(status: &Status) -> String {
         ),
         advertisements.is_empty(),
     );
-    let speakers: Vec<[String; 5]> = status.speakers.iter().map(speaker_row).collect();
+    let speakers: Vec<[String; 6]> = status.speakers.iter().map(speaker_row).collect();
     text += &section(
         "SPEAKER",
         table(
-            ["SPEAKER", "READY", "INTERFACES", "OWNS", "VERSION"],
+            ["SPEAKER", "READY", "HEARS", "INTERFACES", "OWNS", "VERSION"],
             &speakers,
         ),
         speakers.is_empty(),
@@ -404,10 +411,11 @@ fn advertisement_row(advertisement: &Advertisement) -> [String; 4] {
     ]
 }
 
-fn speaker_row(speaker: &SpeakerLine) -> [String; 5] {
+fn speaker_row(speaker: &SpeakerLine) -> [String; 6] {
     [
         speaker.node.clone(),
         speaker.ready.clone(),
+        speaker.hears.clone().unwrap_or_default(),
         speaker.interfaces.join(","),
         speaker.owns.join(","),
         speaker.version.clone().unwrap_or_default(),

@@ -67,6 +67,8 @@ pub const ALLOCATED: &str = "Allocated";
 pub const ANNOUNCED: &str = "Announced";
 /// Condition of `Speaker`: its watches have synced and it can send and receive frames.
 pub const READY: &str = "Ready";
+/// Condition of `Speaker`: it hears a majority of the speakers.
+pub const QUORUM: &str = "Quorum";
 
 /// Status of the kinds that report nothing but conditions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use herald_beacon::NodeId;
-use herald_crds::{Layer2Announcement, MemberPeer, Membership, SpeakerInterface, SpeakerStatus};
+use herald_crds::{
+    Layer2Announcement, MemberPeer, Membership, QUORUM, SpeakerInterface, SpeakerStatus,
+};
 use herald_model::service::ServiceKey;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -146,7 +148,7 @@ fn quorum(telling: &Telling) -> Saying {
         )
     };
     Saying {
-        kind: "Quorum",
+        kind: QUORUM,
         holds,
         reason,
         message,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use herald_crds::{READY, SpeakerInterface};
+use herald_crds::{QUORUM, READY, SpeakerInterface};
 use herald_model::announce::Obstacle;
 use herald_model::service::{ServiceKey, TrafficPolicy};
 
@@ -157,6 +157,9 @@ pub(super) fn owner(facts: &Facts, key: &ServiceKey) -> Finding {
     let mut strange = Vec::new();
     for address in held(facts, key)? {
         let Some((node, _)) = facts.owner(key, &address.to_string()) else {
+            if let Some(failure) = no_majority(facts, address) {
+                return Err(failure);
+            }
             return Err(Failure::new(
                 format!("no speaker reports that it answers for {address}"),
                 "see the speakers of the eligible nodes: heraldctl status, then the log of the speaker: kubectl logs -n herald-system -l app.kubernetes.io/component=speaker",
@@ -174,6 +177,27 @@ pub(super) fn owner(facts: &Facts, key: &ServiceKey) -> Finding {
     Ok(match strange.as_slice() {
         [] => Found::new(text),
         [..] => Found::remark(text).with(strange),
+    })
+}
+
+/// Nobody owns the address, since none of its candidates hears a majority of the speakers.
+fn no_majority(facts: &Facts, address: IpAddr) -> Option<Failure> {
+    let candidates = &facts.desired.addresses.get(&address)?.candidates;
+    let quorum = |node: &String| {
+        let status = facts.speakers.get(node)?.status.as_ref()?;
+        let mut conditions = status.conditions.iter();
+        conditions.find(|condition| condition.type_ == QUORUM)
+    };
+    let conditions: Vec<_> = candidates.keys().filter_map(quorum).collect();
+    let first = conditions.first()?;
+    let none = conditions
+        .iter()
+        .all(|condition| condition.status == "False");
+    none.then(|| {
+        Failure::new(
+            format!("no speaker answers for {address}: {}", first.message),
+            "see which speakers hear each other: heraldctl status; beacons are UDP, to the port of --beacon-port",
+        )
     })
 }
 

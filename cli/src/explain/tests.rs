@@ -234,6 +234,25 @@ const CASES: &[Case] = &[
         "see its log",
     ),
     (
+        "no majority",
+        |c| {
+            c.announcements = vec![object(changed(announcement(), "/status/layer2", json!([])))];
+            c.speakers = ["n1", "n2"]
+                .map(|node| {
+                    let alone = json!({
+                        "type": "Quorum", "status": "False", "reason": "NoMajority",
+                        "message": "only 1 of 3 speakers are heard",
+                        "lastTransitionTime": "2026-01-01T00:00:00Z",
+                    });
+                    object(changed(speaker(node), "/status/conditions/0", alone))
+                })
+                .into();
+        },
+        "owner node",
+        "no speaker answers for 192.0.2.240: only 1 of 3",
+        "UDP",
+    ),
+    (
         "owner without a Speaker",
         |c| {
             c.announcements = vec![object(changed(

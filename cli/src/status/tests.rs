@@ -27,10 +27,10 @@ lan   192.0.2.240-192.0.2.250  1 used, 10 free  -     True      Accepted
 L2ADVERTISEMENT  POOLS  ACCEPTED  REASON
 lan              all    True      Accepted
 
-SPEAKER  READY    INTERFACES  OWNS         VERSION
-n1       True     eth0        192.0.2.240  v0.1.0
-n2       True     eth0        -            v0.1.0
-n3       Missing  -           -            -
+SPEAKER  READY    HEARS   INTERFACES  OWNS         VERSION
+n1       True     2 of 3  eth0        192.0.2.240  v0.1.0
+n2       True     2 of 3  eth0        -            v0.1.0
+n3       Missing  -       -           -            -
 
 SERVICE    ADDRESSES    NODE  STATE      WHY
 shop/web   192.0.2.240  n1    Announced  -
