@@ -7,6 +7,10 @@ use thiserror::Error;
 
 use crate::{Keys, Life, NodeId};
 
+/// Nodes of one cluster may have different timers, while a user changes them one by one. None may
+/// count on a promise for longer than this.
+pub const LONGEST_GRANT: Duration = Duration::from_millis(200);
+
 /// The times of protocol section 2.5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timers {
@@ -33,10 +37,17 @@ impl Default for Timers {
 }
 
 impl Timers {
+    /// After which time whatever this node promised, to a node with whatever timers, has ended.
+    pub(crate) fn quiet(&self) -> Duration {
+        self.suspect.max(LONGEST_GRANT * 5 / 4)
+    }
+
     /// # Errors
     /// The times could not be safe.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let sound = self.grant >= self.interval * 3 && self.grant * 5 <= self.suspect * 4;
+        let sound = self.grant >= self.interval * 3
+            && self.grant * 5 <= self.suspect * 4
+            && self.grant <= LONGEST_GRANT;
         if sound {
             Ok(())
         } else {
@@ -78,7 +89,7 @@ pub enum ConfigError {
     /// GRANT above 0.8 of SUSPECT would not survive clocks of different rates; an interval above a
     /// third of GRANT would let one lost beacon end ownership.
     #[error(
-        "a grant must last at least three intervals and at most 0.8 of the time until suspicion"
+        "a grant must last at least three intervals, at most 200 ms, and at most 0.8 of the time until suspicion"
     )]
     Timers,
 }

@@ -332,7 +332,7 @@ impl Node {
     }
 
     fn has_settled(&self, now: Time) -> bool {
-        self.view.is_some() && now >= self.adopted + self.config.timers.suspect
+        self.view.is_some() && now >= self.adopted + self.config.timers.quiet()
     }
 
     /// Whether this node claims `address`, with or without the acknowledgements that make it own it.
@@ -383,7 +383,7 @@ impl Node {
     }
 
     fn awake(&self, now: Time) -> bool {
-        now >= self.started + self.config.timers.suspect
+        now >= self.started + self.config.timers.quiet()
     }
 
     fn sight(&self, node: NodeId, now: Time) -> Sight {

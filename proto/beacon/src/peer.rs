@@ -43,6 +43,8 @@ pub(crate) struct Peer {
     pub(crate) knows: u64,
     /// When it is to be sent the next beacon.
     pub(crate) due: Time,
+    /// How long it counts on an acknowledgement.
+    grant: Time,
     pages: Pages,
 }
 
@@ -76,6 +78,7 @@ impl Peer {
     /// Takes note of a fresh beacon of the proven life. The page's entries count if it says so.
     pub(crate) fn note(&mut self, beacon: &Beacon, now: Time) -> bool {
         self.seq = beacon.seq;
+        self.grant = beacon.grant;
         self.heard = Some(now);
         self.view = beacon.view;
         self.table = beacon.table;
@@ -97,9 +100,17 @@ impl Peer {
         self.mirrored >= self.table
     }
 
+    /// After which silence of it this node, which suspects others after `suspect`, suspects it: never
+    /// before what it was promised has ended by clocks of any rate, whatever its timers are.
+    pub(crate) fn patience(&self, suspect: Time) -> Time {
+        suspect.max(self.grant * 5 / 4)
+    }
+
     pub(crate) fn sight(&self, now: Time, suspect: Time) -> Sight {
         Sight {
-            silent: self.heard.is_none_or(|heard| now >= heard + suspect),
+            silent: self
+                .heard
+                .is_none_or(|heard| now >= heard + self.patience(suspect)),
             life: self.life,
         }
     }

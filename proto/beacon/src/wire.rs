@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! magic u32 · version u8 · kind u8 · flags u8 · key u8 · cluster u64 · from u64 · to u64 · life u64
-//! beacon:    seq u64 · view u64 · table u64 · base u64 · complete u64 · mirrored u64
+//! beacon:    grant u32 µs · seq u64 · view u64 · table u64 · base u64 · complete u64 · mirrored u64
 //!            · peers u8 · claims u8 · entries u8 · peers × {node u64, life u64, seq u64} · page
 //! challenge, answer:  nonce, 16 bytes
 //! view:      number u64 · members u8 · members × node u64, ascending
@@ -13,11 +13,12 @@ mod page;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 pub(crate) use page::Space;
 
 use crate::seal::TAG;
-use crate::{Claim, Discard, Keys, Life, MAX_MEMBERS, NodeId, View};
+use crate::{Claim, Discard, Keys, LONGEST_GRANT, Life, MAX_MEMBERS, NodeId, View};
 
 /// The longest datagram: fits an Ethernet frame with room for a tunnel.
 pub const MAX_DATAGRAM: usize = 1200;
@@ -25,7 +26,7 @@ pub const MAX_DATAGRAM: usize = 1200;
 const MAGIC: u32 = u32::from_be_bytes(*b"HBCN");
 const VERSION: u8 = 1;
 const HEADER: usize = 40;
-const FIXED: usize = 51;
+const FIXED: usize = 55;
 const PEER: usize = 24;
 const QUIET: u8 = 1;
 const SETTLED: u8 = 2;
@@ -68,6 +69,8 @@ pub struct Beacon {
     pub quiet: bool,
     /// The sender adopted its view at least SUSPECT ago.
     pub settled: bool,
+    /// How long an acknowledgement of this beacon holds up its sender's ownership, to the microsecond.
+    pub grant: Duration,
     /// Grows with every beacon of this life.
     pub seq: u64,
     /// Number of the view the sender is in.
@@ -147,6 +150,8 @@ pub(crate) fn encode(message: &Message, keys: &Keys) -> Vec<u8> {
 }
 
 fn encode_beacon(beacon: &Beacon, out: &mut Vec<u8>) {
+    let grant = u32::try_from(beacon.grant.as_micros()).unwrap_or(u32::MAX);
+    out.extend(grant.to_be_bytes());
     for field in [
         beacon.seq,
         beacon.view,
@@ -250,6 +255,7 @@ impl Reader<'_> {
         let mut beacon = Beacon {
             quiet: flags & QUIET != 0,
             settled: flags & SETTLED != 0,
+            grant: Duration::from_micros(u32::from_be_bytes(self.array()?).into()),
             seq: self.u64()?,
             view: self.u64()?,
             table: self.u64()?,
@@ -260,7 +266,8 @@ impl Reader<'_> {
             entries: Vec::new(),
         };
         let [peers, claims, entries] = self.array()?;
-        if beacon.base > beacon.complete || beacon.complete > beacon.table {
+        let versions = [beacon.base, beacon.complete, beacon.table];
+        if !versions.is_sorted() || beacon.grant > LONGEST_GRANT {
             return Err(Discard::Malformed);
         }
         for _ in 0..peers {

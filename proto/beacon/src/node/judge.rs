@@ -103,7 +103,8 @@ impl Node {
             let vote = self.table.vote(address);
             let later = entry.record.epoch > vote.record.epoch;
             if later && !self.awake(now) {
-                self.agenda.put(address, self.started + suspect);
+                self.agenda
+                    .put(address, self.started + self.config.timers.quiet());
             } else if later && !known {
                 self.agenda.put(address, now + suspect * 4);
             }

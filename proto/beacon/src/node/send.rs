@@ -65,8 +65,9 @@ impl Node {
     fn judgement(&self) -> Time {
         let timers = self.config.timers;
         let sounding = self.sounding.iter().filter_map(|id| self.peers.get(id));
-        let silences = sounding.filter_map(|peer| Some(peer.heard? + timers.suspect));
-        let awakening = (!self.awoken).then_some(self.started + timers.suspect);
+        let silences =
+            sounding.filter_map(|peer| Some(peer.heard? + peer.patience(timers.suspect)));
+        let awakening = (!self.awoken).then_some(self.started + timers.quiet());
         silences
             .chain(awakening)
             .chain(self.agenda.next())
@@ -119,6 +120,7 @@ impl Node {
         Some(Body::Beacon(Beacon {
             quiet,
             settled,
+            grant: timers.grant,
             seq: self.seq,
             view,
             table: version,

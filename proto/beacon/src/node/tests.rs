@@ -337,10 +337,44 @@ fn timers_that_cannot_be_safe_are_refused() {
         interval: ms(67),
         ..timers
     };
-    for timers in [short, sparse] {
+    let long = Timers {
+        grant: ms(201),
+        suspect: ms(300),
+        ..timers
+    };
+    for timers in [short, sparse, long] {
         let made = Node::new(Config { timers, ..config() }, Time::ZERO);
         assert_eq!(made.err(), Some(ConfigError::Timers));
     }
+}
+
+#[test]
+fn a_node_with_short_timers_keeps_its_promise_to_one_with_long_ones() {
+    let timers = Timers {
+        interval: ms(30),
+        grant: ms(100),
+        suspect: ms(130),
+        ..Timers::default()
+    };
+    let silent_after = |grant| {
+        let mut node = Node::new(Config { timers, ..config() }, ms(0)).expect("sound");
+        node.set_view(view(5, 1..=3), ms(0));
+        prove(&mut node, 1, ms(1000));
+        let beacon = Beacon { grant, ..beacon(2) };
+        let datagram = sealed(1, Body::Beacon(beacon));
+        assert_eq!(node.handle_datagram(&datagram, [0; 16], ms(1000)), Ok(()));
+        let mut later = (1000..2000).map(ms);
+        let silent = later.find(|now| !node.live(*now).contains(&2));
+        silent.map(|silent| silent - ms(1000))
+    };
+    assert_eq!(silent_after(ms(100)), Some(ms(130)));
+    assert_eq!(silent_after(ms(200)), Some(ms(250)));
+    let mut node = Node::new(Config { timers, ..config() }, ms(0)).expect("sound");
+    node.set_view(view(5, 1..=3), ms(0));
+    assert!(
+        !node.awake(ms(249)),
+        "an earlier life may have had longer timers"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -40,14 +42,15 @@ fn beacon() -> impl Strategy<Value = Beacon> {
         proptest::collection::vec(heard, 0..12),
         proptest::collection::vec(entry, 0..9),
     );
-    let flags = (any::<bool>(), any::<bool>());
-    (flags, numbers, lists).prop_map(|((quiet, settled), numbers, (heard, entries))| {
+    let head = (any::<bool>(), any::<bool>(), 0..=200_000u64);
+    (head, numbers, lists).prop_map(|((quiet, settled, grant), numbers, (heard, entries))| {
         let (seq, view, mut versions, mirrored) = numbers;
         versions.sort_unstable();
         let [base, complete, table] = versions;
         Beacon {
             quiet,
             settled,
+            grant: Duration::from_micros(grant),
             seq,
             view,
             table,
