@@ -255,8 +255,8 @@ impl Node {
         }
     }
 
-    /// So many members heard the owner later than this node that no majority can suspect it yet; until
-    /// when that cannot change.
+    /// So many members heard the owner later than this node that those which live and can suspect it
+    /// already are no majority; until when that cannot change.
     fn others_hear(&self, record: Claim, now: Time) -> Option<Time> {
         let suspect = self.config.timers.suspect;
         let owner = record.owner;
@@ -265,13 +265,17 @@ impl Node {
         if !known.sight(now, suspect).silent {
             return None;
         }
+        let able = view.members.iter().filter(|id| {
+            **id != owner && (**id == self.config.me || self.sounding.contains(*id))
+        });
+        let able = able.count();
         let hearing = view.members.iter().filter_map(|id| {
             let (life, seq, grew) = self.peers.get(id)?.hears.get(&owner)?;
             let later = (Some(*life), *seq) > (known.life, known.seq);
             (later && now < *grew + suspect).then_some(*grew + suspect)
         });
         let ends: Vec<Time> = hearing.collect();
-        let suspecting = view.members.len() - ends.len();
+        let suspecting = able.saturating_sub(ends.len());
         ends.into_iter()
             .min()
             .filter(|_| suspecting < view.majority())
