@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, env = "HERALD_BEACON_ADDRESS", value_name = "IP")]
     pub beacon_address: Option<IpAddr>,
 
-    /// How fast a silent owner is replaced; the same on every node
+    /// How fast a silent owner is replaced; nodes with different profiles get along
     #[arg(long, value_enum, default_value_t = FailoverProfile::Default)]
     pub failover_profile: FailoverProfile,
 

@@ -335,12 +335,6 @@ impl Node {
         self.view.is_some() && now >= self.adopted + self.config.timers.quiet()
     }
 
-    /// Whether this node claims `address`, with or without the acknowledgements that make it own it.
-    #[must_use]
-    pub fn claims(&self, address: IpAddr) -> bool {
-        self.standing.contains_key(&address)
-    }
-
     /// Who owns `address`, as far as this node knows. Its owner may know better.
     #[must_use]
     pub fn record(&self, address: IpAddr) -> Option<Claim> {

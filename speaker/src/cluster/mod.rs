@@ -19,7 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_beacon::{Life, NodeId, View};
+use herald_beacon::{Life, MAX_MEMBERS, NodeId, View};
 use herald_crds::Speaker;
 use herald_runtime::supervise::{Stop, Tasks};
 use herald_runtime::watch::{Watched, Watches};
@@ -268,7 +268,7 @@ impl Membership {
         let next = match (&written, &known.view) {
             (Some(written), Some(view)) if written.number == view.number => {
                 let first = telling.live.first() == Some(&id(&self.me));
-                let settled = telling.view == view.number && telling.may_step && telling.quorum;
+                let settled = telling.view == view.number && telling.may_step;
                 let next = (first && settled).then(|| written.next(&wanted));
                 next.flatten()
             }
@@ -279,7 +279,7 @@ impl Membership {
             // Nobody ever was in a view: everybody there is begins.
             (None, None) => Some(NamedView {
                 number: 1,
-                members: wanted,
+                members: wanted.into_iter().take(MAX_MEMBERS).collect(),
             }),
             // The API server lost it, or knows an older one: it is told what is in force.
             (_, Some(view)) => self.named(view, &wanted),

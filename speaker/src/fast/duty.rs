@@ -19,8 +19,8 @@ const UNHEARD: Duration = Duration::from_secs(1);
 pub(super) struct Say {
     /// Answering is allowed, until when.
     pub hold: Option<Hold>,
-    /// This node's claim stands, acknowledged or not.
-    pub mine: bool,
+    /// It is not, but this node's claim stands, and nobody else answered since it lapsed.
+    pub lapsed: bool,
 }
 
 /// An address answered for, or one whose lease lapsed while the claim stands.
@@ -72,7 +72,7 @@ impl Duty {
     pub(super) fn review(&mut self, say: impl Fn(IpAddr) -> Say, now: Time) -> Orders {
         let mut orders = Orders::default();
         for (address, candidacy) in &self.wished {
-            let Say { hold, mine } = say(*address);
+            let Say { hold, lapsed } = say(*address);
             match (hold, self.posts.get_mut(address)) {
                 (Some(hold), Some(post)) => {
                     if now >= post.until + UNHEARD {
@@ -93,7 +93,7 @@ impl Duty {
                     self.posts.insert(*address, post);
                     orders.taken.push(*address);
                 }
-                (None, Some(_)) if !mine => {
+                (None, Some(_)) if !lapsed => {
                     self.posts.remove(address);
                     orders.lost.push(*address);
                 }
@@ -145,17 +145,17 @@ mod tests {
                 until: ms(until),
                 degraded: false,
             }),
-            mine: true,
+            lapsed: false,
         }
     }
 
     const LAPSED: fn(IpAddr) -> Say = |_| Say {
         hold: None,
-        mine: true,
+        lapsed: true,
     };
     const NOT_MINE: fn(IpAddr) -> Say = |_| Say {
         hold: None,
-        mine: false,
+        lapsed: false,
     };
 
     #[test]

@@ -11,7 +11,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
-use herald_beacon::{Node, Question, Time};
+use herald_beacon::{Node, Policy, Question, Time};
 use herald_l2::{Event, Owned, Received, Station, Transmit};
 use herald_runtime::clock;
 use k8s_openapi::jiff::Timestamp;
@@ -288,7 +288,7 @@ impl Worker {
         let now = clock::boot();
         let say = |address| Say {
             hold: node.owns(address, now),
-            mine: node.claims(address),
+            lapsed: node.lapsed(address, now),
         };
         let duty::Orders {
             taken,
@@ -441,6 +441,13 @@ impl Worker {
         }
         self.tell_next = now + TELL_EVERY;
         let telling = self.telling(now);
+        let returned = telling.live.difference(&self.told.live).next().is_some();
+        if returned && self.settings.beacon.policy == Policy::Available {
+            // It may have announced what is owned here, while nobody here was heard (A9).
+            for address in telling.held.keys() {
+                self.station.announce_again(*address);
+            }
+        }
         if *self.told != telling {
             self.told = Arc::new(telling);
             self.outlets.telling.send_replace(Arc::clone(&self.told));

@@ -265,9 +265,10 @@ impl Node {
         if !known.sight(now, suspect).silent {
             return None;
         }
-        let able = view.members.iter().filter(|id| {
-            **id != owner && (**id == self.config.me || self.sounding.contains(*id))
-        });
+        let able = view
+            .members
+            .iter()
+            .filter(|id| **id != owner && (**id == self.config.me || self.sounding.contains(*id)));
         let able = able.count();
         let hearing = view.members.iter().filter_map(|id| {
             let (life, seq, grew) = self.peers.get(id)?.hears.get(&owner)?;
