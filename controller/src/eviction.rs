@@ -46,7 +46,7 @@ const RETRY: [Duration; 4] = [
 ];
 
 /// Rights that are missing are asked for again this often.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// The task.
 pub(crate) struct Eviction {
