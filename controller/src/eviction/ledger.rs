@@ -20,8 +20,11 @@ use super::hearing::{Hearing, Standing};
 pub(crate) const STEADY: Duration = Duration::from_secs(1);
 
 /// In the long run one node is taken in this time, as by the node lifecycle controller (its
-/// `--node-eviction-rate`); as many as the share allows may fall at once.
+/// `--node-eviction-rate`).
 const REFILL: Duration = Duration::from_secs(10);
+
+/// So many may fall one after the other without waiting for that, and as many as the share allows.
+const BURST: usize = 5;
 
 /// Why the endpoints of a node that somebody calls silent are left as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,7 +176,7 @@ impl Ledger {
                 if self.taken.len() >= allowed {
                     return Err(Refusal::ShareExceeded);
                 }
-                if let Err(wait) = self.rate.take(allowed, now) {
+                if let Err(wait) = self.rate.take(allowed.max(BURST), now) {
                     steps.wake(wait);
                     return Err(Refusal::RateLimited);
                 }
