@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{Stage, expect_same};
+use super::{Stage, expect_same, linger};
 use crate::clock::Stopwatch;
 use crate::faults::Fault;
 use crate::figures::Figure;
@@ -21,11 +21,15 @@ const REASON: &str = "HeraldNodeSilent";
 /// From the fault to the last pod's condition, and the EndpointSlice that follows it.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
+/// Long enough for a dead node to be seen, and for what follows.
+const SURELY_SILENT: Duration = Duration::from_secs(3);
+
 /// Killed controllers leave a Lease that counts for 15 s; then the rights are looked at each 10 s.
 const LEADS_AGAIN: Duration = Duration::from_secs(40);
 
 /// With the flag and no rights the controller says so; with both, a node that most speakers do not hear
-/// has no ready pods, and has them again when it is heard, though the controllers were killed meanwhile.
+/// has no ready pods, and has them again when it is heard, even if that was while nobody led. A speaker
+/// that was killed is no silent node.
 pub(super) fn until_it_speaks(stage: &mut Stage) -> Result<()> {
     let lab = &mut stage.lab;
     let service = "withdrawn";
@@ -38,8 +42,8 @@ pub(super) fn until_it_speaks(stage: &mut Stage) -> Result<()> {
     let outcome = play(lab, &with, &rights, service, node);
     lab.standin.mute(node, false);
     lab.topology.mend()?;
-    lab.kubectl(&["delete", "--ignore-not-found", "-k", &rights])?;
     lab.herald()?.restart_controllers_with(&before)?;
+    lab.kubectl(&["delete", "--ignore-not-found", "-k", &rights])?;
     lab.whole()?;
     let (unready, ready) = outcome?;
     stage.figures.extend([
@@ -61,8 +65,6 @@ fn play(
     service: &str,
     node: NodeNumber,
 ) -> Result<(Duration, Duration)> {
-    let all = pods(lab, |_| true)?;
-    let here = pods(lab, |pod| on(pod, node))?;
     lab.herald()?.restart_controllers_with(arguments)?;
     lab.wait("missing rights are not told of", LEADS_AGAIN, |lab| {
         told(
@@ -78,9 +80,51 @@ fn play(
         let mut logs = herald.logs();
         Ok(logs.any(|(_, log)| log.contains("fast endpoint eviction is ready")))
     })?;
-    expect_same("pods of Herald's word", &pods(lab, marked)?, &Vec::new())?;
-
     lab.standin.mute(node, true);
+    lab.strike(Fault::Killed, node)?;
+    linger(SURELY_SILENT);
+    expect_same("pods of Herald's word", &pods(lab, marked)?, &Vec::new())?;
+    lab.mend(Fault::Killed, node)?;
+    // What its kernel refused counts as a sign of life for that long.
+    linger(SURELY_SILENT);
+
+    let unready = silenced(lab, service, node)?;
+    let watch = Stopwatch::start();
+    lab.mend(Fault::PortCut, node)?;
+    whole(lab, service)?;
+    let restored = watch.elapsed();
+
+    // Once more, and nobody leads when it speaks again: the next leader finds it unready and alive.
+    silenced(lab, service, node)?;
+    for controller in &mut lab.herald()?.controllers {
+        controller.program.kill();
+    }
+    lab.topology.mend()?;
+    lab.wait("the node is not heard again", LEADS_AGAIN, |lab| {
+        let speakers = lab.api.list("/apis/heraldlb.io/v1beta1/speakers")?;
+        let peers = speakers
+            .iter()
+            .filter_map(|speaker| speaker["status"]["peers"].as_array());
+        Ok(peers.flatten().all(|peer| peer["state"] == "Alive"))
+    })?;
+    expect_same(
+        "pods of Herald's word",
+        &pods(lab, marked)?,
+        &pods(lab, |pod| on(pod, node))?,
+    )?;
+    lab.herald()?.restart_controllers()?;
+    whole(lab, service)?;
+    for reason in ["EndpointsEvicted", "EndpointsRestored"] {
+        if !told(lab, "Node", &node.name(), reason)? {
+            bail!("no Event {reason} about {}", node.name());
+        }
+    }
+    Ok((unready, restored))
+}
+
+/// Cuts a node off; how long it took until its pods, and no others, were unready.
+fn silenced(lab: &mut Lab, service: &str, node: NodeNumber) -> Result<Duration> {
+    let (all, here) = (pods(lab, |_| true)?, pods(lab, |pod| on(pod, node))?);
     let watch = Stopwatch::start();
     lab.strike(Fault::PortCut, node)?;
     lab.wait("the silent node's pods stay ready", LEADS_AGAIN, |lab| {
@@ -91,27 +135,21 @@ fn play(
         Ok(serving(lab, service)? == all.len() - here.len())
     })?;
     expect_same("pods of Herald's word", &pods(lab, marked)?, &here)?;
+    Ok(unready)
+}
 
-    lab.herald()?.restart_controllers()?;
-    lab.herald()?.wait_ready()?;
-    let watch = Stopwatch::start();
-    lab.mend(Fault::PortCut, node)?;
+/// Waits until every pod is ready, with nobody's reason left, and serves.
+fn whole(lab: &Lab, service: &str) -> Result<()> {
+    let all = pods(lab, |_| true)?;
     lab.wait("the pods stay unready", LEADS_AGAIN, |lab| {
         Ok(pods(lab, ready)? == all)
     })?;
-    let restored = watch.elapsed();
-    expect_same("pods of Herald's word", &pods(lab, marked)?, &Vec::new())?;
     lab.wait(
         "the node's endpoints do not come back",
         LEADS_AGAIN,
         |lab| Ok(serving(lab, service)? == all.len()),
     )?;
-    for reason in ["EndpointsEvicted", "EndpointsRestored"] {
-        if !told(lab, "Node", &node.name(), reason)? {
-            bail!("no Event {reason} about {}", node.name());
-        }
-    }
-    Ok((unready, restored))
+    Ok(())
 }
 
 /// The names of the lab's pods of a kind, in order.
