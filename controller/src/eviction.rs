@@ -273,7 +273,8 @@ impl Eviction {
     /// Logs which nodes are left as they are, once while that stays the same. That some do not hear a
     /// node is no news: it is so at every beginning and end of a silence.
     fn note(&mut self, refused: &BTreeMap<String, Refusal>) {
-        let news = |refusal: &Refusal| *refusal != Refusal::NoMajority;
+        let passing = [Refusal::NoMajority, Refusal::Unsettled];
+        let news = |refusal: &Refusal| !passing.contains(refusal);
         self.memory.said.retain(|what, _| {
             what.strip_prefix(NODE)
                 .is_none_or(|node| refused.get(node).is_some_and(news))

@@ -1,9 +1,9 @@
 //! Who is silent, by the word of a majority of the speakers. Pure.
 //!
 //! Counted is the word of the members of the view in force: the newest one that a majority of its
-//! own members reports. Nobody's word counts about itself, and the word of one who is called silent
-//! by a majority counts neither for nor against: it may be all of the others that it does not hear
-//! because it is cut off. The majority is of all members all the same.
+//! own members reports. Nobody's word counts about itself. The word of one who does not hear a majority,
+//! or whom a majority calls silent, counts neither for nor against: it may be cut off itself, whatever it
+//! says of the others. The majority is of all members all the same.
 //!
 //! Not here: what follows from it (`ledger`).
 
@@ -41,6 +41,8 @@ pub(crate) struct Heard {
 /// Every member as the others hear it; empty while no view is in force.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Hearing {
+    /// Whether the words that count are those of a majority.
+    pub(crate) majority: bool,
     pub(crate) nodes: BTreeMap<String, Heard>,
 }
 
@@ -55,7 +57,8 @@ pub(crate) fn hear(speakers: &BTreeMap<String, Arc<Speaker>>) -> Hearing {
         .iter()
         .filter_map(|node| {
             let status = speakers.get(node)?.status.as_ref()?;
-            (status.membership.as_ref().map(key) == Some(key(members))).then_some((node, status))
+            let same = status.membership.as_ref().map(key) == Some(key(members));
+            (same && hears(node, status) >= majority).then_some((node, status))
         })
         .collect();
     let all = tally(&voices, SILENT);
@@ -79,12 +82,19 @@ pub(crate) fn hear(speakers: &BTreeMap<String, Arc<Speaker>>) -> Hearing {
         (node.clone(), Heard { standing, silent })
     };
     Hearing {
+        majority: voices.len() >= majority,
         nodes: members.members.iter().map(heard).collect(),
     }
 }
 
 /// A member and what it says.
 type Voice<'a> = (&'a String, &'a SpeakerStatus);
+
+/// How many members a voice hears, itself included.
+fn hears(voice: &str, status: &SpeakerStatus) -> usize {
+    let others = status.peers.iter().filter(|peer| peer.node != voice);
+    others.filter(|peer| peer.state == ALIVE).count() + 1
+}
 
 /// How many voices say this of each node, not counting what they say of themselves.
 fn tally<'a>(voices: &[Voice<'a>], state: &str) -> BTreeMap<&'a str, usize> {

@@ -19,6 +19,10 @@ use super::hearing::{Hearing, Standing};
 /// goes does not make its endpoints do so.
 pub(crate) const STEADY: Duration = Duration::from_secs(1);
 
+/// A majority counts when it has been one for this long in this leader's sight. One that comes together
+/// just now, after a partition or a power failure, has not heard everybody yet.
+const SETTLED: Duration = Duration::from_secs(3);
+
 /// In the long run one node is taken in this time, as by the node lifecycle controller (its
 /// `--node-eviction-rate`).
 const REFILL: Duration = Duration::from_secs(10);
@@ -31,6 +35,8 @@ const BURST: usize = 5;
 pub(crate) enum Refusal {
     /// Those who call it silent are no majority.
     NoMajority,
+    /// Those who call it silent have been a majority for a moment only.
+    Unsettled,
     /// Its speaker had said that it was about to end.
     SpeakerEnded,
     /// As many nodes as are allowed are taken already.
@@ -42,8 +48,9 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::NoMajority,
+        Self::Unsettled,
         Self::SpeakerEnded,
         Self::ShareExceeded,
         Self::RateLimited,
@@ -54,6 +61,7 @@ impl Refusal {
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::NoMajority => "no_majority",
+            Self::Unsettled => "unsettled",
             Self::SpeakerEnded => "speaker_ended",
             Self::ShareExceeded => "share_exceeded",
             Self::RateLimited => "rate_limited",
@@ -83,6 +91,8 @@ pub(crate) struct Ledger {
     taken: BTreeMap<String, bool>,
     /// Taken nodes that are heard, and since when.
     speaking: BTreeMap<String, Instant>,
+    /// Since when there is a majority.
+    majority: Option<Instant>,
     rate: Bucket,
 }
 
@@ -94,6 +104,7 @@ impl Ledger {
             max_share,
             taken: BTreeMap::new(),
             speaking: BTreeMap::new(),
+            majority: None,
             rate: Bucket::new(REFILL),
         }
     }
@@ -130,6 +141,7 @@ impl Ledger {
         now: Instant,
     ) -> Steps {
         let mut steps = Steps::default();
+        self.majority = hearing.majority.then(|| self.majority.unwrap_or(now));
         // The pods of a Node that is gone are removed by others.
         self.taken.retain(|node, _| nodes.contains_key(node));
         let strangers = self
@@ -173,6 +185,13 @@ impl Ledger {
             Some(true) => return Ok(()),
             Some(false) => {}
             None => {
+                let settled = self.majority.map_or(SETTLED, |since| {
+                    SETTLED.saturating_sub(now.saturating_duration_since(since))
+                });
+                if !settled.is_zero() {
+                    steps.wake(settled);
+                    return Err(Refusal::Unsettled);
+                }
                 if self.taken.len() >= allowed {
                     return Err(Refusal::ShareExceeded);
                 }

@@ -89,10 +89,10 @@ fn a_node_is_silent_by_the_word_of_a_majority_of_all_members_about_another() {
             "two of five",
             abcde,
             &[
-                ("b", 1, &[("a", S)]),
-                ("c", 1, &[("a", S)]),
-                ("d", 1, &[("a", A)]),
-                ("e", 1, &[("a", A)]),
+                ("b", 1, &[("a", S), ("c", A), ("d", A), ("e", A)]),
+                ("c", 1, &[("a", S), ("b", A), ("d", A), ("e", A)]),
+                ("d", 1, &[("a", A), ("b", A), ("c", A), ("e", A)]),
+                ("e", 1, &[("a", A), ("b", A), ("c", A), ("d", A)]),
             ],
             Some(Standing::Speaks),
         ),
@@ -110,10 +110,10 @@ fn a_node_is_silent_by_the_word_of_a_majority_of_all_members_about_another() {
             Some(Standing::Unclear),
         ),
         (
-            "everybody hears nobody",
+            "everybody hears nobody, and one has not written that yet",
             abc,
             &[
-                ("a", 1, &[("b", S), ("c", S)]),
+                ("a", 1, &[("b", A), ("c", A)]),
                 ("b", 1, &[("a", S), ("c", S)]),
                 ("c", 1, &[("a", S), ("b", S)]),
             ],

@@ -17,8 +17,16 @@ fn hearing(standings: &[(&str, char)]) -> Hearing {
         ((*node).to_owned(), Heard { standing, silent })
     });
     Hearing {
+        majority: true,
         nodes: nodes.collect(),
     }
+}
+
+/// A ledger that has seen a majority for long.
+fn settled(share: f64, start: Instant) -> Ledger {
+    let mut ledger = Ledger::new(share);
+    ledger.majority = Some(start - SETTLED);
+    ledger
 }
 
 fn nodes(names: &[&str]) -> BTreeMap<String, bool> {
@@ -109,9 +117,10 @@ fn nodes_are_taken_by_majority_within_the_share_and_nothing_else_is() {
         (0.34, &[("x", 's'), ("b", 'h'), ("c", 'h')], &[], &[], &[]),
     ];
     for (share, standings, before, evict, refused) in cases {
-        let mut ledger = Ledger::new(share);
+        let start = clock::now();
+        let mut ledger = settled(share, start);
         ledger.found(before.iter().map(|node| (*node).to_owned()));
-        let steps = ledger.decide(&hearing(standings), &nodes(six), clock::now());
+        let steps = ledger.decide(&hearing(standings), &nodes(six), start);
         assert_eq!(steps.evict, evict, "{standings:?}");
         let expected: BTreeMap<String, Refusal> = refused
             .iter()
@@ -124,9 +133,9 @@ fn nodes_are_taken_by_majority_within_the_share_and_nothing_else_is() {
 
 #[test]
 fn a_node_is_taken_until_that_is_done_and_then_no_more() {
-    let mut ledger = Ledger::new(0.34);
-    let silent = hearing(&[("a", 's'), ("b", 'h'), ("c", 'h')]);
     let start = clock::now();
+    let mut ledger = settled(0.34, start);
+    let silent = hearing(&[("a", 's'), ("b", 'h'), ("c", 'h')]);
     for second in 0..3 {
         let steps = ledger.decide(&silent, &nodes(ABC), start + seconds(second));
         assert_eq!(steps.evict, ["a"], "not done yet");
@@ -171,20 +180,21 @@ fn a_node_is_given_back_when_it_is_heard_without_a_break_and_its_node_is_ready()
 
 #[test]
 fn a_node_that_left_the_members_stays_taken_until_its_node_object_goes() {
-    let mut ledger = Ledger::new(0.34);
+    let start = clock::now();
+    let mut ledger = settled(0.34, start);
     ledger.found(["a".to_owned()]);
     let others = hearing(&[("b", 's'), ("c", 'h')]);
-    let steps = ledger.decide(&others, &nodes(ABC), clock::now());
+    let steps = ledger.decide(&others, &nodes(ABC), start);
     assert_eq!(steps.refused["b"], Refusal::ShareExceeded);
-    let steps = ledger.decide(&others, &nodes(&["b", "c"]), clock::now());
+    let steps = ledger.decide(&others, &nodes(&["b", "c"]), start);
     assert_eq!(steps.evict, ["b"]);
 }
 
 #[test]
 fn a_node_that_comes_and_goes_is_taken_as_often_as_the_rate_allows() {
-    let mut ledger = Ledger::new(0.34);
-    let silent = hearing(&[("a", 's'), ("b", 'h'), ("c", 'h')]);
     let start = clock::now();
+    let mut ledger = settled(0.34, start);
+    let silent = hearing(&[("a", 's'), ("b", 'h'), ("c", 'h')]);
     for _ in 0..BURST {
         assert_eq!(ledger.decide(&silent, &nodes(ABC), start).evict, ["a"]);
         ledger.restored("a");
@@ -193,5 +203,30 @@ fn a_node_that_comes_and_goes_is_taken_as_often_as_the_rate_allows() {
     assert_eq!(steps.refused["a"], Refusal::RateLimited);
     assert_eq!(steps.again, Some(seconds(6)));
     let steps = ledger.decide(&silent, &nodes(ABC), start + seconds(10));
+    assert_eq!(steps.evict, ["a"]);
+}
+
+#[test]
+fn a_majority_that_has_only_just_come_together_takes_nobody() {
+    let mut ledger = Ledger::new(0.34);
+    let silent = hearing(&[("a", 's'), ("b", 'h'), ("c", 'h')]);
+    let nobody = Hearing {
+        majority: false,
+        ..hearing(&[("a", 'u'), ("b", 'u'), ("c", 'u')])
+    };
+    let start = clock::now();
+    for (hearing, second, again) in [
+        (&silent, 0, Some(SETTLED)),
+        (&silent, 2, Some(SETTLED - seconds(2))),
+        (&nobody, 3, None),
+        (&silent, 4, Some(SETTLED)),
+    ] {
+        let steps = ledger.decide(hearing, &nodes(ABC), start + seconds(second));
+        assert_eq!(steps.again, again, "at {second} s");
+        assert!(steps.evict.is_empty(), "at {second} s");
+        let refusal = again.map(|_| &Refusal::Unsettled);
+        assert_eq!(steps.refused.get("a"), refusal, "at {second} s");
+    }
+    let steps = ledger.decide(&silent, &nodes(ABC), start + seconds(4) + SETTLED);
     assert_eq!(steps.evict, ["a"]);
 }
