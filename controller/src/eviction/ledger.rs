@@ -19,6 +19,10 @@ use super::hearing::{Hearing, Standing};
 /// goes does not make its endpoints do so.
 pub(crate) const STEADY: Duration = Duration::from_secs(1);
 
+/// A node is silent when a majority says so for this long: where many are cut off at once, some still
+/// count as a majority about the first for the moment in which they lose each other.
+const CONFIRMED: Duration = Duration::from_millis(150);
+
 /// A majority counts when it has been one for this long in this leader's sight. One that comes together
 /// just now, after a partition or a power failure, has not heard everybody yet.
 const SETTLED: Duration = Duration::from_secs(3);
@@ -35,7 +39,7 @@ const BURST: usize = 5;
 pub(crate) enum Refusal {
     /// Those who call it silent are no majority.
     NoMajority,
-    /// Those who call it silent have been a majority for a moment only.
+    /// It has been silent, or those who call it so have been a majority, for a moment only.
     Unsettled,
     /// Its speaker had said that it was about to end.
     SpeakerEnded,
@@ -91,6 +95,8 @@ pub(crate) struct Ledger {
     taken: BTreeMap<String, bool>,
     /// Taken nodes that are heard, and since when.
     speaking: BTreeMap<String, Instant>,
+    /// Nodes that are silent, and since when.
+    silent: BTreeMap<String, Instant>,
     /// Since when there is a majority.
     majority: Option<Instant>,
     rate: Bucket,
@@ -104,6 +110,7 @@ impl Ledger {
             max_share,
             taken: BTreeMap::new(),
             speaking: BTreeMap::new(),
+            silent: BTreeMap::new(),
             majority: None,
             rate: Bucket::new(REFILL),
         }
@@ -142,6 +149,10 @@ impl Ledger {
     ) -> Steps {
         let mut steps = Steps::default();
         self.majority = hearing.majority.then(|| self.majority.unwrap_or(now));
+        self.silent.retain(|node, _| {
+            let heard = hearing.nodes.get(node);
+            heard.is_some_and(|heard| heard.standing == Standing::Silent)
+        });
         // The pods of a Node that is gone are removed by others.
         self.taken.retain(|node, _| nodes.contains_key(node));
         let strangers = self
@@ -185,11 +196,14 @@ impl Ledger {
             Some(true) => return Ok(()),
             Some(false) => {}
             None => {
-                let settled = self.majority.map_or(SETTLED, |since| {
-                    SETTLED.saturating_sub(now.saturating_duration_since(since))
-                });
-                if !settled.is_zero() {
-                    steps.wake(settled);
+                let left = |limit: Duration, since: Instant| {
+                    limit.saturating_sub(now.saturating_duration_since(since))
+                };
+                let since = *self.silent.entry(node.to_owned()).or_insert(now);
+                let settled = left(SETTLED, self.majority.unwrap_or(now));
+                let wait = left(CONFIRMED, since).max(settled);
+                if !wait.is_zero() {
+                    steps.wake(wait);
                     return Err(Refusal::Unsettled);
                 }
                 if self.taken.len() >= allowed {

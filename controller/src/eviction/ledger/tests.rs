@@ -22,10 +22,14 @@ fn hearing(standings: &[(&str, char)]) -> Hearing {
     }
 }
 
-/// A ledger that has seen a majority for long.
-fn settled(share: f64, start: Instant) -> Ledger {
+/// A ledger that has seen a majority for long, and these nodes silent.
+fn settled(share: f64, start: Instant, silent: &[&str]) -> Ledger {
     let mut ledger = Ledger::new(share);
     ledger.majority = Some(start - SETTLED);
+    let silent = silent
+        .iter()
+        .map(|node| ((*node).to_owned(), start - CONFIRMED));
+    ledger.silent = silent.collect();
     ledger
 }
 
@@ -118,7 +122,7 @@ fn nodes_are_taken_by_majority_within_the_share_and_nothing_else_is() {
     ];
     for (share, standings, before, evict, refused) in cases {
         let start = clock::now();
-        let mut ledger = settled(share, start);
+        let mut ledger = settled(share, start, six);
         ledger.found(before.iter().map(|node| (*node).to_owned()));
         let steps = ledger.decide(&hearing(standings), &nodes(six), start);
         assert_eq!(steps.evict, evict, "{standings:?}");
@@ -134,7 +138,7 @@ fn nodes_are_taken_by_majority_within_the_share_and_nothing_else_is() {
 #[test]
 fn a_node_is_taken_until_that_is_done_and_then_no_more() {
     let start = clock::now();
-    let mut ledger = settled(0.34, start);
+    let mut ledger = settled(0.34, start, &["a"]);
     let silent = hearing(&[("a", 's'), ("b", 'h'), ("c", 'h')]);
     for second in 0..3 {
         let steps = ledger.decide(&silent, &nodes(ABC), start + seconds(second));
@@ -181,7 +185,7 @@ fn a_node_is_given_back_when_it_is_heard_without_a_break_and_its_node_is_ready()
 #[test]
 fn a_node_that_left_the_members_stays_taken_until_its_node_object_goes() {
     let start = clock::now();
-    let mut ledger = settled(0.34, start);
+    let mut ledger = settled(0.34, start, &["b"]);
     ledger.found(["a".to_owned()]);
     let others = hearing(&[("b", 's'), ("c", 'h')]);
     let steps = ledger.decide(&others, &nodes(ABC), start);
@@ -193,7 +197,7 @@ fn a_node_that_left_the_members_stays_taken_until_its_node_object_goes() {
 #[test]
 fn a_node_that_comes_and_goes_is_taken_as_often_as_the_rate_allows() {
     let start = clock::now();
-    let mut ledger = settled(0.34, start);
+    let mut ledger = settled(0.34, start, &["a"]);
     let silent = hearing(&[("a", 's'), ("b", 'h'), ("c", 'h')]);
     for _ in 0..BURST {
         assert_eq!(ledger.decide(&silent, &nodes(ABC), start).evict, ["a"]);
@@ -228,5 +232,26 @@ fn a_majority_that_has_only_just_come_together_takes_nobody() {
         assert_eq!(steps.refused.get("a"), refusal, "at {second} s");
     }
     let steps = ledger.decide(&silent, &nodes(ABC), start + seconds(4) + SETTLED);
+    assert_eq!(steps.evict, ["a"]);
+}
+
+#[test]
+fn a_silence_is_acted_upon_when_it_lasts() {
+    let start = clock::now();
+    let mut ledger = settled(0.34, start, &[]);
+    let silent = hearing(&[("a", 's'), ("b", 'h'), ("c", 'h')]);
+    let heard = hearing(&[("a", 'h'), ("b", 'h'), ("c", 'h')]);
+    let third = CONFIRMED / 3;
+    for (hearing, thirds, again) in [
+        (&silent, 0, Some(CONFIRMED)),
+        (&silent, 1, Some(CONFIRMED - third)),
+        (&heard, 2, None),
+        (&silent, 3, Some(CONFIRMED)),
+    ] {
+        let steps = ledger.decide(hearing, &nodes(ABC), start + third * thirds);
+        assert_eq!(steps.again, again, "after {thirds} thirds");
+        assert!(steps.evict.is_empty(), "after {thirds} thirds");
+    }
+    let steps = ledger.decide(&silent, &nodes(ABC), start + third * 6);
     assert_eq!(steps.evict, ["a"]);
 }
