@@ -1,4 +1,4 @@
-//! Sends what was decided. The only room of the controller that holds a client.
+//! Sends what was decided for Services and Herald's own objects.
 //!
 //! Every write looks at the Lease first, carries the version it was decided on or names exactly
 //! the fields the controller owns, and ends after [`LIMIT`].
@@ -23,7 +23,7 @@ use crate::members::Leaver;
 use crate::report::Report;
 
 /// The field manager of everything the controller applies.
-const MANAGER: &str = "herald-controller";
+pub(crate) const MANAGER: &str = "herald-controller";
 
 /// How long one request may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -237,7 +237,15 @@ fn gone_is_fine(outcome: Result<(), Refused>) -> Result<(), Refused> {
 }
 
 async fn limited<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Refused> {
-    match tokio::time::timeout(LIMIT, request).await {
+    within(LIMIT, request).await
+}
+
+/// The answer to a request, or why there is none within `limit`.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, Refused> {
+    match tokio::time::timeout(limit, request).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(match client::status_code(&error) {
             Some(404 | 409) => Refused::Conflict,
@@ -245,7 +253,7 @@ async fn limited<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T,
         }),
         Err(_) => Err(Refused::Error(format!(
             "no answer within {} s",
-            LIMIT.as_secs()
+            limit.as_secs()
         ))),
     }
 }

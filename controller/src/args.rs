@@ -23,6 +23,23 @@ pub(crate) struct Args {
     /// absent
     #[arg(long, env = "HERALD_POD_NAME", value_name = "NAME")]
     pub(crate) identity: Option<String>,
+
+    /// Take the pods of a node that most speakers do not hear out of their Services at once, instead
+    /// of after about 50 s; needs the rights in deploy/addons/fast-endpoint-eviction
+    #[arg(long)]
+    pub(crate) fast_endpoint_eviction: bool,
+
+    /// With --fast-endpoint-eviction: never of more than this share of the nodes at a time (one node
+    /// is always allowed)
+    #[arg(long, default_value_t = 0.34, value_parser = share, value_name = "SHARE")]
+    pub(crate) eviction_max_share: f64,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|share| *share > 0.0 && *share <= 1.0)
+        .ok_or_else(|| "write a number above 0 and at most 1, as 0.34 for a third".to_owned())
 }
 
 /// A name no other replica has.
@@ -45,5 +62,21 @@ mod tests {
         assert_eq!(args.admin_address.port(), 7473);
         assert_eq!(args.common.namespace, "herald-system");
         assert_eq!(args.common.lb_class, herald_config::service::DEFAULT_CLASS);
+        assert!(!args.fast_endpoint_eviction);
+    }
+
+    #[test]
+    fn a_share_is_a_number_above_0_and_at_most_1() {
+        for (text, fine) in [
+            ("0.34", true),
+            ("1", true),
+            ("0", false),
+            ("1.1", false),
+            ("-0.5", false),
+            ("NaN", false),
+            ("a third", false),
+        ] {
+            assert_eq!(share(text).is_ok(), fine, "{text}");
+        }
     }
 }

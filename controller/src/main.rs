@@ -2,8 +2,9 @@
 //!
 //! A thin shell: watches go in (`sources`), one pure decision is made for everything (`decision`),
 //! the difference to what stands on the API server is worked out (`assign`, `announcements`,
-//! `accepted`, `members`), and written (`apply`). `rounds` is the loop; beside it `secret` sees to the speakers' key. Any number of replicas may
-//! run; the one that holds the Lease works.
+//! `accepted`, `members`), and written (`apply`). `rounds` is the loop; beside it `secret` sees to the
+//! speakers' key, and `eviction`, where it is asked for, to the pods of dead nodes. Any number of replicas
+//! may run; the one that holds the Lease works.
 
 mod accepted;
 mod announcements;
@@ -12,6 +13,7 @@ mod args;
 mod assign;
 mod condition;
 mod decision;
+mod eviction;
 mod fresh;
 mod members;
 mod metrics;
@@ -52,6 +54,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         common,
         admin_address,
         identity,
+        fast_endpoint_eviction,
+        eviction_max_share,
     } = args;
     logging::init(common.log_format, &common.log_level)?;
     let identity = identity.map_or_else(args::own_identity, Ok)?;
@@ -63,7 +67,6 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let view = Arc::new(view::View::new(Arc::clone(&watches)));
     let mut registry = Registry::default();
     let metrics = metrics::Metrics::register(&mut registry);
-    admin::serve(&mut tasks, admin_address, registry, Arc::clone(&view)).await?;
     let leadership = lease::compete(
         &mut tasks,
         client.clone(),
@@ -74,6 +77,20 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let keep = secret::keep(client.clone(), common.namespace.clone(), leadership.clone());
     tasks.spawn_service("secret", keep);
     let events = Events::start(&mut tasks, client.clone(), NAME, &identity);
+    if fast_endpoint_eviction {
+        let (speakers, nodes) = sources.witnesses();
+        let eviction = eviction::Eviction {
+            speakers,
+            nodes,
+            watches: Arc::clone(&watches),
+            hands: eviction::Hands::new(client.clone(), leadership.clone(), events.clone()),
+            metrics: eviction::Metrics::register(&mut registry),
+            namespace: common.namespace.clone(),
+            memory: eviction::Memory::new(eviction_max_share),
+        };
+        tasks.spawn_service("eviction", eviction.run(leadership.clone()));
+    }
+    admin::serve(&mut tasks, admin_address, registry, Arc::clone(&view)).await?;
     let rounds = rounds::Rounds {
         sources,
         watches,

@@ -332,7 +332,8 @@ impl Rounds {
     }
 }
 
-async fn after(wait: Option<Duration>) {
+/// Waits so long, or for ever.
+pub(crate) async fn after(wait: Option<Duration>) {
     match wait {
         Some(wait) => tokio::time::sleep(wait).await,
         None => std::future::pending().await,

@@ -65,6 +65,11 @@ impl Sources {
         }
     }
 
+    /// The copies of what says who is silent.
+    pub(crate) fn witnesses(&self) -> (Watched<Speaker>, Watched<Node>) {
+        (self.speakers.clone(), self.nodes.clone())
+    }
+
     /// The Services as the watch shows them.
     pub(crate) fn services(&self) -> BTreeMap<ObjectName, Arc<Service>> {
         self.services.snapshot()

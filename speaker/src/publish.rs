@@ -36,10 +36,8 @@ pub(crate) struct Publisher {
     client: Client,
     node: String,
     manager: String,
-    speaker: Option<SpeakerStatus>,
     /// What was written last.
     written: BTreeMap<ServiceKey, Written>,
-    last_error: Option<String>,
 }
 
 /// Entries that were written, to which object, and the version that made.
@@ -50,66 +48,52 @@ struct Written {
     entries: Vec<Layer2Announcement>,
 }
 
+/// Writes the Speaker object. Nothing waits for it and it waits for nothing: whom this node does not
+/// hear must be known while hundreds of announcements are still to be written.
+struct Own {
+    client: Client,
+    node: String,
+    manager: String,
+    /// What was written last.
+    written: Option<SpeakerStatus>,
+}
+
 impl Publisher {
     pub(crate) fn new(client: Client, node: &str) -> Self {
         Self {
             client,
             node: node.to_owned(),
             manager: format!("herald-speaker-{node}"),
-            speaker: None,
             written: BTreeMap::new(),
-            last_error: None,
         }
     }
 
     /// Runs for ever.
-    pub(crate) async fn run(mut self, mut reports: watch::Receiver<Report>) -> anyhow::Result<()> {
-        loop {
-            let report = reports.borrow_and_update().clone();
-            let written = self.write(&report).await;
-            let failed = written.is_err();
-            self.note(written);
-            tokio::select! {
-                changed = reports.changed() => {
-                    if changed.is_err() {
-                        return Ok(());
-                    }
-                }
-                () = tokio::time::sleep(RETRY), if failed => {}
-            }
-        }
-    }
-
-    async fn write(&mut self, report: &Report) -> kube::Result<()> {
-        let announcements = self.write_announcements(report).await;
-        let speaker = self.write_speaker(report).await;
-        announcements.and(speaker)
-    }
-
-    async fn write_speaker(&mut self, report: &Report) -> kube::Result<()> {
-        let Some(status) = &report.speaker else {
-            return Ok(());
+    pub(crate) async fn run(mut self, reports: watch::Receiver<Report>) -> anyhow::Result<()> {
+        let mut own = Own {
+            client: self.client.clone(),
+            node: self.node.clone(),
+            manager: self.manager.clone(),
+            written: None,
         };
-        if report.speaker_exists && self.speaker.as_ref() == Some(status) {
-            return Ok(());
-        }
-        let api: Api<Speaker> = Api::all(self.client.clone());
-        let mut object = json!({
-            "apiVersion": "heraldlb.io/v1beta1",
-            "kind": "Speaker",
-            "metadata": {"name": self.node},
-        });
-        if !report.speaker_exists {
-            apply::object(&api, &self.manager, &self.node, &object).await?;
-        }
-        object["status"] = json!(status);
-        apply::status(&api, &self.manager, &self.node, &object).await?;
-        self.speaker = Some(status.clone());
+        let mut turns = Turns::new(reports.clone());
+        let speaker = async {
+            while let Some(report) = turns.next().await {
+                turns.note(own.write(&report).await);
+            }
+        };
+        let mut turns = Turns::new(reports);
+        let announcements = async {
+            while let Some(report) = turns.next().await {
+                turns.note(self.write(&report).await);
+            }
+        };
+        futures::join!(speaker, announcements);
         Ok(())
     }
 
     /// Writes what differs. One that cannot be written does not keep the others from it.
-    async fn write_announcements(&mut self, report: &Report) -> kube::Result<()> {
+    async fn write(&mut self, report: &Report) -> kube::Result<()> {
         self.written
             .retain(|key, _| report.existing.contains_key(key));
         let mut outcome = Ok(());
@@ -152,6 +136,60 @@ impl Publisher {
             Err(error) if client::status_code(&error) == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+impl Own {
+    async fn write(&mut self, report: &Report) -> kube::Result<()> {
+        let Some(status) = &report.speaker else {
+            return Ok(());
+        };
+        if report.speaker_exists && self.written.as_ref() == Some(status) {
+            return Ok(());
+        }
+        let api: Api<Speaker> = Api::all(self.client.clone());
+        let mut object = json!({
+            "apiVersion": "heraldlb.io/v1beta1",
+            "kind": "Speaker",
+            "metadata": {"name": self.node},
+        });
+        if !report.speaker_exists {
+            apply::object(&api, &self.manager, &self.node, &object).await?;
+        }
+        object["status"] = json!(status);
+        apply::status(&api, &self.manager, &self.node, &object).await?;
+        self.written = Some(status.clone());
+        Ok(())
+    }
+}
+
+/// When to write what: the newest report when the one before is done with, and again after a pause what
+/// failed.
+struct Turns {
+    reports: watch::Receiver<Report>,
+    begun: bool,
+    last_error: Option<String>,
+}
+
+impl Turns {
+    fn new(reports: watch::Receiver<Report>) -> Self {
+        Self {
+            reports,
+            begun: false,
+            last_error: None,
+        }
+    }
+
+    /// What to write next; None when nobody reports any more.
+    async fn next(&mut self) -> Option<Report> {
+        if self.begun {
+            tokio::select! {
+                changed = self.reports.changed() => changed.ok()?,
+                () = tokio::time::sleep(RETRY), if self.last_error.is_some() => {}
+            }
+        }
+        self.begun = true;
+        Some(self.reports.borrow_and_update().clone())
     }
 
     fn note(&mut self, outcome: kube::Result<()>) {

@@ -6,6 +6,7 @@
 mod addresses;
 mod bad_input;
 mod claims;
+mod eviction;
 mod forms;
 mod ground;
 mod hygiene;
@@ -234,6 +235,11 @@ pub const ALL: &[Scenario] = &[
         name: "a_dead_owner_is_replaced",
         herald: true,
         run: takeover::killed,
+    },
+    Scenario {
+        name: "a_silent_nodes_pods_are_unready_until_it_speaks",
+        herald: true,
+        run: eviction::until_it_speaks,
     },
     Scenario {
         name: "the_shipped_rights_are_enough",

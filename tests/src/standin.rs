@@ -29,6 +29,8 @@ struct Shared {
     alive: BTreeSet<NodeNumber>,
     /// The pods of `default` by name: whether each is to be reported ready.
     pods: BTreeMap<String, (NodeNumber, u8, bool)>,
+    /// Nodes whose pods are not looked at.
+    mute: BTreeSet<NodeNumber>,
     ended: bool,
 }
 
@@ -83,6 +85,17 @@ impl StandIn {
     /// Renews again.
     pub fn revive(&self, node: NodeNumber) {
         lock(&self.shared).alive.insert(node);
+    }
+
+    /// Looks after a node's pods no more, or again; the node is renewed all the same. Whoever else
+    /// writes to its pods is not contradicted meanwhile.
+    pub fn mute(&self, node: NodeNumber, mute: bool) {
+        let nodes = &mut lock(&self.shared).mute;
+        if mute {
+            nodes.insert(node);
+        } else {
+            nodes.remove(&node);
+        }
     }
 
     /// Creates a pod that is bound to a node already and reports it running and ready.
@@ -148,8 +161,12 @@ fn keep(api: &Api, shared: &Mutex<Shared>) {
             }
         }
         if ticks.is_multiple_of(4) {
-            let pods = lock(shared).pods.clone();
-            let _retried = keep_pods(api, &alive, &pods);
+            let (pods, mute) = {
+                let shared = lock(shared);
+                (shared.pods.clone(), shared.mute.clone())
+            };
+            let heeded = alive.difference(&mute).copied().collect();
+            let _retried = keep_pods(api, &heeded, &pods);
         }
         ticks = ticks.wrapping_add(1);
         thread::sleep(TICK);

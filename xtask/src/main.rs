@@ -43,6 +43,16 @@ enum Task {
         #[arg(long)]
         fast: bool,
     },
+    /// Search the quorum lease for faults for a long time: the model further than the tests do, and
+    /// random faults on simulated clusters.
+    Soak {
+        /// Random runs.
+        #[arg(long, default_value_t = 100_000)]
+        seeds: u64,
+        /// The first of them.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+    },
     /// The lab: up [--keep], shell [PLACE], kubectl ..., check [FILTER], down; failover, drain,
     /// eviction, partition and calm measure.
     Lab {
@@ -82,6 +92,7 @@ fn run(task: Task) -> Result<ExitCode> {
             hand_over(lab::prepared(&words)?)
         }
         Task::Test { fast } => test(fast),
+        Task::Soak { seeds, first } => Ok(soak(seeds, first)),
         Task::Lab { arguments } => {
             let starts = [
                 "up",
@@ -121,6 +132,30 @@ fn one(work: impl FnOnce(&mut Steps, &Metadata)) -> Result<ExitCode> {
     let mut steps = Steps::default();
     work(&mut steps, &metadata);
     Ok(steps.finish())
+}
+
+/// Optimised, since it is minutes to hours. A run that fails names its seed.
+fn soak(seeds: u64, first: u64) -> ExitCode {
+    let test = |name: &str, filter: &str| {
+        let package = ["test", "--release", "--package", "herald-beacon"];
+        let mut command = cargo(&package);
+        command.args(["--test", name, "--", filter, "--nocapture"]);
+        command
+    };
+    let mut steps = Steps::default();
+    steps.tests(
+        "model",
+        test("quorum_lease", "").env("HERALD_SOAK", "1"),
+        steps::cargo_counts,
+    );
+    steps.tests(
+        "random faults",
+        test("cluster", "random")
+            .env("HERALD_SEEDS", seeds.to_string())
+            .env("HERALD_FIRST_SEED", first.to_string()),
+        steps::cargo_counts,
+    );
+    steps.finish()
 }
 
 /// Cheap first: what fails in a second is said in a second.

@@ -25,7 +25,7 @@ pub struct Options {
     /// How many nodes die, one after the other.
     #[arg(long, default_value_t = 1)]
     pub runs: usize,
-    /// Kustomize directory with the rights that fast eviction needs.
+    /// Kustomize directory with the rights that fast eviction needs; the shipped one by default.
     #[arg(long)]
     pub rights: Option<std::path::PathBuf>,
     /// How figures are given.
@@ -33,7 +33,11 @@ pub struct Options {
     pub output: Output,
 }
 
-const OPTION: &str = "--fast-endpoint-eviction";
+/// The controller's flag.
+pub(crate) const OPTION: &str = "--fast-endpoint-eviction";
+
+/// Its rights, among the manifests.
+pub(crate) const RIGHTS: &str = "addons/fast-endpoint-eviction";
 
 /// Measures on a lab with Herald installed: without fast eviction, and with it where there is such.
 pub fn measure(lab: &mut Lab, options: &Options) -> Result<Vec<Figure>> {
@@ -44,9 +48,9 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<Vec<Figure>> {
         ));
         return Ok(figures);
     }
-    if let Some(rights) = &options.rights {
-        lab.kubectl(&["apply", "-k", &rights.display().to_string()])?;
-    }
+    let shipped = || lab.programs.manifests.join(RIGHTS);
+    let rights = options.rights.clone().unwrap_or_else(shipped);
+    lab.kubectl(&["apply", "-k", &rights.display().to_string()])?;
     let mut extra = lab.extra.controller.clone();
     extra.push(OPTION.to_owned());
     lab.herald()?.restart_controllers_with(&extra)?;
