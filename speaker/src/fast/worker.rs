@@ -1,7 +1,10 @@
-//! The thread's loop: orders, datagrams, frames, decisions, deadlines; then wait.
+//! The thread's loop: datagrams, orders, frames, decisions, deadlines; then wait.
 //!
 //! Sockets are drained before deadlines are judged: what arrived in time counts, however late this
 //! thread was woken.
+
+mod hear;
+mod say;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,30 +14,21 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
-use herald_beacon::{Node, Policy, Question, Time};
-use herald_l2::{Event, Owned, Received, Station, Transmit};
+use herald_beacon::{Node, Question, Time};
+use herald_l2::{Owned, Station};
 use herald_runtime::clock;
 use k8s_openapi::jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::duty::{self, Duty, Say};
-use super::timeline::{Timeline, age};
-use super::{Cluster, Held, News, Notice, Orders, Settings, Telling, Wish};
+use super::timeline::Timeline;
+use super::{Cluster, News, Notice, Orders, Settings, Telling, Wish};
 use crate::io::{BeaconSocket, Class, Port, best, lock_memory, wait_readable};
 use crate::metrics::Metrics;
+use say::{TELL_EVERY, this_second};
 
-/// Messages read from one socket before the others, and the timers, have their turn.
-const BATCH: usize = 64;
-/// Datagrams read before anything is decided: three seconds of what 32 speakers send.
-const FLOOD: usize = 2048;
 /// Orders that could not be taken at once are tried again after this.
 const AGAIN: Duration = Duration::from_millis(1);
-/// Octets read of a frame or datagram; neither is longer.
-const BUFFER: usize = 2048;
-/// What is told is put together no more often than this, but for what is gained or lost.
-const TELL_EVERY: Duration = Duration::from_millis(20);
-/// A host that refused a beacon lives for that long at least; kernels refuse once a second.
-const REFUSED: Duration = Duration::from_secs(3);
 /// A message cannot be older than that: sockets are drained at every beacon.
 const OLDEST: Duration = Duration::from_secs(60);
 
@@ -211,77 +205,6 @@ impl Worker {
         }
     }
 
-    /// Reads every datagram there is, up to a flood.
-    fn read_beacons(&mut self) {
-        while let Some(address) = self.socket.refusal() {
-            let mut peers = self
-                .cluster
-                .iter()
-                .flat_map(|cluster| cluster.peers.values());
-            if peers.any(|peer| *peer == address) {
-                self.refusals.insert(address, clock::boot());
-            }
-        }
-        let mut buffer = [0; BUFFER];
-        for _ in 0..FLOOD {
-            let arrival = match self.socket.receive(&mut buffer) {
-                Ok(Some(arrival)) => arrival,
-                Ok(None) => return,
-                // What a peer's kernel answered to an earlier beacon of ours: see `refusal`.
-                Err(_) => continue,
-            };
-            let Some(node) = &mut self.node else { continue };
-            let mut nonce = [0; 16];
-            if getrandom::fill(&mut nonce).is_err() {
-                continue;
-            }
-            let taken = clock::boot().saturating_sub(age(arrival.taken, OLDEST));
-            match node.handle_datagram(&buffer[..arrival.length], nonce, taken) {
-                Ok(()) => self.outlets.metrics.beacon_received(),
-                Err(reason) => self.outlets.metrics.beacon_discarded(reason),
-            }
-        }
-    }
-
-    /// Reads up to a batch from every port; true when one of them may have more.
-    fn read_ports(&mut self) -> bool {
-        let mut buffer = [0; BUFFER];
-        let mut more = false;
-        for (index, port) in &self.ports {
-            let mut left = BATCH;
-            while left > 0 {
-                match port.receive(&mut buffer) {
-                    Ok(Some(heard)) => {
-                        let received = Received {
-                            interface: *index,
-                            addressed: heard.addressed,
-                            tagged: heard.tagged,
-                            age: age(heard.taken, OLDEST),
-                            bytes: &buffer[..heard.length],
-                        };
-                        let now = self.timeline.instant(clock::boot());
-                        match self.station.handle_frame(&received, now) {
-                            Ok(answer) => {
-                                if send(&self.ports, &answer, &self.outlets.metrics) {
-                                    self.outlets.metrics.answered.inc();
-                                }
-                            }
-                            Err(reason) => self.outlets.metrics.discarded(reason),
-                        }
-                    }
-                    Ok(None) => break,
-                    Err(_) => {
-                        self.outlets.metrics.receive_errors.inc();
-                        break;
-                    }
-                }
-                left -= 1;
-            }
-            more |= left == 0;
-        }
-        more
-    }
-
     /// Asks the lease what this node may answer for, and tells the station.
     fn review(&mut self) {
         let Some(node) = &mut self.node else { return };
@@ -377,125 +300,6 @@ impl Worker {
         }
     }
 
-    fn send_due(&mut self) {
-        if let Some(node) = &mut self.node {
-            while let Some(datagram) = node.poll_transmit(clock::boot()) {
-                match self.socket.send(&datagram.bytes, datagram.to) {
-                    Ok(()) => self.outlets.metrics.beacons_sent.inc(),
-                    Err(_) => self.outlets.metrics.beacon_errors.inc(),
-                };
-            }
-        }
-        loop {
-            let now = self.timeline.instant(clock::boot());
-            let Some(transmit) = self.station.poll_transmit(now) else {
-                return;
-            };
-            if send(&self.ports, &transmit, &self.outlets.metrics) {
-                self.outlets.metrics.announced.inc();
-            }
-        }
-    }
-
-    fn pass_events(&mut self) {
-        while let Some(event) = self.station.poll_event() {
-            match (&event, &mut self.node) {
-                (Event::Answered { address, .. }, Some(node)) => {
-                    node.note_answer(*address, clock::boot());
-                }
-                (Event::GatewayAnswered { .. }, Some(node)) => node.note_gateway(clock::boot()),
-                (Event::Acknowledged { address, .. }, _) => {
-                    self.acknowledged.insert(*address, this_second());
-                    self.spread(News::Lan(event));
-                }
-                (Event::Claimed(_) | Event::Unacknowledged { .. }, _) => {
-                    self.spread(News::Lan(event));
-                }
-                (
-                    Event::Announced { .. }
-                    | Event::Answered { .. }
-                    | Event::GatewayAnswered { .. },
-                    _,
-                ) => {}
-            }
-        }
-        while let Some(event) = self.node.as_mut().and_then(Node::poll_event) {
-            let notice = match event {
-                herald_beacon::Event::View(view) => Notice::View(view),
-                herald_beacon::Event::Outlived(life) => Notice::Outlived(life),
-            };
-            // Full: dropped; peers say it again.
-            let _ = self.outlets.notices.try_send(notice);
-        }
-    }
-
-    fn spread(&self, news: News) {
-        // Full: dropped, as NEWS says.
-        let _ = self.outlets.news.try_send(news);
-    }
-
-    fn tell(&mut self) {
-        let now = clock::boot();
-        if now < self.tell_next {
-            return;
-        }
-        self.tell_next = now + TELL_EVERY;
-        let telling = self.telling(now);
-        let returned = telling.live.difference(&self.told.live).next().is_some();
-        if returned && self.settings.beacon.policy == Policy::Available {
-            // It may have announced what is owned here, while nobody here was heard (A9).
-            for address in telling.held.keys() {
-                self.station.announce_again(*address);
-            }
-        }
-        if *self.told != telling {
-            self.told = Arc::new(telling);
-            self.outlets.telling.send_replace(Arc::clone(&self.told));
-        }
-    }
-
-    fn telling(&self, now: Time) -> Telling {
-        let held = self.duty.posts().iter().map(|(address, post)| {
-            let epoch = self.node.as_ref().and_then(|node| node.record(*address));
-            let held = Held {
-                epoch: epoch.map_or(0, |claim| claim.epoch),
-                since: self.since.get(address).copied().unwrap_or_default(),
-                degraded: post.degraded,
-                acknowledged: self.acknowledged.get(address).copied(),
-            };
-            (*address, held)
-        });
-        let mut telling = Telling {
-            class: self.class,
-            held: held.collect(),
-            ..Telling::default()
-        };
-        if let (Some(node), Some(cluster)) = (&self.node, &self.cluster) {
-            if let Some(view) = node.view() {
-                telling.view = view.number;
-                telling.members = view.members.clone();
-                telling.member = view.members.contains(&self.settings.beacon.me);
-            }
-            telling.may_step = node.may_step(&cluster.gone);
-            telling.live = node.live(now).into_iter().collect();
-            telling.quorum = node.quorum(now);
-            let refused = |address| {
-                let at = self.refusals.get(address);
-                at.is_some_and(|at| now < *at + REFUSED)
-            };
-            let peers = cluster.peers.iter();
-            telling.refusing = peers
-                .filter(|(id, address)| !telling.live.contains(id) && refused(*address))
-                .map(|(id, _)| *id)
-                .collect();
-            let records = node.records();
-            telling.records = records
-                .map(|(address, claim)| (address, (claim.owner, claim.epoch)))
-                .collect();
-        }
-        telling
-    }
-
     fn idle_for(&self) -> Duration {
         let now = clock::boot();
         let instant = self.timeline.instant(now);
@@ -529,22 +333,4 @@ fn ranks(duty: &Duty) -> BTreeMap<IpAddr, herald_beacon::Wish> {
     wished
         .map(|(address, one)| (*address, herald_beacon::Wish { rank: one.rank }))
         .collect()
-}
-
-/// Sends a frame; false when the kernel refuses it. An interface that went down refuses every one;
-/// the next wish leaves it out.
-fn send(ports: &BTreeMap<u32, Arc<Port>>, transmit: &Transmit, metrics: &Metrics) -> bool {
-    let Some(port) = ports.get(&transmit.interface) else {
-        return false;
-    };
-    let sent = port.send(transmit.frame.bytes()).is_ok();
-    if !sent {
-        metrics.send_errors.inc();
-    }
-    sent
-}
-
-/// Now, as precisely as the API keeps times.
-fn this_second() -> Timestamp {
-    Timestamp::from_second(clock::wall().as_second()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
