@@ -73,7 +73,8 @@ pub(crate) struct Args {
 pub(crate) enum FailoverProfile {
     /// Beacons every 50 ms, replaced after 250 ms of silence
     Default,
-    /// Beacons every 30 ms, replaced after 130 ms of silence; for wired nodes that grant SCHED_RR
+    /// Beacons every 25 ms, replaced after 100 ms of silence; for wired nodes, and in force only where
+    /// SCHED_RR is granted
     Fast,
 }
 
@@ -83,9 +84,9 @@ impl FailoverProfile {
         match self {
             Self::Default => Timers::default(),
             Self::Fast => Timers {
-                interval: ms(30),
-                grant: ms(100),
-                suspect: ms(130),
+                interval: ms(25),
+                grant: ms(80),
+                suspect: ms(100),
                 ..Timers::default()
             },
         }

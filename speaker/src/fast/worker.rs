@@ -14,7 +14,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
-use herald_beacon::{Node, Question, Time};
+use herald_beacon::{Node, Question, Time, Timers};
 use herald_l2::{Owned, Station};
 use herald_runtime::clock;
 use k8s_openapi::jiff::Timestamp;
@@ -124,9 +124,18 @@ impl Worker {
         }
     }
 
-    /// Who may be kept waiting for a processor waits one beacon longer for others.
+    /// Who may be kept waiting for a processor does not hurry others, and without any priority waits
+    /// one beacon longer for them.
     fn widen_suspicion(&mut self) {
         let timers = &mut self.settings.beacon.timers;
+        let ordinary = Timers::default();
+        if self.class != Class::RoundRobin && timers.suspect < ordinary.suspect {
+            tracing::warn!(
+                scheduling = %self.class,
+                "the fast failover profile is not in force: SCHED_RR is not granted, add SYS_NICE"
+            );
+            *timers = ordinary;
+        }
         if self.class == Class::Normal {
             timers.suspect += timers.interval;
         }
