@@ -98,84 +98,101 @@ struct Known {
     gone: BTreeSet<NodeId>,
 }
 
+impl Known {
+    /// From what an earlier life wrote down.
+    fn of(old: Remembered, clock: Life) -> Self {
+        Self {
+            cluster: old.cluster,
+            life: clock.max(old.life + 1),
+            view: old.view(),
+            secrets: Some(old.secrets),
+            peers: old.peers,
+            gone: BTreeSet::new(),
+        }
+    }
+
+    /// What of it counts in this cluster: nothing, on a machine that was in another one before.
+    fn in_cluster(known: Option<Self>, cluster: u64, clock: Life) -> Self {
+        let life = known.as_ref().map_or(clock, |known| known.life);
+        let same = known.filter(|known| known.cluster == cluster);
+        same.unwrap_or(Self {
+            cluster,
+            life,
+            secrets: None,
+            view: None,
+            peers: BTreeMap::new(),
+            gone: BTreeSet::new(),
+        })
+    }
+}
+
 impl Membership {
     /// Runs until asked to end.
     pub(crate) async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
-        let mut known = self.begin(&stop).await;
+        let clock = u64::try_from(clock::wall().as_microsecond()).unwrap_or(0);
+        let mut known = self.disk.recall().map(|old| Known::of(old, clock));
         let mut told: Option<Known> = None;
+        // Whether the API server has said which cluster this is.
+        let mut certain = false;
         let mut changes = self.watches.subscribe();
-        while let Some(current) = &mut known {
+        loop {
             changes.borrow_and_update();
-            self.learn(current);
             let mut retry = false;
-            if told.as_ref() != Some(current) {
-                retry = !self.tell(current);
-                if !retry {
-                    told = Some(current.clone());
+            if !certain && self.watches.synced() {
+                match self.cluster().await {
+                    Ok(cluster) => {
+                        certain = true;
+                        known = Some(Known::in_cluster(known, cluster, clock));
+                    }
+                    Err(error) => {
+                        tracing::warn!(
+                            error = client::describe(&error),
+                            "Namespace {CLUSTER_NAMESPACE} cannot be read, trying again"
+                        );
+                        retry = true;
+                    }
                 }
             }
-            let telling = Arc::clone(&self.telling.borrow_and_update());
-            if let Err(error) = self.step(current, &telling).await {
-                tracing::warn!(
-                    error = client::describe(&error),
-                    "the next view cannot be written"
-                );
-                retry = true;
+            if let Some(current) = &mut known {
+                if certain {
+                    self.learn(current);
+                }
+                if told.as_ref() != Some(current) {
+                    if self.tell(current) {
+                        told = Some(current.clone());
+                    } else {
+                        retry = true;
+                    }
+                }
+                let telling = Arc::clone(&self.telling.borrow_and_update());
+                if certain && let Err(error) = self.step(current, &telling).await {
+                    tracing::warn!(
+                        error = client::describe(&error),
+                        "the next view cannot be written"
+                    );
+                    retry = true;
+                }
             }
             tokio::select! {
                 _ = changes.changed() => {}
                 changed = self.telling.changed() => anyhow::ensure!(changed.is_ok(), "the announcing thread ended"),
-                notice = self.notices.recv() => match notice {
-                    Some(notice) => heed(current, notice),
-                    None => anyhow::bail!("the announcing thread ended"),
+                notice = self.notices.recv() => match (notice, &mut known) {
+                    (Some(notice), Some(current)) => heed(current, notice),
+                    (Some(_), None) => {}
+                    (None, _) => anyhow::bail!("the announcing thread ended"),
                 },
                 () = tokio::time::sleep(RETRY), if retry => {}
                 () = stop.wait() => return Ok(()),
             }
         }
-        Ok(())
     }
 
-    /// What this life starts from: the disk if it knows, the API server else. None when asked to end.
-    async fn begin(&self, stop: &Stop) -> Option<Known> {
-        let clock = u64::try_from(clock::wall().as_microsecond()).unwrap_or(0);
-        if let Some(old) = self.disk.recall() {
-            return Some(Known {
-                cluster: old.cluster,
-                life: clock.max(old.life + 1),
-                view: old.view(),
-                secrets: Some(old.secrets),
-                peers: old.peers,
-                gone: BTreeSet::new(),
-            });
-        }
+    /// The number of this cluster.
+    async fn cluster(&self) -> kube::Result<u64> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        loop {
-            match namespaces.get(CLUSTER_NAMESPACE).await {
-                Ok(namespace) => {
-                    let uid = namespace.metadata.uid.unwrap_or_default();
-                    return Some(Known {
-                        cluster: view::number(uid.as_bytes()),
-                        life: clock,
-                        secrets: None,
-                        view: None,
-                        peers: BTreeMap::new(),
-                        gone: BTreeSet::new(),
-                    });
-                }
-                Err(error) => {
-                    let error = client::describe(&error);
-                    tracing::warn!(
-                        error,
-                        "Namespace {CLUSTER_NAMESPACE} cannot be read, trying again"
-                    );
-                }
-            }
-            tokio::select! {
-                () = tokio::time::sleep(RETRY) => {}
-                () = stop.wait() => return None,
-            }
-        }
+        let namespace = namespaces.get(CLUSTER_NAMESPACE).await?;
+        let uid = namespace.metadata.uid.unwrap_or_default();
+        Ok(view::number(uid.as_bytes()))
     }
 
     /// Takes what the API server says, once it has said everything.
@@ -392,20 +409,37 @@ mod tests {
         assert_eq!(beacon_address(&Node::default(), None, 7948), None);
     }
 
-    #[test]
-    fn views_and_lives_only_grow() {
-        let view = |number| View {
+    fn view(number: u64) -> View {
+        View {
             number,
             members: BTreeSet::from([1]),
-        };
-        let mut known = Known {
+        }
+    }
+
+    fn known() -> Known {
+        Known {
             cluster: 1,
             life: 5,
             secrets: None,
             view: Some(view(3)),
             peers: BTreeMap::new(),
             gone: BTreeSet::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn what_another_cluster_left_on_the_disk_does_not_count() {
+        let here = Known::in_cluster(Some(known()), 1, 4);
+        assert_eq!((here.view, here.life), (Some(view(3)), 5));
+        let there = Known::in_cluster(Some(known()), 2, 4);
+        assert_eq!((there.cluster, there.view, there.life), (2, None, 5));
+        let fresh = Known::in_cluster(None, 2, 4);
+        assert_eq!((fresh.view, fresh.life), (None, 4));
+    }
+
+    #[test]
+    fn views_and_lives_only_grow() {
+        let mut known = known();
         heed(&mut known, Notice::View(view(2)));
         assert_eq!(known.view, Some(view(3)));
         heed(&mut known, Notice::View(view(4)));
