@@ -8,8 +8,8 @@ use herald_runtime::admin::Inspect;
 use herald_runtime::watch;
 use serde::Serialize;
 
+use crate::decision::Decision;
 use crate::links::NotUsed;
-use crate::node::Decision;
 use crate::ports::Usage;
 
 /// The last decision, for people.

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 mod args;
 mod chronicle;
 mod cluster;
+mod decision;
 mod fast;
 mod inspect;
 mod intent;

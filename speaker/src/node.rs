@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::chronicle::Chronicle;
 use crate::cluster;
+use crate::decision::{Decision, held, owners, used};
 use crate::fast::{Candidacy, Fast, News, Telling, Wish};
 use crate::inspect::Running;
 use crate::intent::{self, Bid, Holding, Situation};
@@ -34,7 +35,7 @@ use crate::io::Groups;
 use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::moves::Moves;
-use crate::ports::{self, GROUPS_PER_INTERFACE, Ports, Usage};
+use crate::ports::{self, GROUPS_PER_INTERFACE, Ports};
 use crate::publish::Report;
 use crate::report::{self, Facts};
 use crate::strict_arp;
@@ -82,24 +83,6 @@ struct Memory {
     bids: BTreeMap<IpAddr, Bid>,
     view: View,
     links: Links,
-}
-
-/// What was decided, and what it was decided from.
-pub(crate) struct Decision<'a> {
-    pub view: &'a View,
-    pub links: &'a Links,
-    pub usages: &'a [Usage],
-    pub desired: &'a announce::Desired,
-    pub lines: &'a BTreeMap<IpAddr, Vec<String>>,
-    /// As the speakers agreed.
-    pub owners: &'a BTreeMap<IpAddr, String>,
-    pub live: &'a BTreeSet<String>,
-    pub bids: &'a BTreeMap<IpAddr, Bid>,
-    /// What this node owns.
-    pub held: &'a BTreeMap<IpAddr, Holding>,
-    pub telling: &'a Telling,
-    pub names: &'a BTreeMap<NodeId, String>,
-    pub stopping: bool,
 }
 
 impl Node {
@@ -419,33 +402,6 @@ impl Node {
     }
 }
 
-/// Who owns what, by name.
-fn owners(telling: &Telling, names: &BTreeMap<NodeId, String>) -> BTreeMap<IpAddr, String> {
-    let records = telling.records.iter();
-    records
-        .filter_map(|(address, (owner, _))| Some((*address, names.get(owner)?.clone())))
-        .collect()
-}
-
-/// What this node owns, with what is known about it.
-fn held(
-    telling: &Telling,
-    bids: &BTreeMap<IpAddr, Bid>,
-    before: &BTreeMap<IpAddr, Holding>,
-) -> BTreeMap<IpAddr, Holding> {
-    let holding = |address: &IpAddr| {
-        let mut holding = bids.get(address)?.holding.clone();
-        if let Some(before) = before
-            .get(address)
-            .filter(|_| holding.interfaces.is_empty())
-        {
-            holding.interfaces.clone_from(&before.interfaces);
-        }
-        Some((*address, holding))
-    };
-    telling.held.keys().filter_map(holding).collect()
-}
-
 /// The solicited-node groups by interface.
 fn groups(candidacies: &BTreeMap<IpAddr, Candidacy>) -> BTreeMap<u32, BTreeSet<Ipv6Addr>> {
     let mut groups: BTreeMap<u32, BTreeSet<Ipv6Addr>> = BTreeMap::new();
@@ -458,9 +414,4 @@ fn groups(candidacies: &BTreeMap<IpAddr, Candidacy>) -> BTreeMap<u32, BTreeSet<I
         }
     }
     groups
-}
-
-fn used(usages: &[Usage]) -> Vec<String> {
-    let used = usages.iter().filter(|usage| usage.used.is_ok());
-    used.map(|usage| usage.link.name.clone()).collect()
 }
