@@ -58,6 +58,11 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = ArpProfile::Default)]
     pub arp_profile: ArpProfile,
 
+    /// Hand addresses to nodes that carry fewer: one at a time, ten seconds apart. Without it an
+    /// address stays where it is while its node may announce it
+    #[arg(long)]
+    pub rebalance: bool,
+
     /// Directory for what must outlive the process: the membership, and what is needed to start
     /// while the API server is away
     #[arg(long, env = "HERALD_STATE_DIRECTORY", value_name = "DIR")]

@@ -29,6 +29,7 @@ mod netlink;
 mod node;
 mod ports;
 mod publish;
+mod rebalance;
 mod report;
 mod strict_arp;
 mod world;
@@ -97,6 +98,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         name: args.node_name,
         class: args.common.lb_class,
         excluded: args.exclude_interfaces,
+        rebalances: args.rebalance,
         beacons: node::Beacons {
             address: args.beacon_address,
             port: args.beacon_port,

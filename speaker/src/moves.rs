@@ -16,6 +16,7 @@ const PERIOD: Duration = Duration::from_secs(60);
 pub(crate) struct Moves {
     owners: BTreeMap<IpAddr, String>,
     recent: BTreeMap<IpAddr, Vec<Instant>>,
+    latest: Option<Instant>,
 }
 
 impl Moves {
@@ -25,12 +26,18 @@ impl Moves {
             let before = self.owners.insert(*address, owner.clone());
             if before.is_some_and(|before| before != *owner) {
                 self.recent.entry(*address).or_default().push(now);
+                self.latest = Some(now);
             }
         }
         self.recent.retain(|_, moves| {
             moves.retain(|at| now.saturating_duration_since(*at) < PERIOD);
             !moves.is_empty()
         });
+    }
+
+    /// When any address moved last.
+    pub(crate) fn latest(&self) -> Option<Instant> {
+        self.latest
     }
 
     /// What moved so often that it should stay.

@@ -37,6 +37,7 @@ use crate::metrics::Metrics;
 use crate::moves::Moves;
 use crate::ports::{self, GROUPS_PER_INTERFACE, Ports};
 use crate::publish::Report;
+use crate::rebalance::{Loads, Rebalance};
 use crate::report::{self, Facts};
 use crate::strict_arp;
 use crate::world::{Copies, View};
@@ -53,6 +54,7 @@ pub(crate) struct Node {
     pub name: String,
     pub class: String,
     pub excluded: Vec<String>,
+    pub rebalances: bool,
     pub beacons: Beacons,
     pub watches: Arc<Watches>,
     pub copies: Copies,
@@ -79,6 +81,7 @@ struct Memory {
     ports: Ports,
     groups: Groups,
     moves: Moves,
+    rebalance: Rebalance,
     held: BTreeMap<IpAddr, Holding>,
     bids: BTreeMap<IpAddr, Bid>,
     view: View,
@@ -177,15 +180,32 @@ impl Node {
                 .or_insert_with(|| claim.node.clone());
         }
         let lines = placement::line_up(&desired.addresses, &previous, &live);
-        let bids = intent::bids(&Situation {
+        let damped = memory.moves.damped();
+        let mut bids = intent::bids(&Situation {
             me: &self.name,
             desired: &desired,
             lines: &lines,
             owners: &owners,
             claims: &view.claims,
             held: &telling.held.keys().copied().collect(),
-            damped: &memory.moves.damped(),
+            damped: &damped,
         });
+        let loads = Loads {
+            me: &self.name,
+            desired: &desired,
+            lines: &lines,
+            owners: &owners,
+            damped: &damped,
+            moved: memory.moves.latest(),
+        };
+        if self.rebalances
+            && telling.quorum
+            && let Some(address) = memory.rebalance.choose(&loads, now)
+            && let Some(bid) = bids.get_mut(&address)
+        {
+            tracing::info!(%address, "handed to a node that carries fewer");
+            bid.gives_away = true;
+        }
         let held = held(&telling, &bids, &memory.held);
         let decision = Decision {
             view: &view,
