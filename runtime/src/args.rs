@@ -11,7 +11,8 @@ pub struct Common {
     #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// Namespace that Herald is installed in (Leases are kept there)
+    /// Namespace that Herald is installed in: its Lease, the Secret of the beacons and the membership
+    /// are kept there
     #[arg(long, env = "HERALD_NAMESPACE", default_value = "herald-system")]
     pub namespace: String,
 

@@ -12,7 +12,8 @@ use crate::links;
 
 /// Announces addresses of LoadBalancer Services from one node, by ARP and NDP.
 ///
-/// Runs on every node, in the host's network, with CAP_NET_RAW. In a cluster it needs no flag.
+/// Runs on every node, in the host's network, with CAP_NET_RAW; with CAP_SYS_NICE and CAP_IPC_LOCK it
+/// also answers in time on a busy node. In a cluster it needs no flag.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(version, name = "herald-speaker")]
 pub(crate) struct Args {

@@ -15,9 +15,10 @@
 //!
 //! Inside: `wire` is the codec, `seal` the authentication, `view` the set of members, `table` one
 //! node's votes and when they may change (R2 to R4), `peer` what is known of one other node,
-//! `limit` how many datagrams are read, `agenda` which addresses are to be judged when, `claims` its own part in an address, `witness`
-//! what it asks on the LAN without a majority, `node` the door. The rules are model-checked in `tests/quorum_lease`, these very machines run against each
-//! other in `tests/cluster`.
+//! `limit` how many datagrams are read, `agenda` which addresses are to be judged when, `claims` its
+//! own part in an address, `witness` what it asks on the LAN without a majority, `lot` numbers
+//! that differ from node to node, `node` the door. The rules are model-checked in `tests/quorum_lease`, these very
+//! machines run against each other in `tests/cluster`.
 //!
 //! Not here: who writes the chain of views and where a node keeps the number it adopted (the
 //! caller), witness sets above 32 nodes, digests and pulls (tables travel as deltas that each peer

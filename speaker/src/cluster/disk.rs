@@ -79,7 +79,7 @@ impl Disk {
 }
 
 /// Replaces a file of a directory, which is made when it is missing.
-pub(crate) fn write(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+fn write(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     let fresh = directory.join(format!(".{name}.new"));
     let mut options = OpenOptions::new();

@@ -218,9 +218,10 @@ impl Worker {
     fn review(&mut self) {
         let Some(node) = &mut self.node else { return };
         let now = clock::boot();
-        let say = |address| Say {
-            hold: node.owns(address, now),
-            lapsed: node.lapsed(address, now),
+        let say = |address| {
+            let hold = node.owns(address, now);
+            let lapsed = hold.is_none() && node.lapsed(address, now);
+            Say { hold, lapsed }
         };
         let duty::Orders {
             taken,
