@@ -21,8 +21,6 @@ mod hearing;
 pub struct Station {
     interfaces: BTreeMap<u32, Interface>,
     owned: BTreeMap<IpAddr, Owned>,
-    /// Addresses that a peer has announced since they yield.
-    yielded: BTreeSet<IpAddr>,
     watched: BTreeSet<IpAddr>,
     peers: BTreeSet<Mac>,
     announcer: Announcer,
@@ -60,10 +58,6 @@ impl Station {
     /// Everything this node owns: all of it. What is new is announced, what is gone is silent, and
     /// what could not be said because ownership had run out is said now.
     pub fn set_owned(&mut self, owned: BTreeMap<IpAddr, Owned>) {
-        self.yielded
-            .retain(|address| owned.get(address).is_some_and(|owned| owned.yields));
-        let mut owned = owned;
-        owned.retain(|address, _| !self.yielded.contains(address));
         let before = std::mem::replace(&mut self.owned, owned);
         if !is_announced_alike(&before, &self.owned) {
             let owned = &self.owned;
@@ -182,7 +176,7 @@ impl Station {
     }
 }
 
-/// Whether two wishes differ in nothing but deadlines and who yields.
+/// Whether two wishes differ in nothing but deadlines.
 fn is_announced_alike(one: &BTreeMap<IpAddr, Owned>, other: &BTreeMap<IpAddr, Owned>) -> bool {
     one.len() == other.len()
         && one

@@ -28,9 +28,6 @@ pub struct Owned {
     pub interfaces: BTreeSet<u32>,
     /// When ownership ends by itself; checked before every frame. None: when told so.
     pub until: Option<Instant>,
-    /// Another node is to have it: silent from the moment that a peer announces it, so that nobody
-    /// who asks then is told the wrong node.
-    pub yields: bool,
     /// Nobody in the cluster announced it before: the LAN is asked first, and while a foreign host
     /// answers, the address is neither announced nor answered for (A11). Looked at only when the
     /// address is new on an interface; what comes later changes nothing.

@@ -273,7 +273,6 @@ impl Worker {
             let owned = Owned {
                 interfaces: candidacy.interfaces.clone(),
                 until: Some(self.timeline.instant(post.until)),
-                yields: false,
                 probe_first: candidacy.probe_first,
             };
             Some((*address, owned))

@@ -185,13 +185,7 @@ impl Station {
         {
             return Discard::NotARequest;
         }
-        let yields = owned.yields && heard.peer;
         self.report(address, ClaimKind::Announced, heard);
-        if yields {
-            self.yielded.insert(address);
-            self.owned.remove(&address);
-            self.reconcile(&std::collections::BTreeSet::new());
-        }
         Discard::Conflict
     }
 

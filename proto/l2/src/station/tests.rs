@@ -63,7 +63,6 @@ fn on(interfaces: &[u32]) -> Owned {
     Owned {
         interfaces: interfaces.iter().copied().collect(),
         until: None,
-        yields: false,
         probe_first: false,
     }
 }
@@ -509,44 +508,6 @@ fn a_claim_by_a_peer_is_reported_and_not_defended() {
         panic!("no event")
     };
     assert!(claim.peer);
-}
-
-/// Make before break: the old owner answers until the new one announces, and not a moment longer.
-#[test]
-fn a_yielding_owner_is_silent_from_the_moment_a_peer_announces() {
-    let now = origin() + Duration::from_secs(3600);
-    let yielding = || {
-        let owned = Owned {
-            yields: true,
-            ..on(&[LAN])
-        };
-        BTreeMap::from([(VIP.into(), owned)])
-    };
-    let ask = request(CLIENT, ASKER, VIP).frame(Mac::BROADCAST, ASKER);
-    let announced = Arp::gratuitous_request(VIP, FOREIGN);
-    for (peer, silent) in [(true, true), (false, false)] {
-        let mut station = settled(origin());
-        if peer {
-            station.set_peers(BTreeSet::from([FOREIGN]));
-        }
-        station.set_owned(yielding());
-        assert!(station.handle_frame(&received(ask.bytes()), now).is_ok());
-        let _ = station.handle_frame(&received(announced.bytes()), now);
-        let answer = station.handle_frame(&received(ask.bytes()), now);
-        assert_eq!(answer.is_err(), silent, "by a peer: {peer}");
-        station.set_owned(yielding());
-        let answer = station.handle_frame(&received(ask.bytes()), now);
-        assert_eq!(
-            answer.is_err(),
-            silent,
-            "told once more to yield, by a peer: {peer}"
-        );
-        station.set_owned(BTreeMap::from([(VIP.into(), on(&[LAN]))]));
-        assert!(
-            station.handle_frame(&received(ask.bytes()), now).is_ok(),
-            "told to own it"
-        );
-    }
 }
 
 proptest! {
