@@ -43,21 +43,8 @@ pub(crate) fn owners(
 }
 
 /// What this node owns, with what is known about it.
-pub(crate) fn held(
-    telling: &Telling,
-    bids: &BTreeMap<IpAddr, Bid>,
-    before: &BTreeMap<IpAddr, Holding>,
-) -> BTreeMap<IpAddr, Holding> {
-    let holding = |address: &IpAddr| {
-        let mut holding = bids.get(address)?.holding.clone();
-        if let Some(before) = before
-            .get(address)
-            .filter(|_| holding.interfaces.is_empty())
-        {
-            holding.interfaces.clone_from(&before.interfaces);
-        }
-        Some((*address, holding))
-    };
+pub(crate) fn held(telling: &Telling, bids: &BTreeMap<IpAddr, Bid>) -> BTreeMap<IpAddr, Holding> {
+    let holding = |address: &IpAddr| Some((*address, bids.get(address)?.holding.clone()));
     telling.held.keys().filter_map(holding).collect()
 }
 

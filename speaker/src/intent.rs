@@ -58,6 +58,9 @@ pub(crate) struct Situation<'a> {
     pub claims: &'a BTreeMap<IpAddr, Claim>,
     /// What this node owns.
     pub held: &'a BTreeSet<IpAddr>,
+    /// What it said of that in the round before: where no candidate says it, an address stays on the
+    /// interfaces it was on.
+    pub before: &'a BTreeMap<IpAddr, Holding>,
     /// Addresses that moved often enough lately (A18).
     pub damped: &'a BTreeSet<IpAddr>,
 }
@@ -90,12 +93,13 @@ fn bid(situation: &Situation<'_>, address: IpAddr, announcement: &Announcement) 
     };
     let place = ahead.iter().position(|node| node == me);
     let mine = owner == Some(me);
+    let before = situation.before.get(&address);
+    let before = before.map(|before| &before.interfaces);
+    let interfaces = candidate.map(|one| &one.interfaces).or(before);
     let damped = candidate.is_some() && situation.damped.contains(&address);
     Some(Bid {
         holding: Holding {
-            interfaces: candidate
-                .map(|one| one.interfaces.clone())
-                .unwrap_or_default(),
+            interfaces: interfaces.cloned().unwrap_or_default(),
             services: announcement.services.clone(),
             leaving: !mine,
         },
@@ -158,6 +162,7 @@ mod tests {
             owners: &owner.into_iter().collect(),
             claims: &BTreeMap::new(),
             held: &only(case.held),
+            before: &BTreeMap::new(),
             damped: &only(case.damped),
         })
         .remove(&VIP)

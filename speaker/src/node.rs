@@ -188,6 +188,7 @@ impl Node {
             owners: &owners,
             claims: &view.claims,
             held: &telling.held.keys().copied().collect(),
+            before: &memory.held,
             damped: &damped,
         });
         let loads = Loads {
@@ -206,7 +207,7 @@ impl Node {
             tracing::info!(%address, "handed to a node that carries fewer");
             bid.gives_away = true;
         }
-        let held = held(&telling, &bids, &memory.held);
+        let held = held(&telling, &bids);
         let decision = Decision {
             view: &view,
             links: &links,
@@ -290,18 +291,12 @@ impl Node {
                 .filter_map(|name| indexes.get(name.as_str()).copied())
                 .collect()
         };
-        // An address that is being given away is announced where it was.
-        let places = |address: &IpAddr, bid: &Bid| {
-            let before = memory.held.get(address);
-            let before = before.filter(|_| bid.holding.interfaces.is_empty());
-            on(before.map_or(&bid.holding.interfaces, |holding| &holding.interfaces))
-        };
         let candidacies: BTreeMap<IpAddr, Candidacy> = decision
             .bids
             .iter()
             .map(|(address, bid)| {
                 let candidacy = Candidacy {
-                    interfaces: places(address, bid),
+                    interfaces: on(&bid.holding.interfaces),
                     rank: bid.rank,
                     gives_away: bid.gives_away,
                     probe_first: bid.untried,
