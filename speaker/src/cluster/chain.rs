@@ -1,0 +1,98 @@
+//! Writing the chain of views: the next one, when it may be and this node goes first, and the one in
+//! force where the API server lost it. Replacing the ConfigMap names the version it replaces.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use herald_beacon::{MAX_MEMBERS, NodeId, View};
+use herald_runtime::client;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::{ObjectMeta, PostParams};
+
+use super::view::{self, NamedView, id};
+use super::{Known, Membership};
+use crate::fast::Telling;
+
+impl Membership {
+    /// Writes the next view when there is one, the present one allows it, and it is this node's turn.
+    pub(super) async fn step(&self, known: &Known, telling: &Telling) -> kube::Result<()> {
+        if !self.watches.synced() || known.secrets.is_none() {
+            return Ok(());
+        }
+        let wanted: BTreeSet<String> = self.addresses().map(|(name, _)| name).collect();
+        if !wanted.contains(&self.me) {
+            return Ok(());
+        }
+        let object = self.sources.views.snapshot().into_values().next();
+        let written = self.written();
+        let next = match (&written, &known.view) {
+            (Some(written), Some(view)) if written.number == view.number => {
+                let first = telling.live.first() == Some(&id(&self.me));
+                let settled = telling.view == view.number && telling.may_step;
+                let next = (first && settled).then(|| written.next(&wanted));
+                next.flatten()
+            }
+            // What others are in already; it comes to the announcing thread by itself.
+            (Some(written), view) if view.as_ref().is_none_or(|v| v.number < written.number) => {
+                None
+            }
+            // Nobody ever was in a view: everybody there is begins.
+            (None, None) => Some(NamedView {
+                number: 1,
+                members: wanted.into_iter().take(MAX_MEMBERS).collect(),
+            }),
+            // The API server lost it, or knows an older one: it is told what is in force.
+            (_, Some(view)) => self.named(view, &wanted),
+            (Some(_), None) => None,
+        };
+        let Some(next) = next else { return Ok(()) };
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
+        let version = object
+            .as_ref()
+            .and_then(|o| o.metadata.resource_version.clone());
+        let replacement = ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(view::NAME.to_owned()),
+                resource_version: version,
+                labels: object.as_ref().and_then(|o| o.metadata.labels.clone()),
+                ..ObjectMeta::default()
+            },
+            data: Some(next.data()),
+            ..ConfigMap::default()
+        };
+        let parameters = PostParams::default();
+        let outcome = match object {
+            Some(_) => api.replace(view::NAME, &parameters, &replacement).await,
+            None => api.create(&parameters, &replacement).await,
+        };
+        match outcome {
+            Ok(_) => {
+                let members: Vec<&str> = next.members.iter().map(String::as_str).collect();
+                tracing::info!(
+                    view = next.number,
+                    members = members.join(", "),
+                    "the membership moves on"
+                );
+                Ok(())
+            }
+            // Somebody else was first; the watch tells what came of it.
+            Err(error) if client::status_code(&error) == Some(409) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A view with the names of its members, if they are all known.
+    fn named(&self, view: &View, speakers: &BTreeSet<String>) -> Option<NamedView> {
+        let nodes = self.sources.nodes.snapshot();
+        let names = nodes.keys().map(|name| &name.name).chain(speakers);
+        let by_id: BTreeMap<NodeId, &String> = names.map(|name| (id(name), name)).collect();
+        let members = view
+            .members
+            .iter()
+            .map(|id| by_id.get(id).map(|name| (*name).clone()));
+        Some(NamedView {
+            number: view.number,
+            members: members.collect::<Option<_>>()?,
+        })
+    }
+}
