@@ -1,6 +1,7 @@
 //! Live objects as the controller and the speakers would see them at this moment.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use herald_config::{Compiled, NodeFacts, Objects, Problem, compile, service};
 use herald_crds::{ServiceAnnouncement, Speaker};
@@ -78,7 +79,12 @@ impl Facts {
             pools: compiled.config.pools.clone(),
             quarantined_pools: compiled.config.quarantined_pools.clone(),
             namespaces,
-            services: services.clone(),
+            services: services
+                .iter()
+                .map(|(key, service)| (key.clone(), Arc::new(service.clone())))
+                .collect(),
+            reservations: compiled.config.reservations.clone(),
+            ..Snapshot::default()
         };
         let desired = desired(&World {
             services: services.clone(),

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use herald_model::announce;
-use herald_model::pool::Pool;
+use herald_model::pool::{Pool, Reservation};
 
 use crate::objects::Objects;
 use crate::problem::{ObjectRef, Problem, Verdict};
@@ -18,6 +18,8 @@ pub struct Config {
     pub pools: BTreeMap<String, Pool>,
     /// Pools that exist and are set aside: who holds an address from one keeps it.
     pub quarantined_pools: BTreeSet<String>,
+    /// The reservations in force; no two hold the same address.
+    pub reservations: BTreeMap<String, Reservation>,
     /// The advertisements in force, by name.
     pub l2_advertisements: Vec<announce::L2Advertisement>,
 }
@@ -71,6 +73,7 @@ pub fn compile(objects: &Objects) -> Compiled {
         config: Config {
             pools: in_force,
             quarantined_pools,
+            reservations: BTreeMap::new(),
             l2_advertisements,
         },
         problems,

@@ -5,9 +5,7 @@
 
 use herald_config::{Compiled, ObjectRef, Objects};
 use herald_crds::{ACCEPTED, GROUP, VERSION};
-use herald_model::address::Family;
 use herald_model::alloc::PoolCounts;
-use herald_model::pool::Pool;
 use herald_runtime::events::{Happening, Kind};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -44,10 +42,7 @@ pub(crate) fn reports(
         sent,
         now,
     };
-    let counts = |name: &str| {
-        let pool = decision.compiled.config.pools.get(name)?;
-        Some(counted(pool, decision.plan.counts.get(name)?))
-    };
+    let counts = |name: &str| decision.plan.counts.get(name).map(counted);
     let mut reports = Vec::new();
     reports.extend(
         pools
@@ -88,33 +83,52 @@ pub(crate) fn reports(
 }
 
 /// The status fields this report owns; others on the object are somebody else's.
-const OWNED: [&str; 7] = [
+const OWNED: [&str; 13] = [
     "conditions",
     "assignedIPv4",
     "availableIPv4",
+    "retainedIPv4",
+    "reservedIPv4",
     "capacityIPv4",
     "assignedIPv6",
     "availableIPv6",
+    "retainedIPv6",
+    "reservedIPv6",
     "capacityIPv6",
+    "portsTaken",
+    "portsCapacity",
 ];
 
-fn counted(pool: &Pool, counts: &PoolCounts) -> Map<String, Value> {
+fn counted(counts: &PoolCounts) -> Map<String, Value> {
     let PoolCounts {
         assigned_ipv4,
         available_ipv4,
+        retained_ipv4,
+        reserved_ipv4,
+        capacity_ipv4,
         assigned_ipv6,
         available_ipv6,
+        retained_ipv6,
+        reserved_ipv6,
+        capacity_ipv6,
+        ports_taken,
+        ports_capacity,
     } = counts;
-    let capacity = |family| json!(pool.capacity(family).to_i64());
     [
-        ("assignedIPv4", json!(assigned_ipv4)),
-        ("availableIPv4", json!(available_ipv4)),
-        ("capacityIPv4", capacity(Family::V4)),
-        ("assignedIPv6", json!(assigned_ipv6)),
-        ("availableIPv6", json!(available_ipv6)),
-        ("capacityIPv6", capacity(Family::V6)),
+        ("assignedIPv4", assigned_ipv4),
+        ("availableIPv4", available_ipv4),
+        ("retainedIPv4", retained_ipv4),
+        ("reservedIPv4", reserved_ipv4),
+        ("capacityIPv4", capacity_ipv4),
+        ("assignedIPv6", assigned_ipv6),
+        ("availableIPv6", available_ipv6),
+        ("retainedIPv6", retained_ipv6),
+        ("reservedIPv6", reserved_ipv6),
+        ("capacityIPv6", capacity_ipv6),
+        ("portsTaken", ports_taken),
+        ("portsCapacity", ports_capacity),
     ]
-    .map(|(name, value)| (name.to_owned(), value))
+    .map(|(name, value)| (name.to_owned(), json!(value)))
     .into_iter()
     .collect()
 }

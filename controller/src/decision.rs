@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use herald_config::{Compiled, Problem, compile, service};
 use herald_model::alloc::{Plan, Snapshot, plan};
@@ -31,7 +32,12 @@ pub(crate) fn decide(observed: &Observed, class: &str) -> Decision {
         pools: compiled.config.pools.clone(),
         quarantined_pools: compiled.config.quarantined_pools.clone(),
         namespaces: observed.objects.namespaces.clone().unwrap_or_default(),
-        services,
+        services: services
+            .into_iter()
+            .map(|(k, s)| (k, Arc::new(s)))
+            .collect(),
+        reservations: compiled.config.reservations.clone(),
+        ..Snapshot::default()
     });
     Decision {
         compiled,

@@ -93,34 +93,43 @@ pub struct IPAddressPoolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_allocation: Option<ServiceAllocation>,
 
-    /// Limits on how many addresses the Services of some namespaces hold. Not built in this
-    /// version.
+    /// Limits on how many addresses the Services of a namespace hold. Services that hold more keep
+    /// them and get no further ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub quotas: Vec<Quota>,
 
     /// How long an address stays bound to the namespace and name of a deleted Service, for example
-    /// 24h. Not built in this version.
+    /// 24h. A Service that is created again with that name gets it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub retain: Option<String>,
 
-    /// How long a freed address waits before another Service may get it, for example 5m. Not built
-    /// in this version.
+    /// How long an address that was given up waits before another Service may get it, for example
+    /// 5m. Who had it may have it back at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::duration")]
     pub reuse_delay: Option<String>,
 
-    /// When two Services may hold the same address. Only ByKey is built in this version.
+    /// When two Services may hold the same address: ByKey, if they have the same allow-shared-ip
+    /// annotation; Automatic, also if neither has one; Never. Their ports must differ, and with
+    /// externalTrafficPolicy Local they must select the same pods.
     #[serde(default)]
     pub sharing: Sharing,
 
-    /// The ports the pool's addresses may carry; empty means all. Not built in this version.
+    /// Whether Services of different namespaces may hold the same address: Namespace or Cluster.
+    /// Absent, those with the same allow-shared-ip annotation may, and those that share
+    /// automatically may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing_scope: Option<SharingScope>,
+
+    /// The ports the pool's addresses carry, as 443, 443/TCP, 1000-3000 or 1000-3000/UDP; without a
+    /// protocol all three are meant. A Service with another port gets no address of the pool. Empty
+    /// means every port.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
-    pub ports: Vec<PortRange>,
+    #[schemars(schema_with = "schema::ports")]
+    pub ports: Vec<String>,
 
     /// Keep the addresses that Services hold and give no more.
     #[serde(default)]
@@ -157,11 +166,12 @@ pub struct ServiceAllocation {
     pub service_selectors: Vec<LabelSelector>,
 }
 
-/// A limit on the addresses that Services of some namespaces hold together.
+/// A limit on the addresses that the Services of a namespace hold together.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Quota {
-    /// Namespaces the limit counts, each on its own.
+    /// Namespaces the limit counts, each on its own. Joined with namespaceSelectors; both empty
+    /// means every namespace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::names")]
     pub namespaces: Vec<String>,
@@ -171,7 +181,8 @@ pub struct Quota {
     #[schemars(schema_with = "schema::selectors")]
     pub namespace_selectors: Vec<LabelSelector>,
 
-    /// The most addresses of this pool that one such namespace may hold.
+    /// The most addresses of this pool that one such namespace may hold; an address that several
+    /// of its Services share counts once.
     #[schemars(range(min = 1))]
     pub max_addresses: i64,
 }
@@ -179,10 +190,10 @@ pub struct Quota {
 /// When two Services may hold the same address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Sharing {
-    /// Services with the same allow-shared-ip annotation and disjoint ports.
+    /// Services with the same allow-shared-ip annotation and different ports.
     #[default]
     ByKey,
-    /// Any Services with disjoint ports.
+    /// Those, and Services without the annotation and with different ports.
     Automatic,
     /// No Services.
     Never,
@@ -193,36 +204,13 @@ pub enum Sharing {
     Unknown,
 }
 
-/// Ports that a pool's addresses may carry.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = ("!has(self.endPort) || self.endPort >= self.port", "endPort must not be below port")
-)]
-pub struct PortRange {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub protocol: Option<TransportProtocol>,
-
-    /// The port, or the first of a range.
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: i32,
-
-    /// The last port of the range; absent means port alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 65535))]
-    pub end_port: Option<i32>,
-}
-
-/// A protocol; absent means every protocol.
+/// Whether Services of different namespaces may hold the same address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum TransportProtocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-    /// SCTP.
-    Sctp,
+pub enum SharingScope {
+    /// Only Services of one namespace.
+    Namespace,
+    /// Services of any namespaces.
+    Cluster,
     /// A value that a later version of the CRD knows.
     #[serde(other)]
     #[schemars(skip)]
@@ -247,34 +235,48 @@ pub struct IPAddressPoolStatus {
         skip_serializing_if = "Option::is_none"
     )]
     pub assigned_ipv6: Option<i64>,
-    /// IPv4 addresses that are free.
+    /// IPv4 addresses that the next Service may have.
     #[serde(
         default,
         rename = "availableIPv4",
         skip_serializing_if = "Option::is_none"
     )]
     pub available_ipv4: Option<i64>,
-    /// IPv6 addresses that are free; 9223372036854775807 stands for that many or more.
+    /// IPv6 addresses that the next Service may have; 9223372036854775807 stands for that many or more.
     #[serde(
         default,
         rename = "availableIPv6",
         skip_serializing_if = "Option::is_none"
     )]
     pub available_ipv6: Option<i64>,
-    /// IPv4 addresses bound to a deleted Service.
+    /// IPv4 addresses held back for the Service that had them last, by retain or reuseDelay.
     #[serde(
         default,
         rename = "retainedIPv4",
         skip_serializing_if = "Option::is_none"
     )]
     pub retained_ipv4: Option<i64>,
-    /// IPv6 addresses bound to a deleted Service.
+    /// IPv4 addresses that an IPReservation keeps and no Service holds.
+    #[serde(
+        default,
+        rename = "reservedIPv4",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub reserved_ipv4: Option<i64>,
+    /// IPv6 addresses held back for the Service that had them last, by retain or reuseDelay.
     #[serde(
         default,
         rename = "retainedIPv6",
         skip_serializing_if = "Option::is_none"
     )]
     pub retained_ipv6: Option<i64>,
+    /// IPv6 addresses that an IPReservation keeps and no Service holds.
+    #[serde(
+        default,
+        rename = "reservedIPv6",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub reserved_ipv6: Option<i64>,
     /// IPv4 addresses the pool can give out in all.
     #[serde(
         default,
@@ -290,6 +292,12 @@ pub struct IPAddressPoolStatus {
         skip_serializing_if = "Option::is_none"
     )]
     pub capacity_ipv6: Option<i64>,
+    /// Ports that Services use on the pool's addresses; 0 when the pool names no ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports_taken: Option<i64>,
+    /// Ports that all of the pool's addresses carry together; 0 when the pool names no ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports_capacity: Option<i64>,
 
     /// Whether Herald uses the pool, and if not, what to change: condition Accepted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

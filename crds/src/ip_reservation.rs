@@ -17,7 +17,7 @@ use crate::schema;
     category = "herald",
     status = "IPReservationStatus",
     derive = "PartialEq",
-    doc = "Addresses kept for one Service, or held back from every Service. Not built in this version.",
+    doc = "Addresses kept for one Service, or held back from every Service.",
     printcolumn(name = "Addresses", type_ = "string", json_path = ".spec.addresses"),
     printcolumn(
         name = "Namespace",

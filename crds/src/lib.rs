@@ -35,8 +35,8 @@ pub use bgp_peer::{
 };
 pub use community::{Community, CommunityAlias, CommunitySpec};
 pub use ip_address_pool::{
-    IPAddressPool, IPAddressPoolSpec, IPAddressPoolStatus, PortRange, Quota, ServiceAllocation,
-    Sharing, TransportProtocol,
+    IPAddressPool, IPAddressPoolSpec, IPAddressPoolStatus, Quota, ServiceAllocation, Sharing,
+    SharingScope,
 };
 pub use ip_reservation::{IPReservation, IPReservationSpec, IPReservationStatus, ServiceReference};
 pub use l2_advertisement::{L2Advertisement, L2AdvertisementSpec, PreferredNodeSelector};

@@ -95,6 +95,31 @@ fn address_list(min_items: u32) -> Value {
     list
 }
 
+/// A list of ports and ranges of ports, each with or without a protocol.
+pub(crate) fn ports(_: &mut SchemaGenerator) -> Schema {
+    schema(json!({
+        "type": "array",
+        "maxItems": 64,
+        "x-kubernetes-list-type": "atomic",
+        "items": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 16,
+            "pattern": "^[0-9]{1,5}(-[0-9]{1,5})?(/(TCP|UDP|SCTP))?$",
+            "x-kubernetes-validations": [
+                rule(
+                    "self.split('/')[0].split('-').all(port, int(port) >= 1 && int(port) <= 65535)",
+                    "a port is between 1 and 65535",
+                ),
+                rule(
+                    "!self.contains('-') || int(self.split('/')[0].split('-')[0]) <= int(self.split('/')[0].split('-')[1])",
+                    "a range must not start after it ends",
+                ),
+            ],
+        },
+    }))
+}
+
 /// One IP address of either family.
 pub(crate) fn ip_address(_: &mut SchemaGenerator) -> Schema {
     schema(json!({

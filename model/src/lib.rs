@@ -12,4 +12,5 @@ pub mod announce;
 pub mod labels;
 pub mod placement;
 pub mod pool;
+pub mod ports;
 pub mod service;

@@ -5,10 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::address::{Count, Family, RangeSet, is_buggy};
 use crate::labels::{Labels, Selector, any_or_all};
-use crate::service::Service;
+use crate::ports::PortSet;
+use crate::service::{PortKey, Service, ServiceKey};
 
 /// One `IPAddressPool`, checked: its ranges overlap neither each other nor another pool's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,19 @@ pub struct Pool {
     pub avoid_buggy_ips: bool,
     /// Present when the pool has a `serviceAllocation`.
     pub allocation: Option<Allocation>,
+    /// How many addresses a namespace may hold; several that name one namespace all count.
+    pub quotas: Vec<Quota>,
+    /// How long the address of a deleted Service stays bound to its namespace and name.
+    pub retain: Duration,
+    /// How long an address that was given up waits before another Service may have it.
+    pub reuse_delay: Duration,
+    /// When two Services may hold one address.
+    pub sharing: Sharing,
+    /// Whether they may be of different namespaces; `None` means that those who share by key may
+    /// and those who share automatically may not.
+    pub sharing_scope: Option<SharingScope>,
+    /// The ports its addresses carry; empty means all.
+    pub ports: PortSet,
     /// Keep the holders, give no more.
     pub draining: bool,
     /// The object's labels.
@@ -44,6 +59,48 @@ pub struct Allocation {
     pub service_selectors: Vec<Selector>,
 }
 
+/// A limit on the addresses of one pool that a namespace holds, each namespace on its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Namespaces by name; with `namespace_selectors` empty too, every namespace.
+    pub namespaces: BTreeSet<String>,
+    /// Namespaces by label; added to those by name.
+    pub namespace_selectors: Vec<Selector>,
+    /// The most addresses; one that several Services of the namespace share counts once.
+    pub max_addresses: u64,
+}
+
+/// When two Services may hold one address. Their ports never overlap, and their backend keys are
+/// equal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sharing {
+    /// When they have the same sharing key.
+    #[default]
+    ByKey,
+    /// When they have the same sharing key, or both have none.
+    Automatic,
+    /// At no time.
+    Never,
+}
+
+/// Who may share with whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SharingScope {
+    /// Services of one namespace.
+    Namespace,
+    /// Services of any namespaces.
+    Cluster,
+}
+
+/// One `IPReservation`, checked: no two in force hold the same address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reservation {
+    /// The addresses, wherever they lie.
+    pub addresses: RangeSet,
+    /// Who alone gets them; `None` means nobody.
+    pub service: Option<ServiceKey>,
+}
+
 impl Pool {
     /// An unrestricted pool with automatic assignment.
     #[must_use]
@@ -55,6 +112,12 @@ impl Pool {
             auto_assign: true,
             avoid_buggy_ips: false,
             allocation: None,
+            quotas: Vec::new(),
+            retain: Duration::ZERO,
+            reuse_delay: Duration::ZERO,
+            sharing: Sharing::ByKey,
+            sharing_scope: None,
+            ports: PortSet::default(),
             draining: false,
             labels: Labels::new(),
         }
@@ -70,15 +133,44 @@ impl Allocation {
         service: &Service,
         namespaces: &BTreeMap<String, Labels>,
     ) -> Option<Restriction> {
-        let open = self.namespaces.is_empty() && self.namespace_selectors.is_empty();
-        let labels = namespaces.get(&service.key.namespace);
-        let by_label =
-            labels.is_some_and(|l| self.namespace_selectors.iter().any(|s| s.matches(l)));
-        if !(open || by_label || self.namespaces.contains(&service.key.namespace)) {
+        let namespace = &service.key.namespace;
+        if !selects(
+            &self.namespaces,
+            &self.namespace_selectors,
+            namespace,
+            namespaces,
+        ) {
             return Some(Restriction::Namespace);
         }
         (!any_or_all(&self.service_selectors, &service.labels)).then_some(Restriction::Service)
     }
+}
+
+impl Quota {
+    /// Whether it limits this namespace. A namespace that is not in `namespaces` has no labels.
+    #[must_use]
+    pub fn limits(&self, namespace: &str, namespaces: &BTreeMap<String, Labels>) -> bool {
+        selects(
+            &self.namespaces,
+            &self.namespace_selectors,
+            namespace,
+            namespaces,
+        )
+    }
+}
+
+/// Whether a namespace is among those by name and by label; without either, all are.
+fn selects(
+    names: &BTreeSet<String>,
+    selectors: &[Selector],
+    namespace: &str,
+    namespaces: &BTreeMap<String, Labels>,
+) -> bool {
+    let by_label = || {
+        let labels = namespaces.get(namespace);
+        labels.is_some_and(|l| selectors.iter().any(|s| s.matches(l)))
+    };
+    (names.is_empty() && selectors.is_empty()) || names.contains(namespace) || by_label()
 }
 
 impl Pool {
@@ -89,7 +181,14 @@ impl Pool {
         service: &Service,
         namespaces: &BTreeMap<String, Labels>,
     ) -> Option<Restriction> {
-        self.allocation.as_ref()?.restriction(service, namespaces)
+        let allocation = self.allocation.as_ref();
+        allocation
+            .and_then(|allocation| allocation.restriction(service, namespaces))
+            .or_else(|| {
+                self.ports
+                    .first_outside(&service.ports)
+                    .map(Restriction::Port)
+            })
     }
 
     /// What keeps anyone from having this address, one of the pool's, if anything.
@@ -126,21 +225,26 @@ impl Pool {
     }
 }
 
-/// Which part of `serviceAllocation` keeps a Service out.
+/// Which part of the pool keeps a Service out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Restriction {
     /// `namespaces` and `namespaceSelectors`.
     Namespace,
     /// `serviceSelectors`.
     Service,
+    /// `ports`, which this one of the Service's is not among.
+    Port(PortKey),
 }
 
 impl fmt::Display for Restriction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Namespace => "serviceAllocation does not admit its namespace",
-            Self::Service => "serviceAllocation.serviceSelectors do not match its labels",
-        })
+        match self {
+            Self::Namespace => f.write_str("serviceAllocation does not admit its namespace"),
+            Self::Service => {
+                f.write_str("serviceAllocation.serviceSelectors do not match its labels")
+            }
+            Self::Port(port) => write!(f, "ports do not include {port}"),
+        }
     }
 }
 

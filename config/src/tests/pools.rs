@@ -171,7 +171,7 @@ fn fields_that_are_not_built_are_named() {
         "lan",
         json!({
             "addresses": ["192.0.2.0/24"], "retain": "24h", "reuseDelay": "5m", "sharing": "Never",
-            "quotas": [{"namespaces": ["a"], "maxAddresses": 1}], "ports": [{"port": 80}],
+            "quotas": [{"namespaces": ["a"], "maxAddresses": 1}], "ports": ["80"],
         }),
     )]);
     let fields: Vec<&str> = told(&compiled).iter().map(|t| t.0).collect();

@@ -17,11 +17,12 @@ mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use choose::Chooser;
 use ledger::Ledger;
 pub use ledger::{Conflict, ConflictKind};
-pub use plan::{Assignment, Change, Lost, Place, Plan, PoolCounts, Release, Snapshot};
+pub use plan::{Assignment, Change, Freed, Lost, Place, Plan, PoolCounts, Release, Snapshot};
 pub use reason::{Cause, Refusal};
 
 use crate::address::Family;
@@ -54,9 +55,24 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
     plan
 }
 
+/// Decides as [`plan`] does, and remembers what it decided: what has not changed is not judged
+/// again.
+#[derive(Debug, Default)]
+pub struct Planner {
+    plan: Plan,
+}
+
+impl Planner {
+    /// The same as [`plan`] of this snapshot, whatever the snapshots before.
+    pub fn plan(&mut self, snapshot: &Snapshot) -> &Plan {
+        self.plan = plan(snapshot);
+        &self.plan
+    }
+}
+
 /// Oldest first; among equals by name.
-fn by_age(services: &BTreeMap<ServiceKey, Service>) -> Vec<&Service> {
-    let mut sorted: Vec<_> = services.values().collect();
+fn by_age(services: &BTreeMap<ServiceKey, Arc<Service>>) -> Vec<&Service> {
+    let mut sorted: Vec<_> = services.values().map(AsRef::as_ref).collect();
     sorted.sort_by_key(|s| (s.created, &s.key));
     sorted
 }

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::ledger::Ledger;
 use super::{Cause, Refusal, Tally};
 use crate::address::{Count, Family};
 use crate::labels::Labels;
-use crate::pool::Pool;
+use crate::pool::{Pool, Reservation};
 use crate::service::{Service, ServiceKey};
 
 /// Everything a plan depends on, at one moment.
@@ -20,8 +21,27 @@ pub struct Snapshot {
     pub quarantined_pools: BTreeSet<String>,
     /// Namespaces with their labels.
     pub namespaces: BTreeMap<String, Labels>,
-    /// The Services of type LoadBalancer that are ours.
-    pub services: BTreeMap<ServiceKey, Service>,
+    /// The Services of type LoadBalancer that are ours. One that is the same pointer as the time
+    /// before is taken to be unchanged.
+    pub services: BTreeMap<ServiceKey, Arc<Service>>,
+    /// The reservations in force, by name.
+    pub reservations: BTreeMap<String, Reservation>,
+    /// Addresses that were given up lately, those of Services that are gone among them.
+    pub freed: BTreeMap<IpAddr, Freed>,
+    /// The time, in seconds since 1970.
+    pub now: i64,
+}
+
+/// Who gave an address up, and when.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Freed {
+    /// Who had it last. It may have it back at any time while it is held back from the others.
+    pub holder: ServiceKey,
+    /// When, in seconds since 1970. A time that has not come yet counts as the present.
+    pub at: i64,
+    /// The Service is gone, or is no LoadBalancer of ours any more: `retain` binds the address to
+    /// its name. Otherwise it was moved or cleared, and only `reuseDelay` holds the address back.
+    pub deleted: bool,
 }
 
 /// One address of a Service and the pool it is from.
@@ -75,17 +95,34 @@ pub struct Release {
     pub lost: Vec<Lost>,
 }
 
-/// Addresses of one pool by family: in use, and still to give. Saturating at `i64::MAX`.
+/// Addresses of one pool by family, and ports where the pool names some. Each number saturates at
+/// `i64::MAX`; where none does, capacity is assigned, retained, reserved and available together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PoolCounts {
     /// IPv4 addresses somebody holds, a shared one counted once.
     pub assigned_ipv4: i64,
-    /// IPv4 addresses nobody holds.
+    /// IPv4 addresses that the next Service may have.
     pub available_ipv4: i64,
+    /// IPv4 addresses held back for the Service that had them last, by `retain` or `reuseDelay`.
+    pub retained_ipv4: i64,
+    /// IPv4 addresses that an `IPReservation` keeps and nobody holds.
+    pub reserved_ipv4: i64,
+    /// IPv4 addresses the pool can give out in all.
+    pub capacity_ipv4: i64,
     /// IPv6 addresses somebody holds, a shared one counted once.
     pub assigned_ipv6: i64,
-    /// IPv6 addresses nobody holds.
+    /// IPv6 addresses that the next Service may have.
     pub available_ipv6: i64,
+    /// IPv6 addresses held back for the Service that had them last, by `retain` or `reuseDelay`.
+    pub retained_ipv6: i64,
+    /// IPv6 addresses that an `IPReservation` keeps and nobody holds.
+    pub reserved_ipv6: i64,
+    /// IPv6 addresses the pool can give out in all.
+    pub capacity_ipv6: i64,
+    /// Ports that Services use on the pool's addresses; 0 when the pool names no ports.
+    pub ports_taken: i64,
+    /// Ports that all of the pool's addresses carry together; 0 when the pool names no ports.
+    pub ports_capacity: i64,
 }
 
 /// What shall be. Each Service is in at most one of `assign`, `keep` and `release`, and may be in
@@ -102,6 +139,10 @@ pub struct Plan {
     pub refuse: BTreeMap<ServiceKey, Refusal>,
     /// Every pool in force.
     pub counts: BTreeMap<String, PoolCounts>,
+    /// Entries of `freed` that bind nobody any more and may be forgotten.
+    pub expired: BTreeSet<IpAddr>,
+    /// When to plan again though nothing changes, in seconds since 1970: an entry of `freed` ends.
+    pub next: Option<i64>,
 }
 
 impl Plan {
@@ -167,8 +208,11 @@ pub(super) fn counts(snapshot: &Snapshot, ledger: &Ledger<'_>) -> BTreeMap<Strin
         PoolCounts {
             assigned_ipv4: used(Family::V4).to_i64(),
             available_ipv4: left(Family::V4).to_i64(),
+            capacity_ipv4: pool.capacity(Family::V4).to_i64(),
             assigned_ipv6: used(Family::V6).to_i64(),
             available_ipv6: left(Family::V6).to_i64(),
+            capacity_ipv6: pool.capacity(Family::V6).to_i64(),
+            ..PoolCounts::default()
         }
     };
     snapshot

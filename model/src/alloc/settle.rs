@@ -17,7 +17,8 @@ pub(super) fn settle(snapshot: &Snapshot, ledger: &mut Ledger<'_>) -> BTreeMap<S
     let mut order: Vec<_> = snapshot
         .services
         .values()
-        .filter(|s| !s.held.is_empty())
+        .map(AsRef::as_ref)
+        .filter(|s: &&Service| !s.held.is_empty())
         .collect();
     order.sort_by_key(|s| (disputes.get(&s.key), s.created, &s.key));
     let mut tallies: BTreeMap<ServiceKey, Tally> = BTreeMap::new();

@@ -6,6 +6,7 @@ mod properties;
 mod request;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::*;
 use crate::address::{AddressRange, RangeSet};
@@ -77,7 +78,8 @@ pub(super) fn snapshot<const P: usize, const S: usize>(
         pools: pools.map(|p| (p.name.clone(), p)).into(),
         quarantined_pools: BTreeSet::new(),
         namespaces: [("default".to_owned(), Labels::new())].into(),
-        services: services.map(|s| (s.key.clone(), s)).into(),
+        services: services.map(|s| (s.key.clone(), Arc::new(s))).into(),
+        ..Snapshot::default()
     }
 }
 
@@ -97,6 +99,7 @@ pub(super) fn refusal(plan: &Plan, name: &str) -> (&'static str, String) {
 /// The snapshot once the plan has been carried out.
 pub(super) fn applied(mut snapshot: Snapshot, plan: &Plan) -> Snapshot {
     for service in snapshot.services.values_mut() {
+        let service = Arc::make_mut(service);
         let places = plan.places(&service.key);
         service.held = places.iter().map(|p| p.address).collect();
         let pools: BTreeSet<_> = places.iter().map(|p| p.pool.clone()).collect();
@@ -259,6 +262,7 @@ fn avoid_buggy_ips_and_excluded_addresses_are_never_given() {
     assert_eq!(got, ["192.0.2.254 p", "192.0.3.1 p", "192.0.3.2 p", ""]);
     let counts = PoolCounts {
         assigned_ipv4: 3,
+        capacity_ipv4: 3,
         ..PoolCounts::default()
     };
     assert_eq!(plan.counts["p"], counts);
@@ -427,6 +431,7 @@ fn services_share_with_equal_keys_equal_backends_and_disjoint_ports() {
     assert_eq!(given(&plan, "b"), ["192.0.2.1 p"], "UDP/80 beside TCP/80");
     let counts = PoolCounts {
         assigned_ipv4: 1,
+        capacity_ipv4: 1,
         ..PoolCounts::default()
     };
     assert_eq!(plan.counts["p"], counts, "a shared address counts once");
@@ -448,11 +453,14 @@ fn counts_saturate_and_leave_out_what_nobody_gets() {
     let a = PoolCounts {
         assigned_ipv4: 1,
         available_ipv4: 253,
-        assigned_ipv6: 0,
+        capacity_ipv4: 254,
         available_ipv6: i64::MAX,
+        capacity_ipv6: i64::MAX,
+        ..PoolCounts::default()
     };
     let b = PoolCounts {
         available_ipv4: 128,
+        capacity_ipv4: 128,
         ..PoolCounts::default()
     };
     assert_eq!((plan.counts["a"], plan.counts["b"]), (a, b));

@@ -29,8 +29,8 @@ const GOOD: &[Good] = &[
              namespaceSelectors: [{matchLabels: {tier: gold}}],
              serviceSelectors: [{matchExpressions: [{key: a, operator: In, values: [b]}, {key: c, operator: Exists}]}]},
            quotas: [{namespaces: [shop], namespaceSelectors: [{}], maxAddresses: 1}],
-           retain: 24h, reuseDelay: 1m30s, sharing: Automatic,
-           ports: [{port: 1}, {protocol: SCTP, port: 80, endPort: 65535}], draining: true}",
+           retain: 24h, reuseDelay: 1m30s, sharing: Automatic, sharingScope: Cluster,
+           ports: ['1', 443/TCP, 80-65535/SCTP], draining: true}",
     ),
     ("IPReservation", "spec: {addresses: [192.0.2.9]}"),
     (

@@ -107,13 +107,14 @@ prop_compose! {
         let pools = [pools.0, pools.1, pools.2].into_iter().flatten();
         let named = services.into_iter().enumerate().map(|(i, mut service)| {
             service.key.name = format!("s{i}");
-            (service.key.clone(), service)
+            (service.key.clone(), Arc::new(service))
         });
         Snapshot {
             pools: pools.map(|p| (p.name.clone(), p)).collect(),
             quarantined_pools: BTreeSet::new(),
             namespaces: NAMESPACES.map(|n| (n.to_owned(), Labels::new())).into(),
             services: named.collect(),
+            ..Snapshot::default()
         }
     }
 }
@@ -151,7 +152,10 @@ fn tenants<'a>(snapshot: &'a Snapshot, plan: &Plan) -> BTreeMap<IpAddr, Vec<&'a 
     let mut tenants: BTreeMap<IpAddr, Vec<&Service>> = BTreeMap::new();
     for service in snapshot.services.values() {
         for place in plan.places(&service.key) {
-            tenants.entry(place.address).or_default().push(service);
+            tenants
+                .entry(place.address)
+                .or_default()
+                .push(service.as_ref());
         }
     }
     tenants

@@ -83,23 +83,23 @@ pub(super) const BAD: &[Bad] = &[
     ),
     (
         "IPAddressPool",
-        "spec: {addresses: [192.0.2.0/28], ports: [{port: 0}]}",
-        &["spec.ports[0].port"],
+        "spec: {addresses: [192.0.2.0/28], ports: ['0']}",
+        &["spec.ports[0]", "between 1 and 65535"],
     ),
     (
         "IPAddressPool",
-        "spec: {addresses: [192.0.2.0/28], ports: [{port: 65536}]}",
-        &["spec.ports[0].port"],
+        "spec: {addresses: [192.0.2.0/28], ports: ['65536']}",
+        &["spec.ports[0]", "between 1 and 65535"],
     ),
     (
         "IPAddressPool",
-        "spec: {addresses: [192.0.2.0/28], ports: [{port: 80, endPort: 79}]}",
-        &["spec.ports[0]", "endPort must not be below port"],
+        "spec: {addresses: [192.0.2.0/28], ports: [80-79/TCP]}",
+        &["spec.ports[0]", "must not start after it ends"],
     ),
     (
         "IPAddressPool",
-        "spec: {addresses: [192.0.2.0/28], ports: [{port: 80, protocol: ICMP}]}",
-        &["spec.ports[0].protocol", "TCP"],
+        "spec: {addresses: [192.0.2.0/28], ports: [80/ICMP]}",
+        &["spec.ports[0]", "TCP"],
     ),
     (
         "IPAddressPool",
