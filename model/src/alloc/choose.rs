@@ -1,10 +1,11 @@
-//! Where a Service's missing addresses come from: what it asks for by address, by pool, or what
-//! the pools give by themselves.
+//! Where a Service's missing addresses come from: what it asks for by address, what is reserved for
+//! it, what it had before, what it asks for by pool, or what the pools give by themselves.
 //!
-//! Not here: who is asked first (`mod`).
+//! Not here: who is served first (`moves`, `planner`), and taking one address (`take`).
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::ledger::Ledger;
 use super::{Place, Refusal, Snapshot, families_of};
@@ -13,6 +14,7 @@ use crate::pool::Pool;
 use crate::service::{FamilyPolicy, Service};
 
 /// Chooses on one snapshot.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Chooser<'a> {
     pub(super) snapshot: &'a Snapshot,
 }
@@ -41,6 +43,16 @@ impl<'a> Chooser<'a> {
             .collect()
     }
 
+    /// True when the Service asks for nothing beyond these places.
+    pub(super) fn is_content(&self, service: &Service, places: &[Place]) -> bool {
+        let has = |address: &IpAddr| places.iter().any(|place| place.address == *address);
+        let covered = families_of(places);
+        self.check_request(service).is_ok()
+            && self.leaving(service, places).is_empty()
+            && service.requested_addresses.iter().all(has)
+            && service.families.iter().all(|f| covered.contains(f))
+    }
+
     /// `have` and what is missing beside it, all entered in the ledger. A family that is only
     /// preferred may stay missing.
     ///
@@ -48,16 +60,15 @@ impl<'a> Chooser<'a> {
     /// Something needed cannot be had; the ledger is as before then.
     pub(super) fn complete(
         &self,
-        service: &Service,
+        service: &Arc<Service>,
         have: Vec<Place>,
-        ledger: &mut Ledger<'_>,
+        ledger: &mut Ledger,
     ) -> Result<Vec<Place>, Refusal> {
         self.check_request(service)?;
+        let before = ledger.moment();
         let mut got: Vec<Place> = Vec::new();
-        let outcome = self.acquire(service, &have, &mut got, ledger);
-        if let Err(refusal) = outcome {
-            got.iter()
-                .for_each(|place| ledger.release(service, place.address));
+        if let Err(refusal) = self.acquire(service, &have, &mut got, ledger) {
+            ledger.back_to(before);
             return Err(refusal);
         }
         Ok(have.into_iter().chain(got).collect())
@@ -106,10 +117,10 @@ impl<'a> Chooser<'a> {
 
     fn acquire(
         &self,
-        service: &Service,
+        service: &Arc<Service>,
         have: &[Place],
         got: &mut Vec<Place>,
-        ledger: &mut Ledger<'_>,
+        ledger: &mut Ledger,
     ) -> Result<(), Refusal> {
         for address in &service.requested_addresses {
             if !have.iter().any(|place| place.address == *address) {
@@ -117,12 +128,21 @@ impl<'a> Chooser<'a> {
             }
         }
         let covered = &families_of(have) | &families_of(got);
-        let missing: Vec<Family> = service
+        let mut missing: Vec<Family> = service
             .families
             .iter()
             .copied()
             .filter(|f| !covered.contains(f))
             .collect();
+        missing.retain(
+            |family| match self.take_reserved(service, *family, ledger) {
+                Some(place) => {
+                    got.push(place);
+                    false
+                }
+                None => true,
+            },
+        );
         if missing.is_empty() {
             return Ok(());
         }
@@ -134,18 +154,30 @@ impl<'a> Chooser<'a> {
             Err(_) if enough(got) => return Ok(()),
             Err(refusal) => return Err(refusal),
         };
-        let all_from_one = pools.iter().find(|pool| {
-            missing
-                .iter()
-                .all(|f| ledger.pick(&pool.name, *f, service).address.is_some())
-        });
-        let sources = all_from_one.map_or(pools.as_slice(), std::slice::from_ref);
+        missing.retain(
+            |family| match self.take_back(service, *family, &pools, ledger) {
+                Some(place) => {
+                    got.push(place);
+                    false
+                }
+                None => true,
+            },
+        );
+        if missing.len() > 1
+            && let Some(places) = self.take_all_from_one(service, &missing, &pools, ledger)
+        {
+            got.extend(places);
+            return Ok(());
+        }
         let mut refusal = None;
         for family in missing {
-            match take_first(service, family, sources, ledger) {
+            match pools
+                .iter()
+                .find_map(|pool| self.take(service, family, pool, ledger))
+            {
                 Some(place) => got.push(place),
                 None => {
-                    refusal.get_or_insert_with(|| self.refusal(service, family, &pools));
+                    refusal.get_or_insert_with(|| self.refusal(service, family, &pools, ledger));
                 }
             }
         }
@@ -155,63 +187,8 @@ impl<'a> Chooser<'a> {
         }
     }
 
-    /// Enters a requested address.
-    fn take_requested(
-        &self,
-        service: &Service,
-        address: IpAddr,
-        ledger: &mut Ledger<'_>,
-    ) -> Result<Place, Refusal> {
-        let key = || service.key.clone();
-        let Some(pool) = ledger
-            .pool_of(address)
-            .and_then(|p| self.snapshot.pools.get(p))
-        else {
-            let pools = self.snapshot.pools.keys().cloned().collect();
-            return Err(Refusal::OutsideEveryPool {
-                service: key(),
-                address,
-                pools,
-            });
-        };
-        let name = || pool.name.clone();
-        if let Some(wanted) = service
-            .requested_pool
-            .clone()
-            .filter(|wanted| *wanted != pool.name)
-        {
-            let pool = name();
-            return Err(Refusal::AddressNotInRequestedPool {
-                service: key(),
-                address,
-                pool,
-                wanted,
-            });
-        }
-        self.check_pool(service, pool)?;
-        if let Some(why) = pool.forbidden(address) {
-            return Err(Refusal::AddressForbidden {
-                service: key(),
-                address,
-                pool: name(),
-                why,
-            });
-        }
-        ledger
-            .hold(service, address)
-            .map_err(|conflict| Refusal::AddressTaken {
-                service: key(),
-                address,
-                conflict,
-            })?;
-        Ok(Place {
-            address,
-            pool: name(),
-        })
-    }
-
     /// Whether the Service may ask this pool for an address.
-    fn check_pool(&self, service: &Service, pool: &Pool) -> Result<(), Refusal> {
+    pub(super) fn check_pool(&self, service: &Service, pool: &Pool) -> Result<(), Refusal> {
         let (key, name) = (|| service.key.clone(), || pool.name.clone());
         if let Some(why) = pool.restriction(service, &self.snapshot.namespaces) {
             return Err(Refusal::PoolRestricted {
@@ -288,10 +265,26 @@ impl<'a> Chooser<'a> {
     }
 
     /// Why none of the pools gave an address of the family.
-    fn refusal(&self, service: &Service, family: Family, pools: &[&Pool]) -> Refusal {
+    fn refusal(
+        &self,
+        service: &Service,
+        family: Family,
+        pools: &[&Pool],
+        ledger: &mut Ledger,
+    ) -> Refusal {
         let key = service.key.clone();
-        let with_family = pools.iter().filter(|pool| pool.usable().has_family(family));
-        let with_family: Vec<_> = with_family.map(|pool| pool.name.clone()).collect();
+        let has_family = |pool: &&&Pool| pool.usable().has_family(family);
+        let with_family: Vec<&Pool> = pools.iter().filter(has_family).copied().collect();
+        for pool in &with_family {
+            if let Some(full) = self.full_quota(service, pool, ledger)
+                && ledger
+                    .pick(&pool.name, family, service, true)
+                    .address
+                    .is_some()
+            {
+                return full;
+            }
+        }
         match &service.requested_pool {
             Some(pool) if with_family.is_empty() => Refusal::PoolHasNoFamily {
                 service: key,
@@ -303,36 +296,38 @@ impl<'a> Chooser<'a> {
                 pool: pool.clone(),
                 family,
             },
-            None if with_family.is_empty() => {
-                let pools = self.snapshot.pools.keys().cloned().collect();
-                Refusal::NoPool {
-                    service: key,
-                    family,
-                    pools,
-                }
-            }
+            None if with_family.is_empty() => self.no_pool(service, family),
             None => Refusal::Exhausted {
                 service: key,
                 family,
-                pools: with_family,
+                pools: with_family.iter().map(|pool| pool.name.clone()).collect(),
             },
         }
     }
-}
 
-/// Enters the first address of the family that one of the pools gives.
-fn take_first(
-    service: &Service,
-    family: Family,
-    pools: &[&Pool],
-    ledger: &mut Ledger<'_>,
-) -> Option<Place> {
-    pools.iter().find_map(|pool| {
-        let address = ledger.pick(&pool.name, family, service).address?;
-        ledger.hold(service, address).ok()?;
-        Some(Place {
-            address,
-            pool: pool.name.clone(),
-        })
-    })
+    /// No pool gives the Service an address of the family by itself: those that only their ports
+    /// keep from it are named.
+    fn no_pool(&self, service: &Service, family: Family) -> Refusal {
+        let all = self.snapshot.pools.values();
+        let by_ports = all.clone().find_map(|pool| {
+            use crate::pool::Restriction::{Namespace, Port, Service as Selectors};
+            let would = !pool.draining && pool.auto_assign && pool.usable().has_family(family);
+            match pool.restriction(service, &self.snapshot.namespaces) {
+                Some(why @ Port(_)) if would => Some((pool.name.clone(), why)),
+                Some(Namespace | Selectors | Port(_)) | None => None,
+            }
+        });
+        match by_ports {
+            Some((pool, why)) => Refusal::PoolRestricted {
+                service: service.key.clone(),
+                pool,
+                why,
+            },
+            None => Refusal::NoPool {
+                service: service.key.clone(),
+                family,
+                pools: all.map(|pool| pool.name.clone()).collect(),
+            },
+        }
+    }
 }

@@ -1,312 +1,439 @@
 //! Who holds which address. The only place that changes it.
 //!
-//! Not here: who should hold what (`settle`, `choose`). One ledger lives for one plan; it is
-//! rebuilt from what the Services' status says.
+//! Not here: who should hold what (`settle`, `choose`). A ledger is rebuilt from what the Services'
+//! status says. What is done to it can be undone back to any earlier moment, so that a plan can try
+//! something, and so that one ledger serves many plans.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use super::intervals::Intervals;
-use crate::address::{AddressRange, Count, Family, is_buggy, number};
-use crate::pool::Pool;
+use super::heldback::{Bond, HeldBack};
+use super::reserved::Reserved;
+use super::sharing::{Conflict, ConflictKind, Group};
+use super::shelf::{Pick, Sharer, Shelf};
+use crate::address::{Count, Family, number};
+use crate::pool::{Pool, Reservation};
 use crate::service::{PortKey, Service, ServiceKey};
 
-/// What two Services must have in common to share an address.
-type Sharing = (String, String);
+/// A holder, known by its key.
+#[derive(Debug, Clone)]
+struct Tenant(Arc<Service>);
+
+impl Borrow<ServiceKey> for Tenant {
+    fn borrow(&self) -> &ServiceKey {
+        &self.0.key
+    }
+}
+
+impl PartialEq for Tenant {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key == other.0.key
+    }
+}
+
+impl Eq for Tenant {}
+
+impl PartialOrd for Tenant {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Tenant {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.key.cmp(&other.0.key)
+    }
+}
 
 /// One address in use.
 #[derive(Debug, Clone)]
 struct Tenancy {
-    sharing: Option<Sharing>,
-    tenants: BTreeSet<ServiceKey>,
-    ports: BTreeMap<PortKey, ServiceKey>,
+    /// What all of its tenants have in common; `None` when there can be only one.
+    group: Option<Group>,
+    tenants: BTreeSet<Tenant>,
+    ports: BTreeMap<PortKey, Arc<Service>>,
 }
 
-/// Why a Service cannot join those who hold an address.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Conflict {
-    /// Who holds it.
-    pub holder: ServiceKey,
-    /// What keeps them apart.
-    pub kind: ConflictKind,
-}
-
-/// What keeps two Services from sharing an address.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ConflictKind {
-    /// One or both have no sharing key, or the keys differ.
-    SharingKey,
-    /// Same key, but another `externalTrafficPolicy`, or Local with another pod selector.
-    BackendKey,
-    /// Both want this port.
-    Port(PortKey),
-}
-
-impl fmt::Display for Conflict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let holder = &self.holder;
-        match &self.kind {
-            ConflictKind::SharingKey => write!(
-                f,
-                "{holder} holds it, and the two do not have the same allow-shared-ip annotation"
-            ),
-            ConflictKind::BackendKey => write!(
-                f,
-                "{holder} holds it, and to share it both need externalTrafficPolicy Cluster, or \
-                 Local with the same pod selector"
-            ),
-            ConflictKind::Port(port) => write!(f, "{holder} holds it and also uses port {port}"),
-        }
+impl Tenancy {
+    fn has_namespace(&self, namespace: &str) -> bool {
+        let from = ServiceKey::new(namespace, "");
+        let first = self.tenants.range::<ServiceKey, _>(from..).next();
+        first.is_some_and(|tenant| tenant.0.key.namespace == namespace)
     }
 }
 
-/// A pool as the search sees it.
+/// How to take one step back.
 #[derive(Debug, Clone)]
-struct Shelf {
-    /// Usable ranges in the order addresses are given out.
-    ranges: Vec<AddressRange>,
-    avoid_buggy: bool,
-    /// Taken numbers by family. With `avoid_buggy` also the barred numbers next to them, so that
-    /// runs still join up.
-    taken: BTreeMap<Family, Intervals>,
+enum Undo {
+    Hold(Arc<Service>, IpAddr),
+    Release(Arc<Service>, IpAddr),
+    Leave(IpAddr),
 }
 
-/// A search's answer and what it cost.
+/// A moment to go back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pick {
-    pub(super) address: Option<IpAddr>,
-    pub(super) steps: usize,
-}
+pub(super) struct Moment(usize);
 
 /// Who holds which address.
-#[derive(Debug, Clone)]
-pub(super) struct Ledger<'a> {
-    /// Every pool range, by family and first number: last number and pool. Pools do not overlap.
-    ranges: BTreeMap<(Family, u128), (u128, &'a str)>,
-    shelves: BTreeMap<&'a str, Shelf>,
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ledger {
+    /// Every pool range, by family and first number: last number and shelf. Pools do not overlap.
+    ranges: BTreeMap<(Family, u128), (u128, usize)>,
+    shelves: Vec<Shelf>,
+    names: BTreeMap<String, usize>,
     tenancies: BTreeMap<IpAddr, Tenancy>,
-    shared: BTreeMap<Sharing, BTreeSet<IpAddr>>,
+    pub(super) reserved: Reserved,
+    held_back: HeldBack,
+    done: Vec<Undo>,
 }
 
-impl<'a> Ledger<'a> {
+impl Ledger {
     /// Nobody holds anything.
-    pub(super) fn new(pools: &'a BTreeMap<String, Pool>) -> Self {
+    pub(super) fn new(
+        pools: &BTreeMap<String, Pool>,
+        reservations: &BTreeMap<String, Reservation>,
+    ) -> Self {
+        let reserved = Reserved::new(pools, reservations);
         let mut ranges = BTreeMap::new();
-        let mut shelves = BTreeMap::new();
-        for (name, pool) in pools {
+        let mut shelves = Vec::new();
+        for pool in pools.values() {
             for range in pool.ranges.iter() {
                 let (first, last) = range.numbers();
-                ranges.insert((range.family(), first), (last, name.as_str()));
+                ranges.insert((range.family(), first), (last, shelves.len()));
             }
-            let shelf = Shelf {
-                ranges: pool.usable().iter().copied().collect(),
-                avoid_buggy: pool.avoid_buggy_ips,
-                taken: BTreeMap::new(),
-            };
-            shelves.insert(name.as_str(), shelf);
+            shelves.push(Shelf::new(pool, &reserved.within(pool)));
         }
         Self {
             ranges,
+            names: pools.keys().cloned().zip(0..).collect(),
             shelves,
-            tenancies: BTreeMap::new(),
-            shared: BTreeMap::new(),
+            reserved,
+            ..Self::default()
         }
     }
 
-    /// The pool whose ranges hold the address.
-    pub(super) fn pool_of(&self, address: IpAddr) -> Option<&'a str> {
+    fn shelf_of(&self, address: IpAddr) -> Option<usize> {
         let (family, n) = (Family::of(address), number(address));
-        let (_, &(last, pool)) = self.ranges.range((family, 0)..=(family, n)).next_back()?;
-        (n <= last).then_some(pool)
+        let (_, &(last, shelf)) = self.ranges.range((family, 0)..=(family, n)).next_back()?;
+        (n <= last).then_some(shelf)
     }
 
-    /// What keeps the Service from holding the address, if anything.
+    /// The pool by name.
+    fn shelf(&self, pool: &str) -> Option<&Shelf> {
+        self.shelves.get(*self.names.get(pool)?)
+    }
+
+    /// The pool whose ranges hold the address.
+    pub(super) fn pool_of(&self, address: IpAddr) -> Option<&str> {
+        let shelf = self.shelves.get(self.shelf_of(address)?)?;
+        Some(&shelf.name)
+    }
+
+    /// What the Service has in common with those it may share this address with. An address that is
+    /// in no pool in force is left to whoever has it, their ports aside; a reserved one has one
+    /// holder.
+    pub(super) fn group(&self, service: &Service, address: IpAddr) -> Option<Group> {
+        let Some(shelf) = self.shelf_of(address).and_then(|i| self.shelves.get(i)) else {
+            return Some(Group::default());
+        };
+        match self.reserved.by(address) {
+            Some(_) => None,
+            None => shelf.rules.group(service),
+        }
+    }
+
+    /// What keeps the Service from holding the address beside those who do, if anything.
     pub(super) fn conflict(&self, service: &Service, address: IpAddr) -> Option<Conflict> {
         let tenancy = self.tenancies.get(&address)?;
-        let others = || tenancy.tenants.iter().filter(|k| **k != service.key);
-        let holder = others().next()?.clone();
-        let kind = match (&tenancy.sharing, &service.sharing_key) {
-            (Some((key, backend)), Some(ours)) if key == ours => {
-                if *backend != service.backend_key {
-                    return Some(Conflict {
-                        holder,
-                        kind: ConflictKind::BackendKey,
-                    });
-                }
-                let (port, holder) = service.ports.iter().find_map(|p| {
-                    Some((*p, tenancy.ports.get(p).filter(|k| **k != service.key)?))
-                })?;
-                return Some(Conflict {
-                    holder: holder.clone(),
-                    kind: ConflictKind::Port(port),
-                });
-            }
-            (Some(_) | None, Some(_) | None) => ConflictKind::SharingKey,
+        let mut others = tenancy.tenants.iter().filter(|t| t.0.key != service.key);
+        let other = others.next()?;
+        let group = self.group(service, address);
+        if group.is_none() || group != tenancy.group {
+            let shelf = self.shelf_of(address).and_then(|i| self.shelves.get(i))?;
+            return Some(Conflict {
+                holder: other.0.key.clone(),
+                kind: shelf.rules.apart(&shelf.name, service, &other.0),
+            });
+        }
+        let taken = |port: &PortKey| {
+            let holder = tenancy.ports.get(port)?;
+            (holder.key != service.key).then(|| (*port, holder.key.clone()))
         };
-        Some(Conflict { holder, kind })
+        let (port, holder) = service.ports.iter().find_map(taken)?;
+        Some(Conflict {
+            holder,
+            kind: ConflictKind::Port(port),
+        })
     }
 
     /// The Service holds the address from now on.
     ///
     /// # Errors
     /// Others hold it and cannot share it; nothing has changed then.
-    pub(super) fn hold(&mut self, service: &Service, address: IpAddr) -> Result<(), Conflict> {
+    pub(super) fn hold(&mut self, service: &Arc<Service>, address: IpAddr) -> Result<(), Conflict> {
         if let Some(conflict) = self.conflict(service, address) {
             return Err(conflict);
         }
-        let sharing = service
-            .sharing_key
-            .clone()
-            .map(|key| (key, service.backend_key.clone()));
-        if let Some(sharing) = &sharing {
-            self.shared
-                .entry(sharing.clone())
-                .or_default()
-                .insert(address);
-        }
-        let tenancy = self.tenancies.entry(address).or_insert_with(|| Tenancy {
-            sharing,
-            tenants: BTreeSet::new(),
-            ports: BTreeMap::new(),
-        });
-        tenancy.tenants.insert(service.key.clone());
-        tenancy
-            .ports
-            .extend(service.ports.iter().map(|p| (*p, service.key.clone())));
-        if let Some(shelf) = self
-            .pool_of(address)
-            .and_then(|pool| self.shelves.get_mut(pool))
-        {
-            shelf.take(address);
-        }
+        self.enter(service, address);
+        self.done.push(Undo::Hold(Arc::clone(service), address));
         Ok(())
     }
 
     /// The Service holds the address no longer.
-    pub(super) fn release(&mut self, service: &Service, address: IpAddr) {
-        let Some(tenancy) = self.tenancies.get_mut(&address) else {
-            return;
-        };
-        tenancy.tenants.remove(&service.key);
-        tenancy.ports.retain(|_, holder| *holder != service.key);
-        if !tenancy.tenants.is_empty() {
-            return;
-        }
-        if let Some(sharing) = &tenancy.sharing
-            && let Some(addresses) = self.shared.get_mut(sharing)
-        {
-            addresses.remove(&address);
-        }
-        self.tenancies.remove(&address);
-        if let Some(shelf) = self
-            .pool_of(address)
-            .and_then(|pool| self.shelves.get_mut(pool))
-        {
-            shelf.put_back(address);
+    pub(super) fn release(&mut self, service: &ServiceKey, address: IpAddr) {
+        if let Some(tenant) = self.strike(service, address) {
+            self.done.push(Undo::Release(tenant, address));
         }
     }
 
+    /// The Service, which has had the address, does not have it after this plan. Where the pool has
+    /// a `reuseDelay`, others do not get it in the same plan.
+    pub(super) fn leave(&mut self, service: &ServiceKey, address: IpAddr, pool: Option<&Pool>) {
+        self.release(service, address);
+        let waits = pool.is_some_and(|pool| !pool.reuse_delay.is_zero());
+        if waits && self.held_back.leave(address, service) {
+            self.refresh(address);
+            self.done.push(Undo::Leave(address));
+        }
+    }
+
+    /// Forgets that the Service left the address.
+    pub(super) fn unleave(&mut self, service: &ServiceKey, address: IpAddr) {
+        if self.held_back.left_by(address) == Some(service) && self.held_back.unleave(address) {
+            self.refresh(address);
+        }
+    }
+
+    /// This moment.
+    pub(super) fn moment(&self) -> Moment {
+        Moment(self.done.len())
+    }
+
+    /// As it was at that moment.
+    pub(super) fn back_to(&mut self, moment: Moment) {
+        while self.done.len() > moment.0 {
+            match self.done.pop() {
+                Some(Undo::Hold(service, address)) => {
+                    self.strike(&service.key, address);
+                }
+                Some(Undo::Release(service, address)) => self.enter(&service, address),
+                Some(Undo::Leave(address)) => {
+                    self.held_back.unleave(address);
+                    self.refresh(address);
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// There is no way back from here.
+    pub(super) fn seal(&mut self) {
+        self.done.clear();
+    }
+
+    fn enter(&mut self, service: &Arc<Service>, address: IpAddr) {
+        let group = self.group(service, address);
+        let shelf = self.shelf_of(address);
+        let tenancy = self.tenancies.entry(address).or_insert_with(|| Tenancy {
+            group,
+            tenants: BTreeSet::new(),
+            ports: BTreeMap::new(),
+        });
+        let new = tenancy.tenants.is_empty();
+        let Some(shelf) = shelf.and_then(|i| self.shelves.get_mut(i)) else {
+            tenancy.enter(service);
+            return;
+        };
+        let family = Family::of(address);
+        let namespace = &service.key.namespace;
+        if shelf.has_quotas && !tenancy.has_namespace(namespace) {
+            *shelf
+                .tally
+                .by_namespace
+                .entry(namespace.clone())
+                .or_default() += 1;
+        }
+        if shelf.has_ports {
+            shelf.tally.ports += service.ports.len() as u64;
+        }
+        if let Some(group) = &tenancy.group {
+            shelf.join(address, group, &service.ports, new);
+        }
+        tenancy.enter(service);
+        if new {
+            *shelf.tally.held.entry(family).or_default() += 1;
+            if self.reserved.by(address).is_some() {
+                *shelf.tally.reserved_held.entry(family).or_default() += 1;
+            }
+            shelf.take(address);
+        }
+    }
+
+    fn strike(&mut self, service: &ServiceKey, address: IpAddr) -> Option<Arc<Service>> {
+        let shelf = self.shelf_of(address);
+        let tenancy = self.tenancies.get_mut(&address)?;
+        let Tenant(tenant) = tenancy.tenants.take(service)?;
+        for port in &tenant.ports {
+            tenancy.ports.remove(port);
+        }
+        let last = tenancy.tenants.is_empty();
+        if let Some(shelf) = shelf.and_then(|i| self.shelves.get_mut(i)) {
+            if let Some(group) = &tenancy.group {
+                shelf.part(address, group, &tenant.ports, last);
+            }
+            let namespace = &service.namespace;
+            if shelf.has_quotas && !tenancy.has_namespace(namespace) {
+                let by_namespace = &mut shelf.tally.by_namespace;
+                let left = by_namespace.get(namespace).map_or(0, |n| n - 1);
+                match left {
+                    0 => by_namespace.remove(namespace),
+                    left => by_namespace.insert(namespace.clone(), left),
+                };
+            }
+            if shelf.has_ports {
+                shelf.tally.ports -= tenant.ports.len() as u64;
+            }
+            if last {
+                let family = Family::of(address);
+                shelf.tally.held.entry(family).and_modify(|n| *n -= 1);
+                if self.reserved.by(address).is_some() {
+                    shelf
+                        .tally
+                        .reserved_held
+                        .entry(family)
+                        .and_modify(|n| *n -= 1);
+                }
+            }
+        }
+        if last {
+            self.tenancies.remove(&address);
+            self.refresh(address);
+        }
+        Some(tenant)
+    }
+
+    /// Marks the address as one that may be given or not, when nobody holds it.
+    fn refresh(&mut self, address: IpAddr) {
+        let waits = self.held_back.contains(address);
+        let held = self.tenancies.contains_key(&address);
+        if let Some(shelf) = self.shelf_of(address).and_then(|i| self.shelves.get_mut(i)) {
+            match waits || held {
+                true => shelf.take(address),
+                false => shelf.put_back(address),
+            }
+        }
+    }
+
+    /// Replaces the addresses that wait from before this plan.
+    pub(super) fn set_bonds(&mut self, bonds: BTreeMap<IpAddr, Bond>, now: i64) {
+        for address in self.held_back.set(bonds, now) {
+            self.refresh(address);
+        }
+    }
+
+    /// Who keeps the Service off an address that nobody holds, and whether for the sake of `retain`.
+    pub(super) fn kept_off(
+        &self,
+        service: &ServiceKey,
+        address: IpAddr,
+    ) -> Option<(&ServiceKey, bool)> {
+        if self.is_held(address) {
+            return None;
+        }
+        let reserved = self.reserved.by(address).is_some();
+        self.held_back.keeps_off(address, service, reserved)
+    }
+
+    /// Whether somebody holds the address.
+    pub(super) fn is_held(&self, address: IpAddr) -> bool {
+        self.tenancies.contains_key(&address)
+    }
+
+    /// Whether somebody of the namespace holds the address.
+    pub(super) fn is_held_by(&self, namespace: &str, address: IpAddr) -> bool {
+        let tenancy = self.tenancies.get(&address);
+        tenancy.is_some_and(|tenancy| tenancy.has_namespace(namespace))
+    }
+
+    /// Addresses that wait for the Service, the one it had last first.
+    pub(super) fn waiting_for(&self, service: &ServiceKey) -> Vec<IpAddr> {
+        self.held_back.of(service).collect()
+    }
+
+    /// When a wait ends next.
+    pub(super) fn next_end(&self) -> Option<i64> {
+        self.held_back.next()
+    }
+
+    /// How many addresses of the pool the namespace has; counted where there are quotas.
+    pub(super) fn held_by_namespace(&self, pool: &str, namespace: &str) -> u64 {
+        let shelf = self.shelf(pool);
+        shelf
+            .and_then(|shelf| shelf.tally.by_namespace.get(namespace).copied())
+            .unwrap_or_default()
+    }
+
     /// The first address of the pool, in the order it gives them out, that is free or that the
-    /// Service may share.
-    pub(super) fn pick(&self, pool: &str, family: Family, service: &Service) -> Pick {
-        let Some(shelf) = self.shelves.get(pool) else {
+    /// Service may share; without `room` only one that its namespace has.
+    pub(super) fn pick(
+        &mut self,
+        pool: &str,
+        family: Family,
+        service: &Service,
+        room: bool,
+    ) -> Pick {
+        let shelf = self.names.get(pool).and_then(|i| self.shelves.get_mut(*i));
+        let Some(shelf) = shelf else {
             return Pick {
                 address: None,
                 steps: 0,
             };
         };
-        let (free, mut steps) = shelf.first_free(family);
-        let sharing = service
-            .sharing_key
-            .clone()
-            .map(|key| (key, service.backend_key.clone()));
-        let shared = sharing
-            .and_then(|sharing| self.shared.get(&sharing))
-            .into_iter()
-            .flatten();
-        let best = shared
-            .filter(|a| Family::of(**a) == family && self.pool_of(**a) == Some(pool))
-            .inspect(|_| steps += 1)
-            .filter(|a| self.conflict(service, **a).is_none())
-            .filter_map(|a| shelf.position(*a))
-            .chain(free)
-            .min();
-        Pick {
-            address: best.map(|(_, n)| family.address(n)),
-            steps,
-        }
+        let tenancies = &self.tenancies;
+        let sharer = Sharer {
+            group: shelf.rules.group(service),
+            ports: &service.ports,
+            room,
+        };
+        let in_use = |address, port| {
+            let tenancy: Option<&Tenancy> = tenancies.get(&address);
+            tenancy.is_some_and(|tenancy| tenancy.ports.contains_key(&port))
+        };
+        let joinable = |address| {
+            let tenancy = tenancies.get(&address);
+            tenancy.is_some_and(|tenancy| tenancy.has_namespace(&service.key.namespace))
+        };
+        shelf.pick(family, sharer, in_use, joinable)
     }
 
-    /// How many addresses of each pool somebody holds; a shared one counts once.
-    pub(super) fn in_use(&self) -> BTreeMap<(&'a str, Family), Count> {
+    /// How many addresses of each pool and family wait: nobody holds them, and they are not reserved.
+    pub(super) fn waiting(&self) -> BTreeMap<(&str, Family), Count> {
         let mut counts = BTreeMap::new();
-        for address in self.tenancies.keys() {
-            if let Some(pool) = self.pool_of(*address) {
-                let count: &mut Count = counts.entry((pool, Family::of(*address))).or_default();
+        for address in self.held_back.addresses().filter(|a| !self.is_held(*a)) {
+            let shelf = self.shelf_of(address).and_then(|i| self.shelves.get(i));
+            if let Some(shelf) = shelf.filter(|shelf| shelf.position(address).is_some()) {
+                let key = (shelf.name.as_str(), Family::of(address));
+                let count: &mut Count = counts.entry(key).or_default();
                 *count = count.plus(Count::new(1));
             }
         }
         counts
     }
+
+    /// The pools as they are counted.
+    pub(super) fn shelves(&self) -> &[Shelf] {
+        &self.shelves
+    }
 }
 
-impl Shelf {
-    /// Where in the order an address comes: range, number.
-    fn position(&self, address: IpAddr) -> Option<(usize, u128)> {
-        let range = self.ranges.iter().position(|r| r.contains(address))?;
-        Some((range, number(address)))
-    }
-
-    fn bars(&self, family: Family, n: u128) -> bool {
-        self.avoid_buggy && is_buggy(family.address(n))
-    }
-
-    fn take(&mut self, address: IpAddr) {
-        let (family, n) = (Family::of(address), number(address));
-        let mut taken = self.taken.remove(&family).unwrap_or_default();
-        taken.insert(n);
-        // At most two barred numbers are neighbours (.255 and .0).
-        for step in 1..=2 {
-            match n.checked_add(step) {
-                Some(m) if m <= family.max() && self.bars(family, m) => taken.insert(m),
-                Some(_) | None => break,
-            }
+impl Tenancy {
+    fn enter(&mut self, service: &Arc<Service>) {
+        for port in &service.ports {
+            self.ports.insert(*port, Arc::clone(service));
         }
-        for step in 1..=2 {
-            match n.checked_sub(step) {
-                Some(m) if self.bars(family, m) => taken.insert(m),
-                Some(_) | None => break,
-            }
-        }
-        self.taken.insert(family, taken);
-    }
-
-    /// Barred neighbours stay marked: nobody can have them anyway.
-    fn put_back(&mut self, address: IpAddr) {
-        if let Some(taken) = self.taken.get_mut(&Family::of(address)) {
-            taken.remove(number(address));
-        }
-    }
-
-    /// The first free address as range and number, and the steps it took.
-    fn first_free(&self, family: Family) -> (Option<(usize, u128)>, usize) {
-        let none = Intervals::default();
-        let taken = self.taken.get(&family).unwrap_or(&none);
-        let mut steps = 0;
-        for (i, range) in self
-            .ranges
-            .iter()
-            .enumerate()
-            .filter(|(_, r)| r.family() == family)
-        {
-            let (first, last) = range.numbers();
-            let gap = taken.first_gap(first, last, |n| self.bars(family, n));
-            steps += gap.steps;
-            if let Some(n) = gap.at {
-                return (Some((i, n)), steps);
-            }
-        }
-        (None, steps)
+        self.tenants.insert(Tenant(Arc::clone(service)));
     }
 }

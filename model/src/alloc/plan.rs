@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::ledger::Ledger;
+use super::shelf::Shelf;
 use super::{Cause, Refusal, Tally};
 use crate::address::{Count, Family};
 use crate::labels::Labels;
@@ -155,6 +156,14 @@ impl Plan {
             .unwrap_or_default()
     }
 
+    /// Nothing is said of the Service.
+    pub(super) fn forget(&mut self, key: &ServiceKey) {
+        self.assign.remove(key);
+        self.keep.remove(key);
+        self.release.remove(key);
+        self.refuse.remove(key);
+    }
+
     pub(super) fn record(&mut self, service: &Service, tally: Tally) {
         let Tally {
             mut places,
@@ -195,29 +204,61 @@ impl Plan {
 }
 
 /// How full every pool is.
-pub(super) fn counts(snapshot: &Snapshot, ledger: &Ledger<'_>) -> BTreeMap<String, PoolCounts> {
-    let in_use = ledger.in_use();
-    let of = |pool: &Pool| {
-        let used = |family| {
-            in_use
-                .get(&(pool.name.as_str(), family))
-                .copied()
-                .unwrap_or_default()
+pub(super) fn counts(snapshot: &Snapshot, ledger: &Ledger) -> BTreeMap<String, PoolCounts> {
+    let waiting = ledger.waiting();
+    let each = |shelf: &Shelf| {
+        let pool = snapshot.pools.get(&shelf.name)?;
+        let of = |family| FamilyCounts::new(pool, shelf, family, &waiting);
+        let (four, six) = (of(Family::V4), of(Family::V6));
+        let addresses = four.capacity.plus(six.capacity);
+        let ports = addresses.get().saturating_mul(pool.ports.count().into());
+        let counts = PoolCounts {
+            assigned_ipv4: four.assigned.to_i64(),
+            available_ipv4: four.available.to_i64(),
+            retained_ipv4: four.retained.to_i64(),
+            reserved_ipv4: four.reserved.to_i64(),
+            capacity_ipv4: four.capacity.to_i64(),
+            assigned_ipv6: six.assigned.to_i64(),
+            available_ipv6: six.available.to_i64(),
+            retained_ipv6: six.retained.to_i64(),
+            reserved_ipv6: six.reserved.to_i64(),
+            capacity_ipv6: six.capacity.to_i64(),
+            ports_taken: Count::new(shelf.tally.ports.into()).to_i64(),
+            ports_capacity: Count::new(ports).to_i64(),
         };
-        let left = |family| -> Count { pool.capacity(family).minus(used(family)) };
-        PoolCounts {
-            assigned_ipv4: used(Family::V4).to_i64(),
-            available_ipv4: left(Family::V4).to_i64(),
-            capacity_ipv4: pool.capacity(Family::V4).to_i64(),
-            assigned_ipv6: used(Family::V6).to_i64(),
-            available_ipv6: left(Family::V6).to_i64(),
-            capacity_ipv6: pool.capacity(Family::V6).to_i64(),
-            ..PoolCounts::default()
-        }
+        Some((shelf.name.clone(), counts))
     };
-    snapshot
-        .pools
-        .iter()
-        .map(|(name, pool)| (name.clone(), of(pool)))
-        .collect()
+    ledger.shelves().iter().filter_map(each).collect()
+}
+
+struct FamilyCounts {
+    assigned: Count,
+    available: Count,
+    retained: Count,
+    reserved: Count,
+    capacity: Count,
+}
+
+impl FamilyCounts {
+    fn new(
+        pool: &Pool,
+        shelf: &Shelf,
+        family: Family,
+        waiting: &BTreeMap<(&str, Family), Count>,
+    ) -> Self {
+        let of = |held: &BTreeMap<Family, u64>| {
+            Count::new(held.get(&family).copied().unwrap_or_default().into())
+        };
+        let (assigned, reserved_held) = (of(&shelf.tally.held), of(&shelf.tally.reserved_held));
+        let (capacity, open) = (pool.capacity(family), shelf.capacity(family));
+        let retained = waiting.get(&(shelf.name.as_str(), family)).copied();
+        let retained = retained.unwrap_or_default();
+        Self {
+            assigned,
+            available: open.minus(assigned.minus(reserved_held)).minus(retained),
+            retained,
+            reserved: capacity.minus(open).minus(reserved_held),
+            capacity,
+        }
+    }
 }

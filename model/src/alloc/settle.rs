@@ -1,28 +1,31 @@
 //! Who keeps what they hold: the first thing a plan decides, before anybody gets anything.
 //!
-//! Not here: what becomes of those who may not (`choose`).
+//! Not here: what becomes of those who may not (`choose`). What one Service keeps depends on those
+//! alone that claim one of its addresses, or an address of one of those, and so on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::ledger::Ledger;
+use super::sharing::Group;
 use super::{Cause, Lost, Place, Snapshot, Tally};
 use crate::address::Family;
 use crate::service::{Service, ServiceKey};
 
 /// Enters every address that may be kept into the ledger. When two Services hold an address they
 /// cannot share, the one that disagrees with fewer of the others keeps it, then the older one.
-pub(super) fn settle(snapshot: &Snapshot, ledger: &mut Ledger<'_>) -> BTreeMap<ServiceKey, Tally> {
-    let disputes = disputes(snapshot);
-    let mut order: Vec<_> = snapshot
-        .services
-        .values()
-        .map(AsRef::as_ref)
-        .filter(|s: &&Service| !s.held.is_empty())
-        .collect();
+///
+/// `services` are holders in any order; nobody else claims an address that one of them claims.
+pub(super) fn settle<'s>(
+    snapshot: &Snapshot,
+    services: impl Iterator<Item = &'s Arc<Service>>,
+    ledger: &mut Ledger,
+) -> Vec<(&'s Arc<Service>, Tally)> {
+    let mut order: Vec<_> = services.collect();
+    let disputes = disputes(&order, ledger);
     order.sort_by_key(|s| (disputes.get(&s.key), s.created, &s.key));
-    let mut tallies: BTreeMap<ServiceKey, Tally> = BTreeMap::new();
-    for service in order {
+    let settled = order.into_iter().map(|service| {
         let mut tally = Tally::default();
         for address in &service.held {
             if tally.places.iter().any(|place| place.address == *address) {
@@ -36,18 +39,33 @@ pub(super) fn settle(snapshot: &Snapshot, ledger: &mut Ledger<'_>) -> BTreeMap<S
                 Err(cause) => tally.lost.push(Lost::new(*address, cause)),
             }
         }
-        tallies.insert(service.key.clone(), tally);
+        for lost in &tally.lost {
+            let pool = ledger.pool_of(lost.address);
+            let pool = pool.and_then(|name| snapshot.pools.get(name));
+            ledger.leave(&service.key, lost.address, pool);
+        }
+        (service, tally)
+    });
+    settled.collect()
+}
+
+/// Takes back what [`settle`] did for the Service.
+pub(super) fn unsettle(service: &Service, tally: &Tally, ledger: &mut Ledger) {
+    for place in &tally.places {
+        ledger.release(&service.key, place.address);
     }
-    tallies
+    for lost in &tally.lost {
+        ledger.unleave(&service.key, lost.address);
+    }
 }
 
 /// The pool the address counts for, once the Service is known to keep it.
 fn keep(
-    service: &Service,
+    service: &Arc<Service>,
     address: IpAddr,
     kept: &[Place],
     snapshot: &Snapshot,
-    ledger: &mut Ledger<'_>,
+    ledger: &mut Ledger,
 ) -> Result<String, Cause> {
     let family = Family::of(address);
     if !service.families.contains(&family) {
@@ -66,6 +84,14 @@ fn keep(
         .and_then(|name| snapshot.pools.get(name))
     {
         Some(pool) => {
+            if let Some((reservation, owner)) = ledger.reserved.by(address)
+                && owner != Some(&service.key)
+            {
+                return Err(Cause::Reserved {
+                    reservation: reservation.to_owned(),
+                    owner: owner.cloned(),
+                });
+            }
             if let Some(why) = pool.forbidden(address) {
                 return Err(Cause::Forbidden {
                     pool: pool.name.clone(),
@@ -127,28 +153,38 @@ fn gone(service: &Service, snapshot: &Snapshot) -> Cause {
 }
 
 /// For Services that hold an address others hold too: with how many of those they cannot share.
-fn disputes(snapshot: &Snapshot) -> BTreeMap<&ServiceKey, usize> {
-    let mut holders: BTreeMap<IpAddr, Vec<&Service>> = BTreeMap::new();
-    for service in snapshot.services.values() {
-        for address in &service.held {
-            holders.entry(*address).or_default().push(service);
+fn disputes<'s>(services: &[&'s Arc<Service>], ledger: &Ledger) -> BTreeMap<&'s ServiceKey, usize> {
+    let mut claims: BTreeMap<IpAddr, Vec<&'s Arc<Service>>> = BTreeMap::new();
+    for service in services {
+        for address in service.held.iter().collect::<BTreeSet<_>>() {
+            claims.entry(*address).or_default().push(service);
         }
     }
     let mut disputes = BTreeMap::new();
-    for together in holders.values().filter(|together| together.len() > 1) {
-        for one in together {
-            let against = together
-                .iter()
-                .filter(|other| other.key != one.key && !shares(one, other));
-            *disputes.entry(&one.key).or_default() += against.count();
+    for (address, together) in claims {
+        let groups: Vec<_> = together.iter().map(|s| ledger.group(s, address)).collect();
+        if together.len() < 2 || agree(&together, &groups) {
+            continue;
+        }
+        let shares = |one: usize, other: usize| {
+            groups[one].is_some()
+                && groups[one] == groups[other]
+                && together[one].ports.is_disjoint(&together[other].ports)
+        };
+        for (i, one) in together.iter().enumerate() {
+            let others = (0..together.len()).filter(|j| *j != i && !shares(i, *j));
+            *disputes.entry(&one.key).or_default() += others.count();
         }
     }
     disputes
 }
 
-fn shares(one: &Service, other: &Service) -> bool {
-    one.sharing_key.is_some()
-        && one.sharing_key == other.sharing_key
-        && one.backend_key == other.backend_key
-        && one.ports.is_disjoint(&other.ports)
+/// Whether all of them can share.
+fn agree(together: &[&Arc<Service>], groups: &[Option<Group>]) -> bool {
+    let mut ports = BTreeSet::new();
+    let mut all = together.iter().flat_map(|service| &service.ports);
+    groups
+        .windows(2)
+        .all(|pair| pair[0].is_some() && pair[0] == pair[1])
+        && all.all(|port| ports.insert(*port))
 }

@@ -2,17 +2,20 @@
 //! `properties`.
 
 mod change;
+mod history;
 mod properties;
 mod request;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::ledger::Ledger;
 use super::*;
 use crate::address::{AddressRange, RangeSet};
 use crate::labels::{Labels, Selector};
 use crate::pool::{Allocation, Pool};
-use crate::service::{FamilyPolicy, PortKey, Protocol};
+use crate::service::{FamilyPolicy, PortKey, Protocol, Service, ServiceKey};
 
 pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -96,15 +99,33 @@ pub(super) fn refusal(plan: &Plan, name: &str) -> (&'static str, String) {
     (refusal.label(), refusal.to_string())
 }
 
-/// The snapshot once the plan has been carried out.
+/// The snapshot once the plan has been carried out: status is written, what was given up is noted,
+/// and what binds nobody is forgotten.
 pub(super) fn applied(mut snapshot: Snapshot, plan: &Plan) -> Snapshot {
+    let mut given_up = BTreeMap::new();
     for service in snapshot.services.values_mut() {
-        let service = Arc::make_mut(service);
         let places = plan.places(&service.key);
-        service.held = places.iter().map(|p| p.address).collect();
-        let pools: BTreeSet<_> = places.iter().map(|p| p.pool.clone()).collect();
-        service.held_pools = pools.into_iter().collect();
+        let now: Vec<_> = places.iter().map(|p| p.address).collect();
+        for address in service.held.iter().filter(|a| !now.contains(a)) {
+            given_up.entry(*address).or_insert(Freed {
+                holder: service.key.clone(),
+                at: snapshot.now,
+                deleted: false,
+            });
+        }
+        if service.held != now {
+            let service = Arc::make_mut(service);
+            service.held = now;
+            let pools: BTreeSet<_> = places.iter().map(|p| p.pool.clone()).collect();
+            service.held_pools = pools.into_iter().collect();
+        }
     }
+    snapshot
+        .freed
+        .retain(|address, _| !plan.expired.contains(address));
+    let held = |address: &IpAddr| snapshot.services.values().any(|s| s.held.contains(address));
+    given_up.retain(|address, _| !held(address));
+    snapshot.freed.extend(given_up);
     snapshot
 }
 
@@ -126,7 +147,7 @@ fn the_oldest_gets_the_first_address_and_names_break_ties() {
         (
             "Exhausted",
             "Service default/a gets no IPv4 address: all of p are taken; add addresses or another \
-             pool"
+             pool (heraldctl pools shows who has them)"
                 .to_owned()
         )
     );

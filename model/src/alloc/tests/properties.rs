@@ -1,20 +1,24 @@
 //! Laws of every plan, on random scenes; what is right is worked out here by going through all
 //! addresses one by one.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::pool::{Quota, Reservation, Sharing, SharingScope};
+use crate::ports::PortSet;
 
-const NAMESPACES: [&str; 2] = ["default", "other"];
+pub(super) const NAMESPACES: [&str; 2] = ["default", "other"];
 
 /// Pools number 0 to 2 own 192.0.N.0/24 and 2001:db8:N::/64, of which each has a small window.
-fn any_pool(number: u8) -> impl Strategy<Value = Option<Pool>> {
+pub(super) fn any_pool(number: u8) -> impl Strategy<Value = Option<Pool>> {
     let window = (0u8..6, 0u8..6, 0u8..4, any::<bool>());
     let flags = (any::<bool>(), any::<bool>(), 0u8..6, 0u8..8, any::<bool>());
-    (window, flags).prop_map(move |((first, span, six, both), flags)| {
+    let policies = (0u8..6, 0u8..4, 0u8..5, 0u8..4, 0u8..4);
+    (window, flags, policies).prop_map(move |((first, span, six, both), flags, policies)| {
         let (auto_assign, avoid_buggy_ips, restriction, drain, exclude) = flags;
+        let (sharing, scope, quota, delay, ports) = policies;
         let last = first + span;
         let mut text = format!("192.0.{number}.{first}-192.0.{number}.{last}");
         if both {
@@ -40,6 +44,23 @@ fn any_pool(number: u8) -> impl Strategy<Value = Option<Pool>> {
             avoid_buggy_ips,
             allocation,
             draining: drain == 0,
+            sharing: match sharing {
+                0 => Sharing::Never,
+                1 | 2 => Sharing::Automatic,
+                _ => Sharing::ByKey,
+            },
+            sharing_scope: match scope {
+                0 => Some(SharingScope::Namespace),
+                1 => Some(SharingScope::Cluster),
+                _ => None,
+            },
+            quotas: any_quotas(quota),
+            reuse_delay: Duration::from_secs(if delay == 0 { 5 } else { 0 }),
+            retain: Duration::from_secs(if delay < 2 { 9 } else { 0 }),
+            ports: match ports {
+                0 => ["1-2/TCP".parse().unwrap()].into_iter().collect(),
+                _ => PortSet::default(),
+            },
             excluded: if exclude {
                 ranges(&excluded)
             } else {
@@ -50,7 +71,43 @@ fn any_pool(number: u8) -> impl Strategy<Value = Option<Pool>> {
     })
 }
 
-fn any_address() -> impl Strategy<Value = IpAddr> {
+fn any_quotas(kind: u8) -> Vec<Quota> {
+    let quota = |names: &[&str], max_addresses| Quota {
+        namespaces: names.iter().map(|n| (*n).to_owned()).collect(),
+        max_addresses,
+        ..Quota::default()
+    };
+    match kind {
+        0 => vec![quota(&["default"], 1), quota(&["default", "other"], 2)],
+        1 => vec![quota(&[], 2)],
+        _ => vec![],
+    }
+}
+
+/// At most one reservation in each pool's network.
+pub(super) fn any_reservation(number: u8) -> impl Strategy<Value = Option<Reservation>> {
+    (0u8..6, 0u8..3, 0u8..5, 0u8..5).prop_map(move |(first, span, six, who)| {
+        let text = format!(
+            "192.0.{number}.{first}-192.0.{number}.{},2001:db8:{number}::{six}",
+            first + span
+        );
+        (six > 0).then(|| Reservation {
+            addresses: ranges(&text),
+            service: (who > 0)
+                .then(|| ServiceKey::new(NAMESPACES[usize::from(who % 2)], format!("s{who}"))),
+        })
+    })
+}
+
+pub(super) fn any_freed() -> impl Strategy<Value = Freed> {
+    (0u8..10, any::<bool>(), 0i64..20, any::<bool>()).prop_map(|(n, other, at, deleted)| Freed {
+        holder: ServiceKey::new(NAMESPACES[usize::from(other)], format!("s{n}")),
+        at,
+        deleted,
+    })
+}
+
+pub(super) fn any_address() -> impl Strategy<Value = IpAddr> {
     (0u8..4, 0u8..12, any::<bool>()).prop_map(|(pool, n, six)| {
         ip(&if six {
             format!("2001:db8:{pool}::{n}")
@@ -60,7 +117,7 @@ fn any_address() -> impl Strategy<Value = IpAddr> {
     })
 }
 
-fn any_service() -> impl Strategy<Value = Service> {
+pub(super) fn any_service() -> impl Strategy<Value = Service> {
     let families = (0u8..4, 0u8..3);
     let sharing = (0u8..4, 0u16..3, any::<bool>());
     let wishes = (
@@ -100,9 +157,12 @@ fn any_service() -> impl Strategy<Value = Service> {
 }
 
 prop_compose! {
-    fn any_snapshot()(
+    pub(super) fn any_snapshot()(
         pools in (any_pool(0), any_pool(1), any_pool(2)),
         services in prop::collection::vec(any_service(), 0..14),
+        reservations in (any_reservation(0), any_reservation(1), any_reservation(2)),
+        freed in prop::collection::btree_map(any_address(), any_freed(), 0..5),
+        now in 0i64..20,
     ) -> Snapshot {
         let pools = [pools.0, pools.1, pools.2].into_iter().flatten();
         let named = services.into_iter().enumerate().map(|(i, mut service)| {
@@ -114,7 +174,13 @@ prop_compose! {
             quarantined_pools: BTreeSet::new(),
             namespaces: NAMESPACES.map(|n| (n.to_owned(), Labels::new())).into(),
             services: named.collect(),
-            ..Snapshot::default()
+            reservations: [reservations.0, reservations.1, reservations.2]
+                .into_iter()
+                .zip(0..)
+                .filter_map(|(reservation, i)| Some((format!("r{i}"), reservation?)))
+                .collect(),
+            freed,
+            now,
         }
     }
 }
@@ -138,13 +204,71 @@ fn written_out(pool: &Pool) -> Vec<IpAddr> {
 fn may_use(pool: &Pool, service: &Service) -> bool {
     let namespaces = pool.allocation.as_ref().map(|a| &a.namespaces);
     namespaces.is_none_or(|n| n.is_empty() || n.contains(&service.key.namespace))
+        && (pool.ports.is_empty() || service.ports.iter().all(|port| pool.ports.contains(*port)))
 }
 
-fn compatible(a: &Service, b: &Service) -> bool {
-    a.sharing_key.is_some()
-        && a.sharing_key == b.sharing_key
+/// Whether the two may share this address.
+fn compatible(snapshot: &Snapshot, address: IpAddr, a: &Service, b: &Service) -> bool {
+    let mut pools = snapshot.pools.values();
+    let Some(pool) = pools.find(|pool| pool.ranges.contains(address)) else {
+        return a.ports.is_disjoint(&b.ports);
+    };
+    let same_namespace = a.key.namespace == b.key.namespace;
+    let by_policy = match (pool.sharing, &a.sharing_key, &b.sharing_key) {
+        (Sharing::Never, _, _) | (Sharing::ByKey, None, None) => false,
+        (Sharing::ByKey | Sharing::Automatic, Some(one), Some(other)) => {
+            one == other && (same_namespace || pool.sharing_scope != Some(SharingScope::Namespace))
+        }
+        (Sharing::Automatic, None, None) => {
+            same_namespace || pool.sharing_scope == Some(SharingScope::Cluster)
+        }
+        (Sharing::ByKey | Sharing::Automatic, _, _) => false,
+    };
+    by_policy
+        && reservation(snapshot, address).is_none()
         && a.backend_key == b.backend_key
         && a.ports.is_disjoint(&b.ports)
+}
+
+fn reservation(snapshot: &Snapshot, address: IpAddr) -> Option<&Reservation> {
+    let mut reservations = snapshot.reservations.values();
+    reservations.find(|reservation| reservation.addresses.contains(address))
+}
+
+/// Whether the address is reserved, but not for this Service.
+fn reserved_for_another(snapshot: &Snapshot, address: IpAddr, key: &ServiceKey) -> bool {
+    reservation(snapshot, address).is_some_and(|r| r.service.as_ref() != Some(key))
+}
+
+/// Whether an entry of `freed` keeps the Service off an address of the pool.
+fn held_back(snapshot: &Snapshot, pool: &Pool, address: IpAddr, key: &ServiceKey) -> bool {
+    snapshot.freed.get(&address).is_some_and(|freed| {
+        let mut wait = pool.reuse_delay.as_secs();
+        if freed.deleted && reservation(snapshot, address).is_none() {
+            wait = wait.max(pool.retain.as_secs());
+        }
+        freed.holder != *key && freed.at.min(snapshot.now) + wait as i64 > snapshot.now
+    })
+}
+
+/// The addresses of the pool that Services of the namespace have after the plan.
+fn of_namespace(snapshot: &Snapshot, plan: &Plan, pool: &str, namespace: &str) -> BTreeSet<IpAddr> {
+    let services = snapshot.services.keys();
+    let places = services
+        .filter(|key| key.namespace == namespace)
+        .flat_map(|key| plan.places(key));
+    places
+        .filter(|p| p.pool == pool)
+        .map(|p| p.address)
+        .collect()
+}
+
+/// The least that a quota of the pool allows the namespace.
+fn allowed(pool: &Pool, namespace: &str) -> Option<u64> {
+    let quotas = pool.quotas.iter();
+    let named =
+        |quota: &&Quota| quota.namespaces.is_empty() || quota.namespaces.contains(namespace);
+    quotas.filter(named).map(|quota| quota.max_addresses).min()
 }
 
 /// Who has what after the plan.
@@ -179,14 +303,55 @@ proptest! {
                 let asked = service.requested_addresses.contains(&place.address)
                     || service.requested_pool.as_ref() == Some(&place.pool);
                 let beside = places.iter().any(|other| other.pool == place.pool && other != place);
-                prop_assert!(!new || pool.auto_assign || asked || beside, "{place:?} not asked for");
+                let reserved = reservation(&snapshot, place.address).is_some();
+                prop_assert!(!new || pool.auto_assign || asked || beside || reserved, "{place:?} not asked for");
+                prop_assert!(!reserved_for_another(&snapshot, place.address, &service.key), "{place:?}");
+                let joins = snapshot.services.values().any(|other| {
+                    other.key != service.key && other.held.contains(&place.address)
+                });
+                if new && !joins {
+                    prop_assert!(!held_back(&snapshot, pool, place.address, &service.key), "{place:?}");
+                }
             }
             prop_assert!(families_of(places).len() == places.len(), "two of one family");
         }
-        for together in tenants(&snapshot, &plan).values() {
+        for (address, together) in tenants(&snapshot, &plan) {
             for (i, a) in together.iter().enumerate() {
                 for b in &together[i + 1..] {
-                    prop_assert!(compatible(a, b), "{} and {}", a.key, b.key);
+                    prop_assert!(compatible(&snapshot, address, a, b), "{} and {}", a.key, b.key);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_gets_a_further_address_beyond_a_quota(snapshot in any_snapshot()) {
+        let plan = plan(&snapshot);
+        for (name, pool) in &snapshot.pools {
+            for namespace in NAMESPACES {
+                let after = of_namespace(&snapshot, &plan, name, namespace);
+                let services = snapshot.services.values();
+                let mine = services.filter(|s| s.key.namespace == namespace);
+                let before: BTreeSet<_> = mine.flat_map(|s| s.held.iter().copied()).collect();
+                let max = allowed(pool, namespace).unwrap_or(u64::MAX);
+                prop_assert!(after.is_subset(&before) || after.len() as u64 <= max, "{name} {namespace}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_given_up_in_a_plan_with_reuse_delay_goes_to_nobody_in_the_same_plan(
+        snapshot in any_snapshot(),
+    ) {
+        let plan = plan(&snapshot);
+        let tenants = tenants(&snapshot, &plan);
+        for service in snapshot.services.values() {
+            for address in &service.held {
+                let pool = snapshot.pools.values().find(|pool| pool.ranges.contains(*address));
+                let waits = pool.is_some_and(|pool| !pool.reuse_delay.is_zero());
+                let has = |s: &&Service| s.held.contains(address);
+                if waits && let Some(tenants) = tenants.get(address) {
+                    prop_assert!(tenants.iter().any(has), "{address} went from {}", service.key);
                 }
             }
         }
@@ -196,8 +361,13 @@ proptest! {
     fn nobody_is_refused_what_is_there(snapshot in any_snapshot()) {
         let plan = plan(&snapshot);
         let tenants = tenants(&snapshot, &plan);
+        let left = |address: &IpAddr| {
+            !tenants.contains_key(address)
+                && snapshot.services.values().any(|s| s.held.contains(address))
+        };
         let fits = |service: &Service, address: &IpAddr| {
-            tenants.get(address).is_none_or(|t| t.iter().all(|other| compatible(service, other)))
+            let compatible = |other: &&Service| compatible(&snapshot, *address, service, other);
+            tenants.get(address).is_none_or(|t| t.iter().all(compatible))
         };
         for key in plan.refuse.keys() {
             let service = &snapshot.services[key];
@@ -208,8 +378,16 @@ proptest! {
             }
             for pool in snapshot.pools.values() {
                 if pool.auto_assign && !pool.draining && may_use(pool, service) {
+                    let namespace = &service.key.namespace;
+                    let mine = of_namespace(&snapshot, &plan, &pool.name, namespace);
+                    let room = allowed(pool, namespace).is_none_or(|max| (mine.len() as u64) < max);
                     let free = written_out(pool).into_iter().find(|a| {
+                        let waits = !tenants.contains_key(a)
+                            && (held_back(&snapshot, pool, *a, key)
+                                || (left(a) && !pool.reuse_delay.is_zero()));
                         Family::of(*a) == service.families[0] && fits(service, a)
+                            && (room || mine.contains(a))
+                            && !reserved_for_another(&snapshot, *a, key) && !waits
                     });
                     prop_assert_eq!(free, None, "{} was refused", key);
                 }
@@ -223,10 +401,13 @@ proptest! {
         for service in snapshot.services.values() {
             let &[held] = service.held.as_slice() else { continue };
             let disputed = snapshot.services.values().any(|other| {
-                other.key != service.key && other.held.contains(&held) && !compatible(service, other)
+                other.key != service.key
+                    && other.held.contains(&held)
+                    && !compatible(&snapshot, held, service, other)
             });
             let asks = !service.requested_addresses.is_empty() || service.requested_pool.is_some();
             let legal = service.families.contains(&Family::of(held))
+                && !reserved_for_another(&snapshot, held, &service.key)
                 && snapshot.pools.values().any(|pool| {
                     written_out(pool).contains(&held) && may_use(pool, service)
                 });
@@ -257,14 +438,37 @@ proptest! {
         let tenants = tenants(&snapshot, &plan);
         for (name, pool) in &snapshot.pools {
             let all = written_out(pool);
+            let left = |a: &IpAddr| {
+                !pool.reuse_delay.is_zero()
+                    && snapshot.services.values().any(|s| s.held.contains(a))
+            };
+            let nobody = ServiceKey::new("", "");
             let of = |family: Family| {
                 let mine = all.iter().filter(|a| Family::of(**a) == family);
-                let (used, free): (Vec<&IpAddr>, Vec<&IpAddr>) = mine.partition(|a| tenants.contains_key(*a));
-                (used.len() as i64, free.len() as i64)
+                let (used, rest): (Vec<&IpAddr>, Vec<&IpAddr>) =
+                    mine.partition(|a| tenants.contains_key(*a));
+                let (reserved, rest): (Vec<&IpAddr>, Vec<&IpAddr>) =
+                    rest.into_iter().partition(|a| reservation(&snapshot, **a).is_some());
+                let (waiting, free): (Vec<&IpAddr>, Vec<&IpAddr>) = rest
+                    .into_iter()
+                    .partition(|a| left(a) || held_back(&snapshot, pool, **a, &nobody));
+                [used, free, waiting, reserved].map(|part| part.len() as i64)
             };
             let c = plan.counts[name];
-            prop_assert_eq!((c.assigned_ipv4, c.available_ipv4), of(Family::V4));
-            prop_assert_eq!((c.assigned_ipv6, c.available_ipv6), of(Family::V6));
+            let four = [c.assigned_ipv4, c.available_ipv4, c.retained_ipv4, c.reserved_ipv4];
+            let six = [c.assigned_ipv6, c.available_ipv6, c.retained_ipv6, c.reserved_ipv6];
+            prop_assert_eq!(four, of(Family::V4));
+            prop_assert_eq!(six, of(Family::V6));
+            prop_assert_eq!(four.iter().sum::<i64>(), c.capacity_ipv4);
+            prop_assert_eq!(six.iter().sum::<i64>(), c.capacity_ipv6);
+            let in_pool = |address: &IpAddr| all.contains(address);
+            let ports: usize = tenants
+                .iter()
+                .filter(|(address, _)| in_pool(address) && !pool.ports.is_empty())
+                .flat_map(|(_, tenants)| tenants.iter().map(|s| s.ports.len()))
+                .sum();
+            prop_assert_eq!(c.ports_taken, ports as i64);
+            prop_assert_eq!(c.ports_capacity, all.len() as i64 * i64::from(pool.ports.count()));
         }
     }
 
@@ -297,20 +501,20 @@ fn a_full_sixteen_is_searched_in_a_few_steps_also_without_buggy_addresses() {
             ..pool("p", "10.1.0.0/16")
         }];
         let pools: BTreeMap<_, _> = pools.map(|p| (p.name.clone(), p)).into();
-        let mut ledger = Ledger::new(&pools);
+        let mut ledger = Ledger::new(&pools, &BTreeMap::new());
         for n in 0..65_000u32 {
-            let service = service(&format!("s{n}"));
-            let pick = ledger.pick("p", Family::V4, &service);
+            let service = Arc::new(service(&format!("s{n}")));
+            let pick = ledger.pick("p", Family::V4, &service, true);
             assert!(pick.steps <= 4, "{} steps at {n}", pick.steps);
             ledger.hold(&service, pick.address.unwrap()).unwrap();
         }
-        ledger.release(&service("s40000"), ledger_address(&ledger, "s40000"));
-        let pick = ledger.pick("p", Family::V4, &service("new"));
+        ledger.release(&key("s40000"), ledger_address(&ledger, "s40000"));
+        let pick = ledger.pick("p", Family::V4, &service("new"), true);
         assert!(pick.address.is_some() && pick.steps <= 4);
     }
 }
 
-fn ledger_address(ledger: &Ledger<'_>, name: &str) -> IpAddr {
+fn ledger_address(ledger: &Ledger, name: &str) -> IpAddr {
     let mut all = (0..65_536u32).map(|n| IpAddr::from((0x0a01_0000 + n).to_be_bytes()));
     all.find(|a| {
         ledger

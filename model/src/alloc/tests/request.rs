@@ -173,7 +173,7 @@ fn each_request_that_cannot_be_met_gets_its_own_sentence() {
             from("full"),
             "PoolExhausted",
             "Service default/s requests pool full, whose IPv4 addresses are all taken: add \
-             addresses to it or request another pool",
+             addresses to it or request another pool (heraldctl pools shows who has them)",
         ),
         (from("old"), "PoolDraining", ""),
         (

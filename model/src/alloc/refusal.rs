@@ -1,9 +1,11 @@
-//! Why a Service does not get an address, and why one loses it: closed lists, each a sentence.
+//! Why a Service does not get an address: a closed list, each a sentence.
+//!
+//! Not here: why one loses an address (`cause`).
 
 use std::fmt;
 use std::net::IpAddr;
 
-use super::ledger::Conflict;
+use super::sharing::Conflict;
 use crate::address::Family;
 use crate::pool::{Forbidden, Restriction};
 use crate::service::ServiceKey;
@@ -49,7 +51,23 @@ pub enum Refusal {
     AddressTaken {
         service: ServiceKey,
         address: IpAddr,
-        conflict: Conflict,
+        conflict: Box<Conflict>,
+    },
+    /// A requested address that is reserved, for another Service or from everybody.
+    AddressReserved {
+        service: ServiceKey,
+        address: IpAddr,
+        reservation: String,
+        owner: Option<Box<ServiceKey>>,
+    },
+    /// A requested address that waits for the Service that had it last: by `retain`, or else by
+    /// `reuseDelay`.
+    AddressHeldBack {
+        service: ServiceKey,
+        address: IpAddr,
+        pool: String,
+        holder: Box<ServiceKey>,
+        retained: bool,
     },
     /// Both an address and a pool requested, and the address is in another pool.
     AddressNotInRequestedPool {
@@ -86,6 +104,14 @@ pub enum Refusal {
         pool: String,
         family: Family,
     },
+    /// A quota of a pool allows the Service's namespace no more: `quotas[index]`.
+    QuotaReached {
+        service: ServiceKey,
+        pool: String,
+        index: usize,
+        used: u64,
+        max: u64,
+    },
     /// No pool gives addresses of the family to this Service by itself.
     NoPool {
         service: ServiceKey,
@@ -113,6 +139,8 @@ impl Refusal {
             Self::OutsideEveryPool { .. } => "OutsideEveryPool",
             Self::AddressForbidden { .. } => "AddressForbidden",
             Self::AddressTaken { .. } => "AddressTaken",
+            Self::AddressReserved { .. } => "AddressReserved",
+            Self::AddressHeldBack { .. } => "AddressHeldBack",
             Self::AddressNotInRequestedPool { .. } => "AddressNotInRequestedPool",
             Self::UnknownPool { .. } => "UnknownPool",
             Self::PoolQuarantined { .. } => "PoolQuarantined",
@@ -120,6 +148,7 @@ impl Refusal {
             Self::PoolRestricted { .. } => "PoolRestricted",
             Self::PoolHasNoFamily { .. } => "PoolHasNoFamily",
             Self::PoolExhausted { .. } => "PoolExhausted",
+            Self::QuotaReached { .. } => "QuotaReached",
             Self::NoPool { .. } => "NoPool",
             Self::Exhausted { .. } => "Exhausted",
         }
@@ -198,6 +227,36 @@ impl fmt::Display for Refusal {
             } => {
                 write!(f, "Service {service} cannot have {address}: {conflict}")
             }
+            Self::AddressReserved {
+                service,
+                address,
+                reservation,
+                owner,
+            } => {
+                let whom = match owner {
+                    Some(owner) => format!("for {owner}"),
+                    None => "from every Service".to_owned(),
+                };
+                write!(
+                    f,
+                    "Service {service} cannot have {address}: IPReservation {reservation} keeps it \
+                     {whom}"
+                )
+            }
+            Self::AddressHeldBack {
+                service,
+                address,
+                pool,
+                holder,
+                retained,
+            } => {
+                let field = if *retained { "retain" } else { "reuseDelay" };
+                write!(
+                    f,
+                    "Service {service} cannot have {address} yet: {holder} had it last, and \
+                     {field} of pool {pool} keeps it from others for a while"
+                )
+            }
             Self::AddressNotInRequestedPool {
                 service,
                 address,
@@ -246,7 +305,19 @@ impl fmt::Display for Refusal {
             } => write!(
                 f,
                 "Service {service} requests pool {pool}, whose {family} addresses are all taken: \
-                 add addresses to it or request another pool"
+                 add addresses to it or request another pool (heraldctl pools shows who has them)"
+            ),
+            Self::QuotaReached {
+                service,
+                pool,
+                index,
+                used,
+                max,
+            } => write!(
+                f,
+                "Service {service} gets no further address of pool {pool}: quotas[{index}] allows \
+                 namespace {} {max}, and it has {used}; release one or raise maxAddresses",
+                service.namespace
             ),
             Self::NoPool {
                 service,
@@ -271,68 +342,9 @@ impl fmt::Display for Refusal {
             } => write!(
                 f,
                 "Service {service} gets no {family} address: all of {} are taken; add addresses or \
-                 another pool",
+                 another pool (heraldctl pools shows who has them)",
                 list(pools, "none")
             ),
-        }
-    }
-}
-
-/// Why a Service may not keep an address. Shown as the end of the sentence "web lost 192.0.2.1: ".
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
-    /// The pool it came from is gone.
-    PoolDeleted { pool: String },
-    /// The pool it came from no longer contains it.
-    PoolShrunk { pool: String },
-    /// No pool contains it, and nothing says where it came from.
-    NoPool,
-    /// The pool gives it to nobody any more.
-    Forbidden { pool: String, why: Forbidden },
-    /// The pool does not admit the Service any more.
-    Restricted { pool: String, why: Restriction },
-    /// The Service no longer has this family.
-    FamilyGone { family: Family },
-    /// It has two addresses of this family.
-    SecondOfFamily { kept: IpAddr },
-    /// Somebody else has it and cannot share it.
-    Taken { conflict: Conflict },
-    /// The user asked for something else.
-    Requested,
-}
-
-impl Cause {
-    /// The cause as one CamelCase word.
-    #[must_use]
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::PoolDeleted { .. } => "PoolDeleted",
-            Self::PoolShrunk { .. } => "PoolShrunk",
-            Self::NoPool => "NoPool",
-            Self::Forbidden { .. } => "AddressForbidden",
-            Self::Restricted { .. } => "PoolRestricted",
-            Self::FamilyGone { .. } => "FamilyGone",
-            Self::SecondOfFamily { .. } => "SecondOfFamily",
-            Self::Taken { .. } => "AddressTaken",
-            Self::Requested => "Requested",
-        }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PoolDeleted { pool } => write!(f, "pool {pool} no longer exists"),
-            Self::PoolShrunk { pool } => write!(f, "pool {pool} no longer contains it"),
-            Self::NoPool => write!(f, "no pool contains it"),
-            Self::Forbidden { pool, why } => write!(f, "pool {pool} {why}"),
-            Self::Restricted { pool, why } => write!(f, "pool {pool}'s {why}"),
-            Self::FamilyGone { family } => write!(f, "the Service no longer has {family}"),
-            Self::SecondOfFamily { kept } => {
-                write!(f, "the Service already has {kept} of the same family")
-            }
-            Self::Taken { conflict } => write!(f, "{conflict}"),
-            Self::Requested => write!(f, "the Service asks for another address or pool"),
         }
     }
 }
