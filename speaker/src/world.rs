@@ -120,6 +120,8 @@ impl Copies {
             pools,
             quarantined_pools,
             l2_advertisements,
+            // What is held is announced, whoever else may have wished for it.
+            reservations: _,
         } = compile(&objects).config;
         let mut slices: BTreeMap<ServiceKey, Vec<Arc<EndpointSlice>>> = BTreeMap::new();
         for slice in self.slices.snapshot().into_values() {
