@@ -32,10 +32,12 @@ mod view;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use args::Args;
 use clap::Parser as _;
 use herald_runtime::events::Events;
+use herald_runtime::lease::election::Timing;
 use herald_runtime::supervise::Tasks;
 use herald_runtime::watch::Watches;
 use herald_runtime::{admin, client, lease, logging};
@@ -62,6 +64,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         identity,
         fast_endpoint_eviction,
         eviction_max_share,
+        lease_duration,
     } = args;
     logging::init(common.log_format, &common.log_level)?;
     let identity = identity.map_or_else(args::own_identity, Ok)?;
@@ -79,6 +82,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         &common.namespace,
         NAME,
         &identity,
+        Timing::lasting(Duration::from_secs(lease_duration.into())),
     );
     let keep = secret::keep(client.clone(), common.namespace.clone(), leadership.clone());
     tasks.spawn_service("secret", keep);

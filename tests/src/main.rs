@@ -10,7 +10,9 @@ use herald_tests::clock::Stopwatch;
 use herald_tests::figures::Figure;
 use herald_tests::herald::Extra;
 use herald_tests::lab::{Lab, Options};
-use herald_tests::measure::{Output, Profile, alloc, calm, drain, eviction, failover, partition};
+use herald_tests::measure::{
+    Output, Profile, alloc, calm, drain, eviction, failover, kills, partition,
+};
 use herald_tests::programs::Programs;
 use herald_tests::sandbox::{self, Sandbox};
 use herald_tests::scenarios::{self, Counts};
@@ -96,7 +98,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         | Action::Eviction(_)
         | Action::Partition(_)
         | Action::Calm(_)
-        | Action::Alloc(_) => in_sandbox(&cli, &apart(&cli)?, false),
+        | Action::Alloc(_)
+        | Action::Kills(_) => in_sandbox(&cli, &apart(&cli)?, false),
     }
 }
 
@@ -235,6 +238,11 @@ fn inside(cli: &Cli, state: &std::path::Path, keep: bool) -> Result<ExitCode> {
         Action::Alloc(options) => {
             lab.install_herald(&say)?;
             let figures = alloc::measure(&mut lab, options)?;
+            conclude(cli, &figures, true)
+        }
+        Action::Kills(options) => {
+            lab.install_herald(&say)?;
+            let figures = kills::measure(&mut lab, options)?;
             conclude(cli, &figures, true)
         }
         Action::Shell { .. } | Action::Kubectl { .. } | Action::Down | Action::Pod { .. } => {

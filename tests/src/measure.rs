@@ -11,6 +11,7 @@ pub mod eviction;
 pub mod failover;
 mod hogs;
 mod keepalived;
+pub mod kills;
 pub mod partition;
 mod played;
 mod scene;
