@@ -1,6 +1,6 @@
 //! The whole of what users wrote, compiled at once.
 //!
-//! Not here: the kinds (`pools`, `l2`, `unbuilt`). Same objects in any order, same result.
+//! Not here: the kinds (`pools`, `reservations`, `l2`, `unbuilt`). Same objects in any order, same result.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use herald_model::pool::{Pool, Reservation};
 
 use crate::objects::Objects;
 use crate::problem::{ObjectRef, Problem, Verdict};
-use crate::{l2, pools, unbuilt};
+use crate::{l2, pools, reservations, unbuilt};
 
 /// What is left when everything wrong is set aside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +51,7 @@ impl Compiled {
 pub fn compile(objects: &Objects) -> Compiled {
     let mut problems = Vec::new();
     let in_force = pools::compile(objects, &mut problems);
+    let reservations = reservations::compile(objects, &in_force, &mut problems);
     let l2_advertisements = l2::compile(objects, &mut problems);
     unbuilt::compile(objects, &mut problems);
 
@@ -73,7 +74,7 @@ pub fn compile(objects: &Objects) -> Compiled {
         config: Config {
             pools: in_force,
             quarantined_pools,
-            reservations: BTreeMap::new(),
+            reservations,
             l2_advertisements,
         },
         problems,

@@ -6,15 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use herald_crds::{IPAddressPool, IPAddressPoolSpec, ServiceAllocation, Sharing};
+use herald_crds::{IPAddressPool, ServiceAllocation};
 use herald_model::address::{AddressRange, RangeSet};
 use herald_model::labels::Labels;
 use herald_model::pool::{Allocation, Pool};
 
-use crate::addresses;
 use crate::objects::{Objects, by_age, unique};
 use crate::problem::{ObjectRef, Problem, Reason, Report};
-use crate::selector;
+use crate::{addresses, policy, selector};
 
 pub(crate) const KIND: &str = "IPAddressPool";
 
@@ -51,7 +50,7 @@ fn translate(
     if !report.is_quarantined() {
         check_excluded(&ranges, &excluded, report);
     }
-    note_not_built(spec, report);
+    let (sharing, sharing_scope) = policy::sharing(spec, report);
     Pool {
         ranges,
         excluded: RangeSet::new(excluded),
@@ -61,6 +60,12 @@ fn translate(
             .service_allocation
             .as_ref()
             .map(|a| allocation(a, namespaces, report)),
+        quotas: policy::quotas(&spec.quotas, namespaces, report),
+        retain: policy::duration("spec.retain", spec.retain.as_deref(), report),
+        reuse_delay: policy::duration("spec.reuseDelay", spec.reuse_delay.as_deref(), report),
+        sharing,
+        sharing_scope,
+        ports: policy::ports(&spec.ports, report),
         draining: spec.draining,
         labels: object.metadata.labels.clone().unwrap_or_default(),
         ..Pool::new(name, RangeSet::default())
@@ -84,35 +89,6 @@ fn check_excluded(ranges: &RangeSet, excluded: &[AddressRange], report: &mut Rep
     }
 }
 
-fn note_not_built(spec: &IPAddressPoolSpec, report: &mut Report<'_>) {
-    if !spec.quotas.is_empty() {
-        report.not_built("spec.quotas");
-    }
-    if spec.retain.is_some() {
-        report.not_built("spec.retain");
-    }
-    if spec.reuse_delay.is_some() {
-        report.not_built("spec.reuseDelay");
-    }
-    if !spec.ports.is_empty() {
-        report.not_built("spec.ports");
-    }
-    match spec.sharing {
-        Sharing::ByKey => {}
-        Sharing::Automatic | Sharing::Never => report.note(
-            "spec.sharing",
-            Reason::FieldNotImplemented,
-            "spec.sharing other than ByKey is not built in this version; ByKey is in force"
-                .to_owned(),
-        ),
-        Sharing::Unknown => report.note(
-            "spec.sharing",
-            Reason::UnknownValue,
-            "the value is not known to this version; ByKey is in force".to_owned(),
-        ),
-    }
-}
-
 fn allocation(
     allocation: &ServiceAllocation,
     namespaces: Option<&BTreeMap<String, Labels>>,
@@ -126,33 +102,18 @@ fn allocation(
         report.reject(format!("{field}.priority"), Reason::OutOfBounds, message);
         0
     });
-    let by_label = format!("{field}.namespaceSelectors");
-    let namespace_selectors = selector::list(&by_label, &allocation.namespace_selectors, report);
+    let namespace_selectors = selector::namespaces(
+        field,
+        &allocation.namespaces,
+        &allocation.namespace_selectors,
+        namespaces,
+        report,
+    );
     let service_selectors = selector::list(
         &format!("{field}.serviceSelectors"),
         &allocation.service_selectors,
         report,
     );
-    if let Some(namespaces) = namespaces {
-        selector::note_idle(
-            &by_label,
-            &namespace_selectors,
-            namespaces.values(),
-            "namespace",
-            report,
-        );
-        for (i, name) in allocation.namespaces.iter().enumerate() {
-            if !namespaces.contains_key(name) {
-                report.note(
-                    format!("{field}.namespaces[{i}]"),
-                    Reason::NothingSelected,
-                    format!(
-                        "there is no namespace {name} at the moment; create it or correct the name"
-                    ),
-                );
-            }
-        }
-    }
     Allocation {
         priority,
         namespaces: allocation.namespaces.iter().cloned().collect(),

@@ -88,6 +88,10 @@ pub enum Reason {
     StartAfterEnd,
     /// A pool or reservation without addresses.
     NoAddresses,
+    /// Text that is not a duration.
+    NotADuration,
+    /// Text that is not a port or a range of ports.
+    NotPorts,
     /// An address that another object has already.
     OverlappingAddresses,
     /// A label selector Kubernetes would not accept.
@@ -114,6 +118,8 @@ pub enum Reason {
     UnknownValue,
     /// A pool that no L2Advertisement covers.
     NotAdvertised,
+    /// A reserved address that is in no pool.
+    OutsideEveryPool,
     /// A selector, name or interface that matches nothing at the moment.
     NothingSelected,
     /// An address the same object holds twice.
@@ -138,6 +144,8 @@ impl Reason {
             Self::MixedFamilies => "MixedFamilies",
             Self::StartAfterEnd => "StartAfterEnd",
             Self::NoAddresses => "NoAddresses",
+            Self::NotADuration => "NotADuration",
+            Self::NotPorts => "NotPorts",
             Self::OverlappingAddresses => "OverlappingAddresses",
             Self::InvalidSelector => "InvalidSelector",
             Self::OutOfBounds => "OutOfBounds",
@@ -151,6 +159,7 @@ impl Reason {
             Self::FieldNotImplemented => "FieldNotImplemented",
             Self::UnknownValue => "UnknownValue",
             Self::NotAdvertised => "NotAdvertised",
+            Self::OutsideEveryPool => "OutsideEveryPool",
             Self::NothingSelected => "NothingSelected",
             Self::DuplicateAddresses => "DuplicateAddresses",
             Self::ExcludedOutside => "ExcludedOutside",

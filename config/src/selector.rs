@@ -1,6 +1,6 @@
 //! Label selectors as Kubernetes writes them, into the model's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use herald_model::labels::{Labels, Operator, Requirement, Selector};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
@@ -17,6 +17,36 @@ pub(crate) fn list(
     let translate =
         |(i, selector): (usize, &LabelSelector)| one(&format!("{field}[{i}]"), selector, report);
     selectors.iter().enumerate().filter_map(translate).collect()
+}
+
+/// `FIELD.namespaceSelectors`, beside the names in `FIELD.namespaces`. Where the namespaces are known,
+/// those that select none are noticed.
+pub(crate) fn namespaces(
+    field: &str,
+    names: &[String],
+    selectors: &[LabelSelector],
+    known: Option<&BTreeMap<String, Labels>>,
+    report: &mut Report<'_>,
+) -> Vec<Selector> {
+    let by_label = format!("{field}.namespaceSelectors");
+    let selectors = list(&by_label, selectors, report);
+    let Some(known) = known else {
+        return selectors;
+    };
+    note_idle(&by_label, &selectors, known.values(), "namespace", report);
+    for (i, name) in names.iter().enumerate() {
+        if !known.contains_key(name) {
+            let message = format!(
+                "there is no namespace {name} at the moment; create it or correct the name"
+            );
+            report.note(
+                format!("{field}.namespaces[{i}]"),
+                Reason::NothingSelected,
+                message,
+            );
+        }
+    }
+    selectors
 }
 
 /// One selector, or `None` and a quarantined object.

@@ -1,6 +1,8 @@
 mod l2;
+mod policy;
 mod pools;
 mod properties;
+mod reservations;
 mod unbuilt;
 
 use herald_crds::{IPAddressPool, L2Advertisement};

@@ -1,19 +1,17 @@
-//! Kinds this version stores and checks but does not act on: IPReservation and everything BGP.
+//! Kinds this version stores and checks but does not act on: everything BGP.
 //!
 //! Each gets the notice FieldNotImplemented, and its references to other objects are checked, so
 //! that nobody is left guessing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use herald_crds::{BGPAdvertisement, BGPPeer, Community, IPReservation};
+use herald_crds::{BGPAdvertisement, BGPPeer, Community};
 
-use crate::addresses;
 use crate::l2;
 use crate::objects::{Objects, unique};
 use crate::problem::{ObjectRef, Problem, Reason, Report};
 use crate::selector;
 
-pub(crate) const RESERVATION: &str = "IPReservation";
 pub(crate) const BGP_ADVERTISEMENT: &str = "BGPAdvertisement";
 pub(crate) const BGP_PEER: &str = "BGPPeer";
 pub(crate) const BFD_PROFILE: &str = "BFDProfile";
@@ -33,9 +31,6 @@ const WELL_KNOWN: [&str; 9] = [
 ];
 
 pub(crate) fn compile(objects: &Objects, problems: &mut Vec<Problem>) {
-    for (name, object) in unique(RESERVATION, &objects.reservations, problems) {
-        reservation(object, &mut report(RESERVATION, &name, problems));
-    }
     let aliases = communities(&objects.communities, problems);
     let pools = l2::pool_labels(&objects.pools);
     let peers = unique(BGP_PEER, &objects.bgp_peers, problems);
@@ -77,15 +72,6 @@ pub(crate) fn compile(objects: &Objects, problems: &mut Vec<Problem>) {
 
 fn report<'a>(kind: &'static str, name: &str, problems: &'a mut Vec<Problem>) -> Report<'a> {
     Report::new(ObjectRef::new(kind, name), problems)
-}
-
-fn reservation(object: &IPReservation, report: &mut Report<'_>) {
-    if object.spec.addresses.is_empty() {
-        let message = "the reservation has no addresses; write at least one".to_owned();
-        report.reject("spec.addresses", Reason::NoAddresses, message);
-    }
-    addresses::parse_disjoint("spec.addresses", &object.spec.addresses, report);
-    report.not_built("spec");
 }
 
 /// The aliases that exist; one that is defined again is reported where it comes second.

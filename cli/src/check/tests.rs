@@ -69,13 +69,16 @@ fn every_kind_of_mistake_is_one_sentence() {
 
 #[test]
 fn notices_do_not_fail_the_check() {
-    let text = GOOD.replace("[192.0.2.0/24]", "[192.0.2.0/24], retain: 24h");
+    let text = GOOD.replace(
+        "[192.0.2.0/24]",
+        "[192.0.2.0/24], excludedAddresses: [192.0.3.1]",
+    );
     let report = checked(&text);
     assert!(report.ok);
     assert_eq!(
         report.notices,
         [
-            "IPAddressPool lan, spec.retain: spec.retain is not built in this version and has no effect"
+            "IPAddressPool lan, spec.excludedAddresses[0]: 192.0.3.1 is not wholly in spec.addresses; only what the pool holds can be excluded"
         ]
     );
 }

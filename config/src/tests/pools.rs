@@ -166,38 +166,6 @@ fn a_pool_whose_addresses_are_all_excluded_says_so() {
 }
 
 #[test]
-fn fields_that_are_not_built_are_named() {
-    let compiled = with_pools(vec![pool(
-        "lan",
-        json!({
-            "addresses": ["192.0.2.0/24"], "retain": "24h", "reuseDelay": "5m", "sharing": "Never",
-            "quotas": [{"namespaces": ["a"], "maxAddresses": 1}], "ports": ["80"],
-        }),
-    )]);
-    let fields: Vec<&str> = told(&compiled).iter().map(|t| t.0).collect();
-    assert_eq!(
-        fields,
-        [
-            "spec.ports",
-            "spec.quotas",
-            "spec.retain",
-            "spec.reuseDelay",
-            "spec.sharing"
-        ]
-    );
-    let verdict = verdict(&compiled, "IPAddressPool", "lan");
-    assert!(verdict.accepted);
-    assert_eq!(verdict.reason, "FieldNotImplemented");
-    for field in fields {
-        assert!(
-            verdict.message.contains(field),
-            "{field}: {}",
-            verdict.message
-        );
-    }
-}
-
-#[test]
 fn service_allocation_is_translated_and_checked_against_namespaces() {
     let spec = json!({
         "addresses": ["192.0.2.0/24"],

@@ -1,6 +1,7 @@
 //! Any objects at all: no panic, no two pools with one address, and what is quarantined might as
 //! well not exist.
 
+use herald_crds::IPReservation;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -58,11 +59,24 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn any_reservation()(
+        name in "[a-d]",
+        addresses in vec(entry(), 0..3),
+        service in any::<bool>(),
+    ) -> IPReservation {
+        let service = service.then(|| json!({"namespace": "shop", "name": "web"}));
+        let spec = json!({"addresses": addresses, "service": service});
+        serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec})).unwrap()
+    }
+}
+
+prop_compose! {
     fn any_objects()(
         pools in vec(any_pool(), 0..6),
         l2_advertisements in vec(any_l2(), 0..3),
+        reservations in vec(any_reservation(), 0..4),
     ) -> Objects {
-        Objects { pools, l2_advertisements, ..Objects::default() }
+        Objects { pools, l2_advertisements, reservations, ..Objects::default() }
     }
 }
 
@@ -93,6 +107,18 @@ proptest! {
     }
 
     #[test]
+    fn no_two_reservations_hold_one_address(objects in any_objects()) {
+        let reservations = compile(&objects).config.reservations;
+        let all: Vec<_> = reservations.values().map(|r| &r.addresses).collect();
+        for (i, one) in all.iter().enumerate() {
+            prop_assert!(one.first_overlap_within().is_none());
+            for other in &all[i + 1..] {
+                prop_assert!(!one.overlaps(other));
+            }
+        }
+    }
+
+    #[test]
     fn without_the_quarantined_objects_the_configuration_is_the_same(objects in any_objects()) {
         let compiled = compile(&objects);
         let quarantined = |kind, name: &Option<String>| {
@@ -101,6 +127,7 @@ proptest! {
         };
         let mut rest = objects.clone();
         rest.pools.retain(|pool| !quarantined("IPAddressPool", &pool.metadata.name));
+        rest.reservations.retain(|r| !quarantined("IPReservation", &r.metadata.name));
         rest.l2_advertisements.retain(|ad| !quarantined("L2Advertisement", &ad.metadata.name));
         prop_assert_eq!(in_force(&compiled.config), in_force(&compile(&rest).config));
     }
@@ -110,6 +137,7 @@ proptest! {
         let mut reversed = objects.clone();
         reversed.pools.reverse();
         reversed.l2_advertisements.reverse();
+        reversed.reservations.reverse();
         prop_assert_eq!(compile(&objects), compile(&reversed));
     }
 

@@ -1,4 +1,4 @@
-use herald_crds::{BFDProfile, BGPAdvertisement, BGPPeer, Community, IPReservation};
+use herald_crds::{BFDProfile, BGPAdvertisement, BGPPeer, Community};
 
 use super::*;
 
@@ -10,10 +10,6 @@ fn object<K: serde::de::DeserializeOwned>(name: &str, spec: Value) -> K {
 fn every_kind_that_is_not_built_is_accepted_and_says_so() {
     let peer = json!({"myASN": 1, "peerASN": 2, "peerAddress": "192.0.2.1", "bfdProfile": "fast"});
     let compiled = compile(&Objects {
-        reservations: vec![object::<IPReservation>(
-            "r",
-            json!({"addresses": ["192.0.2.1"]}),
-        )],
         bgp_advertisements: vec![object::<BGPAdvertisement>(
             "a",
             json!({"peers": ["tor"], "communities": ["mine", "no-export", "large:1:2:3"]}),
@@ -26,9 +22,8 @@ fn every_kind_that_is_not_built_is_accepted_and_says_so() {
         )],
         ..Objects::default()
     });
-    assert_eq!(compiled.problems.len(), 5, "{:?}", compiled.problems);
+    assert_eq!(compiled.problems.len(), 4, "{:?}", compiled.problems);
     for (kind, name) in [
-        ("IPReservation", "r"),
         ("BGPAdvertisement", "a"),
         ("BGPPeer", "tor"),
         ("BFDProfile", "fast"),

@@ -158,7 +158,7 @@ fn every_kind_gets_its_condition() {
         kinds,
         [
             ("IPAddressPool", "Accepted"),
-            ("IPReservation", "FieldNotImplemented"),
+            ("IPReservation", "Accepted"),
             ("L2Advertisement", "Accepted"),
             ("BGPAdvertisement", "FieldNotImplemented"),
             ("BGPPeer", "FieldNotImplemented"),

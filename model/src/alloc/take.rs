@@ -112,7 +112,7 @@ impl Chooser<'_> {
             let (first, last) = range.numbers();
             let addresses = (first..=last).map(|n| family.address(n));
             let mut fit = addresses
-                .filter(|a| !(ledger.is_held(*a) || pool.avoid_buggy_ips && is_buggy(*a)))
+                .filter(|a| !(ledger.is_held(*a) || (pool.avoid_buggy_ips && is_buggy(*a))))
                 .filter(|a| ledger.kept_off(&service.key, *a).is_none());
             let address = fit.next();
             if let Some(address) = address.filter(|a| ledger.hold(service, *a).is_ok()) {

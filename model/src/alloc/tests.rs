@@ -3,6 +3,8 @@
 
 mod change;
 mod history;
+mod packing;
+mod policies;
 mod properties;
 mod request;
 

@@ -306,9 +306,10 @@ proptest! {
                 let reserved = reservation(&snapshot, place.address).is_some();
                 prop_assert!(!new || pool.auto_assign || asked || beside || reserved, "{place:?} not asked for");
                 prop_assert!(!reserved_for_another(&snapshot, place.address, &service.key), "{place:?}");
+                let has = |key: &ServiceKey| plan.places(key).contains(place);
                 let joins = snapshot.services.values().any(|other| {
                     other.key != service.key && other.held.contains(&place.address)
-                });
+                }) || snapshot.freed.get(&place.address).is_some_and(|freed| has(&freed.holder));
                 if new && !joins {
                     prop_assert!(!held_back(&snapshot, pool, place.address, &service.key), "{place:?}");
                 }
