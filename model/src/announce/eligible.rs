@@ -119,7 +119,7 @@ impl<'a> Judge<'a> {
 impl World {
     /// The pool an address counts for: the one that contains it, else the quarantined one it came
     /// from.
-    fn pool_of<'a>(&'a self, service: &'a Service, address: IpAddr) -> Option<&'a str> {
+    pub(crate) fn pool_of<'a>(&'a self, service: &'a Service, address: IpAddr) -> Option<&'a str> {
         let containing = self
             .pools
             .values()
