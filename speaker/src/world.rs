@@ -122,6 +122,7 @@ impl Copies {
             l2_advertisements,
             // What is held is announced, whoever else may have wished for it.
             reservations: _,
+            bgp: _,
         } = compile(&objects).config;
         let mut slices: BTreeMap<ServiceKey, Vec<Arc<EndpointSlice>>> = BTreeMap::new();
         for slice in self.slices.snapshot().into_values() {
