@@ -22,6 +22,7 @@ mod config;
 mod peer;
 mod prefix;
 mod rib;
+mod session;
 
 use std::time::Duration;
 
@@ -34,8 +35,8 @@ pub use config::{
     reopens,
 };
 pub use peer::{
-    Action, BfdState, ConnectionId, Event, Messages, Negotiated, Obstacle, Reason, Snapshot, State,
-    Stop, Transmit, Waiting,
+    Action, BfdState, ConnectionId, Event, Messages, Negotiated, Obstacle, Peer, Reason, Snapshot,
+    State, Stop, Transmit, Waiting,
 };
 pub use prefix::{Families, Family, Prefix, PrefixError};
 pub use rib::{Route, Wish};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::header::{self, HEADER, Kind};
+
 /// Why a session ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
@@ -193,6 +195,30 @@ impl Notification {
     /// 8/0: the peer read nothing for the send hold time (RFC 9687).
     pub(crate) const fn send_hold_expired() -> Self {
         Self::new(code::SEND_HOLD, 0, Vec::new())
+    }
+
+    /// Appends the message; what does not fit `longest` of the data is left out.
+    pub fn encode(&self, longest: usize, out: &mut Vec<u8>) {
+        let most = longest.saturating_sub(HEADER + 2);
+        let data = self.data.get(..most).unwrap_or(&self.data);
+        let written = header::write(out, Kind::Notification, longest, |out| {
+            out.extend([self.code, self.subcode]);
+            out.extend(data);
+        });
+        debug_assert_eq!(written, Ok(()));
+    }
+
+    /// Reads the body of a message, whatever the numbers are.
+    ///
+    /// # Errors
+    /// It has less than two octets.
+    pub fn decode(body: &[u8]) -> Result<Self, Self> {
+        match body {
+            [code, subcode, data @ ..] => Ok(Self::new(*code, *subcode, data.to_vec())),
+            _ => Err(Self::bad_length(
+                u16::try_from(HEADER + body.len()).unwrap_or(u16::MAX),
+            )),
+        }
     }
 
     /// The OPEN had an optional parameter that the peer does not know: it is of before RFC 5492.

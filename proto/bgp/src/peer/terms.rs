@@ -201,8 +201,10 @@ pub struct Negotiated {
     pub extended_next_hop: bool,
     /// The peer told the capability of graceful restart, and wants markers of the end.
     pub end_of_rib: bool,
-    /// The peer keeps our routes of these families over a restart, ours and its words considered.
-    pub graceful: Families,
+    /// The peer keeps our routes while this speaker restarts (RFC 4724).
+    pub graceful_restart: bool,
+    /// The peer may restart itself and come back by a new connection.
+    pub peer_restarts: bool,
     /// Graceful restart covers NOTIFICATIONs (RFC 8538): only a hard reset flushes.
     pub notification: bool,
     /// What the peer says it is to us (RFC 9234), as its number.
