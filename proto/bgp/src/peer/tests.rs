@@ -10,7 +10,6 @@ use crate::{
 
 mod collide;
 mod ending;
-mod hostile;
 mod routes;
 
 const US: Asn = Asn(64_512);
@@ -246,20 +245,21 @@ fn wish(prefixes: &[&str]) -> Arc<Wish> {
     Arc::new(routes.collect())
 }
 
-fn context() -> Context {
-    Context {
-        four_octet_as: true,
-        internal: false,
-        families: Families::both(),
-        extended_next_hop: true,
-    }
-}
-
 /// The UPDATEs among what was said.
 fn updates(said: &Said) -> Vec<Update> {
+    updates_of(said, false)
+}
+
+fn updates_of(said: &Said, internal: bool) -> Vec<Update> {
+    let context = Context {
+        four_octet_as: true,
+        internal,
+        families: Families::both(),
+        extended_next_hop: true,
+    };
     said.iter()
         .filter(|(kind, _)| *kind == Kind::Update)
-        .map(|(_, body)| Update::decode(body, &context()).unwrap())
+        .map(|(_, body)| Update::decode(body, &context).unwrap())
         .collect()
 }
 
@@ -273,7 +273,10 @@ fn a_session_is_opened_by_open_and_keepalive_of_both() {
     let said = scene.heard(connection);
     assert_eq!(kinds(&said), [Kind::Open]);
     let open = Open::decode(&said[0].1).unwrap();
-    assert_eq!((open.asn(), open.hold_time, open.id), (US, 90, config().router_id));
+    assert_eq!(
+        (open.asn(), open.hold_time, open.id),
+        (US, 90, config().router_id)
+    );
     scene.say(connection, &octets(&router()));
     assert_eq!(scene.state(), State::OpenConfirm);
     assert_eq!(kinds(&scene.heard(connection)), [Kind::Keepalive]);
@@ -283,7 +286,10 @@ fn a_session_is_opened_by_open_and_keepalive_of_both() {
     let told = scene.peer.snapshot();
     assert_eq!((told.established, told.since), (1, scene.now));
     let agreed = told.negotiated.unwrap();
-    assert_eq!((agreed.peer_as, agreed.hold_time, agreed.keepalive_time), (THEM, secs(90), secs(30)));
+    assert_eq!(
+        (agreed.peer_as, agreed.hold_time, agreed.keepalive_time),
+        (THEM, secs(90), secs(30))
+    );
 }
 
 /// A stream may be cut anywhere.
@@ -359,7 +365,9 @@ fn a_connection_that_cannot_be_opened_is_tried_again_at_the_same_pace() {
     let mut scene = Scene::new(config());
     for _ in 0..20 {
         let connection = scene.asked().unwrap();
-        scene.peer.handle_closed(connection, "connection refused", scene.now);
+        scene
+            .peer
+            .handle_closed(connection, "connection refused", scene.now);
         assert_eq!(scene.state(), State::Active);
         let Action::Close { .. } = scene.actions()[0] else {
             panic!("the shell forgets what failed");
@@ -380,12 +388,20 @@ fn an_attempt_without_an_answer_is_given_up() {
     let connection = scene.asked().unwrap();
     scene.pass(secs(5));
     let actions = scene.actions();
-    let [Action::Close { connection: closed, .. }, Action::Connect(next)] = actions.as_slice()
+    let [
+        Action::Close {
+            connection: closed, ..
+        },
+        Action::Connect(next),
+    ] = actions.as_slice()
     else {
         panic!("{actions:?}");
     };
     assert!(*closed == connection && *next != connection);
-    assert_eq!(scene.peer.snapshot().last_error.unwrap().1, Reason::ConnectTimeout);
+    assert_eq!(
+        scene.peer.snapshot().last_error.unwrap().1,
+        Reason::ConnectTimeout
+    );
     scene.peer.handle_connected(connection, local(), scene.now);
     assert_eq!(scene.state(), State::Connect, "the old one does not count");
 }
@@ -514,7 +530,10 @@ fn a_change_of_configuration_opens_anew_only_what_it_must() {
     changed.connect_time = secs(9);
     changed.prefix_limit = 5;
     scene.peer.set_config(changed.clone(), scene.now).unwrap();
-    assert_eq!((scene.state(), scene.actions()), (State::Established, vec![]));
+    assert_eq!(
+        (scene.state(), scene.actions()),
+        (State::Established, vec![])
+    );
     let said = scene.pass(secs(80));
     assert!((16..=22).contains(&said.len()), "{}", said.len());
     scene.say(connection, &KEEPALIVE);
@@ -526,7 +545,10 @@ fn a_change_of_configuration_opens_anew_only_what_it_must() {
     };
     assert_eq!(split(last_words)[0].1, [6, 6]);
     changed.router_id = Ipv4Addr::UNSPECIFIED;
-    assert_eq!(scene.peer.set_config(changed, scene.now), Err(ConfigError::RouterId));
+    assert_eq!(
+        scene.peer.set_config(changed, scene.now),
+        Err(ConfigError::RouterId)
+    );
     assert_eq!(scene.peer.config().hold_time, secs(30));
 }
 
