@@ -199,7 +199,7 @@ impl Scene {
                 connection: closed,
                 last_words,
             } if *closed == connection => Some(last_words.clone()),
-            _ => None,
+            Action::Connect(_) | Action::Close { .. } => None,
         });
         let words = split(&closed.unwrap_or_else(|| panic!("not closed: {actions:?}")));
         words.last().map(|(kind, body)| {

@@ -44,6 +44,9 @@ fn with(more: &[u8], context: &Context) -> Result<Update, Notification> {
     Update::decode(&body(&[ORIGIN, path, HOP, local, more]), context)
 }
 
+/// An attribute, on which session, and what follows.
+type Case<'a> = (&'a [u8], &'a Context, Option<(Flaw, Approach)>);
+
 fn discard(flaw: Flaw) -> Option<(Flaw, Approach)> {
     Some((flaw, Approach::AttributeDiscard))
 }
@@ -57,7 +60,7 @@ fn withdraw(flaw: Flaw) -> Option<(Flaw, Approach)> {
 #[test]
 fn a_malformed_attribute_is_discarded_or_its_routes_count_as_withdrawn() {
     use Flaw::{AsSet, AsZero, Flags, Length, Misplaced, Value};
-    let cases: &[(&[u8], &Context, Option<(Flaw, Approach)>)] = &[
+    let cases: &[Case] = &[
         // MED
         (&[0x80, 4, 4, 0, 0, 0, 1], &EXTERNAL, None),
         (&[0x80, 4, 3, 0, 0, 0], &EXTERNAL, withdraw(Length)),

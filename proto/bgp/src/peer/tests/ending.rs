@@ -1,6 +1,7 @@
 //! How sessions end: stops, drains, BFD, NOTIFICATIONs, routers that do not read.
 
 use super::*;
+use crate::codec::GracefulFamily;
 
 /// B12, RFC 4486, RFC 9003; RFC 8538 section 4: what would be kept otherwise is flushed.
 #[test]
@@ -224,17 +225,25 @@ fn a_router_that_does_not_read_is_left_after_eight_minutes() {
 fn a_restarted_speaker_says_so_until_its_routes_are_told() {
     let mut scene = Scene::new(graceful());
     scene.peer = Peer::new(graceful(), true, 1, scene.now).unwrap();
+    let families = [1, 2].map(|afi| GracefulFamily {
+        afi,
+        safi: 1,
+        forwarding: true,
+    });
+    let families = families.to_vec();
     for (says, wished) in [(true, false), (true, true), (false, true)] {
         let connection = scene.connect();
         let open = Open::decode(&scene.heard(connection)[0].1).unwrap();
-        let told = open
-            .capabilities
-            .iter()
-            .find_map(|capability| match capability {
-                Capability::GracefulRestart { restarting, .. } => Some(*restarting),
-                _ => None,
-            });
-        assert_eq!(told, Some(says));
+        let restarts = |says| {
+            let expected = Capability::GracefulRestart {
+                restarting: says,
+                notification: true,
+                time: 120,
+                families: families.clone(),
+            };
+            open.capabilities.contains(&expected)
+        };
+        assert!(restarts(says) && !restarts(!says));
         scene.say(connection, &octets(&router_with(vec![keeps_routes()])));
         scene.say(connection, &KEEPALIVE);
         if wished {
