@@ -224,6 +224,3 @@ impl Verdicts {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

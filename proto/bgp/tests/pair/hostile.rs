@@ -280,7 +280,7 @@ fn a_million_prefixes_end_at_the_limit() {
 #[test]
 fn a_router_that_never_reads_costs_one_chunk() {
     let mut victim = Victim::established(10);
-    victim.peer.set_wish(wish(0..50_000, 0), victim.now);
+    victim.peer.set_wish(wish(0..10_000, 0), victim.now);
     let chunk = victim.peer.poll_transmit(victim.now).unwrap();
     assert!(chunk.bytes.len() <= 128 * 1024);
     for round in 0..470 {
