@@ -1,0 +1,65 @@
+//! The prefixes a peer announces: known by name up to the limit, so that the count is exact, and
+//! nothing else of them is kept (R9).
+
+use std::collections::BTreeSet;
+
+use crate::codec::{Approach, Update};
+use crate::{Families, Family, Notification, Prefix};
+
+/// What the peer announces on this session.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    ipv4: BTreeSet<Prefix>,
+    ipv6: BTreeSet<Prefix>,
+}
+
+impl Received {
+    /// Takes an UPDATE in.
+    ///
+    /// # Errors
+    /// A family has more than `limit` prefixes: the NOTIFICATION to end the session with.
+    pub(super) fn take(&mut self, update: &Update, limit: u32) -> Result<(), Notification> {
+        let gone = update.unreach.iter().flat_map(|part| &part.prefixes);
+        for prefix in update.withdrawn.iter().chain(gone) {
+            self.of(prefix.family()).remove(prefix);
+        }
+        let there = update.reach.iter().flat_map(|part| &part.prefixes);
+        for prefix in update.announced.iter().chain(there) {
+            let family = prefix.family();
+            let held = self.of(family);
+            if update.approach == Some(Approach::TreatAsWithdraw) {
+                held.remove(prefix);
+                continue;
+            }
+            held.insert(*prefix);
+            if u32::try_from(held.len()).is_ok_and(|count| count > limit) {
+                return Err(Notification::maximum_prefixes(family, limit));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.ipv4.len() + self.ipv6.len()
+    }
+
+    /// Families with a default route.
+    pub(super) fn defaults(&self) -> Families {
+        let default = |held: &BTreeSet<Prefix>| held.first().is_some_and(|p| p.is_default());
+        Families {
+            ipv4: default(&self.ipv4),
+            ipv6: default(&self.ipv6),
+        }
+    }
+
+    const fn of(&mut self, family: Family) -> &mut BTreeSet<Prefix> {
+        match family {
+            Family::Ipv4 => &mut self.ipv4,
+            Family::Ipv6 => &mut self.ipv6,
+        }
+    }
+}
