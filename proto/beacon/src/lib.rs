@@ -22,7 +22,7 @@
 //!
 //! Not here: who writes the chain of views and where a node keeps the number it adopted (the
 //! caller), witness sets above 32 nodes, digests and pulls (tables travel as deltas that each peer
-//! acknowledges), beacons on the announced LAN, key derivation, placement and the damping of moves
+//! acknowledges), key derivation, placement and the damping of moves
 //! (ranks come with the wishes). What was changed of the written design is in `docs/adr/0007` and
 //! `0008`.
 
@@ -30,6 +30,7 @@ mod agenda;
 mod claims;
 mod config;
 mod discard;
+mod lan;
 mod limit;
 mod lot;
 mod node;
@@ -45,6 +46,7 @@ use std::time::Duration;
 pub use claims::{Hold, Takeover};
 pub use config::{Config, ConfigError, LONGEST_GRANT, Policy, Timers, Wish};
 pub use discard::Discard;
+pub use lan::{LinkId, LinkWord};
 pub use node::{Event, HANDOVER_PATIENCE, Node, Question, Transmit};
 pub use seal::{Key, Keys};
 pub use table::Claim;

@@ -17,13 +17,15 @@ use std::time::Duration;
 
 use crate::agenda::Agenda;
 use crate::claims::{Hope, Standing};
+use crate::lan::Lan;
 use crate::limit::Limit;
 use crate::peer::Peer;
 use crate::table::{Sight, Table};
 use crate::wire::Body;
 use crate::witness::Witness;
 use crate::{
-    Claim, Config, ConfigError, Hold, Keys, Life, MAX_MEMBERS, NodeId, Takeover, Time, View, Wish,
+    Claim, Config, ConfigError, Hold, Keys, Life, LinkId, MAX_MEMBERS, NodeId, Takeover, Time,
+    View, Wish,
 };
 
 /// How long a node that handed an address over leaves it to others.
@@ -55,6 +57,8 @@ pub enum Question {
     Gateway,
     /// Whether somebody else answers for the address: an ARP probe or DAD solicitation.
     Address(IpAddr),
+    /// Whether a gateway answers on this link; not of the witness path.
+    GatewayOn(LinkId),
 }
 
 /// One speaker.
@@ -104,6 +108,7 @@ pub struct Node {
     resort_at: Option<Time>,
     /// When the majority ends unless it is heard from again.
     lapse: Option<Time>,
+    lan: Lan,
 }
 
 impl Node {
@@ -143,6 +148,7 @@ impl Node {
             had_majority: false,
             resort_at: None,
             lapse: None,
+            lan: Lan::default(),
         })
     }
 
@@ -162,6 +168,7 @@ impl Node {
             self.peers.entry(*member).or_insert_with(|| Peer::new(now));
         }
         let leaves = !view.members.contains(&self.config.me);
+        self.lan.retain(|id| view.members.contains(&id));
         self.view = Some(view);
         self.adopted = now;
         self.settled.clear();
@@ -192,6 +199,19 @@ impl Node {
                 peer.address = None;
             }
         }
+    }
+
+    /// The links this node announces on, and whether there is a gateway to ask on each.
+    pub fn set_links(&mut self, links: &BTreeMap<LinkId, bool>, now: Time) {
+        self.arrive(now);
+        self.lan.set_links(links, now);
+    }
+
+    /// The links, by node, on which announcing is in vain: their node is not heard there although
+    /// others are. Of this node as it judges, of its peers as they say.
+    #[must_use]
+    pub fn unheard(&self, now: Time) -> BTreeMap<NodeId, BTreeSet<LinkId>> {
+        self.lan.unheard(self.config.me, now)
     }
 
     /// Seals and accepts with these keys from now on.

@@ -1,12 +1,13 @@
 //! What a node hears: whether a datagram counts, and what it changes at once. Votes are not judged
 //! here.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Event, Node};
 use crate::wire::{self, Beacon, Body, Heard, Nonce};
-use crate::{Discard, NodeId, Time, View};
+use crate::{Discard, LinkId, NodeId, Time, View};
 
 /// How long a question stays the same, so that a slow answer still fits it; and how long the shell
 /// has for a view, before it is offered again.
@@ -61,6 +62,7 @@ impl Node {
                 self.offer(from, view, now);
                 Ok(())
             }
+            Body::Copy { .. } => Err(Discard::OtherReceiver),
             Body::Beacon(beacon) => {
                 if peer.life < Some(message.life) {
                     let asked = peer.asked.filter(|(_, since)| now < *since + QUESTION);
@@ -76,6 +78,51 @@ impl Node {
                 Ok(())
             }
         }
+    }
+
+    /// Takes a datagram that was sent to everybody on the network of `link`, which is one of this
+    /// node's.
+    ///
+    /// # Errors
+    /// Why it was dropped; nothing changed then.
+    pub fn handle_copy(&mut self, bytes: &[u8], link: LinkId, now: Time) -> Result<(), Discard> {
+        if !self.lan.admit(link, now) {
+            return Err(Discard::Flood);
+        }
+        let message = wire::decode(bytes, &self.config.keys)?;
+        if message.cluster != self.config.cluster {
+            return Err(Discard::OtherCluster);
+        }
+        let Body::Copy {
+            link: theirs,
+            count,
+        } = message.body
+        else {
+            return Err(Discard::OtherReceiver);
+        };
+        let from = message.from;
+        if message.to != 0 || from == self.config.me {
+            return Err(Discard::OtherReceiver);
+        }
+        if !self.is_member(from) {
+            return Err(Discard::Stranger);
+        }
+        let proven = self.peers.get(&from).and_then(|peer| peer.life);
+        match proven.cmp(&Some(message.life)) {
+            Ordering::Less => Err(Discard::Unproven),
+            Ordering::Greater => Err(Discard::Replayed),
+            Ordering::Equal => {
+                self.arrive(now);
+                let number = (message.life, count);
+                self.lan.hear(link, (from, theirs), number, now)
+            }
+        }
+    }
+
+    /// A gateway answered on `link`.
+    pub fn note_gateway_on(&mut self, link: LinkId, now: Time) {
+        self.arrive(now);
+        self.lan.note_gateway(link, now);
     }
 
     /// One reply of a kind to each peer is enough.
@@ -117,6 +164,9 @@ impl Node {
         let same_view =
             beacon.view == number && number > 0 && self.is_member(me) && self.is_member(from);
         let version = self.table.version();
+        if self.is_member(from) {
+            self.lan.note(from, &beacon.links, now);
+        }
         let Some(peer) = self.peers.get_mut(&from) else {
             return;
         };
@@ -197,6 +247,7 @@ impl Node {
             for peer in self.peers.values_mut() {
                 peer.heard = peer.heard.map(|heard| (heard + late).min(now));
             }
+            self.lan.excuse(now);
             self.restless = true;
             self.hasten(now);
         }

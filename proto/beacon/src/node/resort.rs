@@ -21,7 +21,8 @@ const START_PATIENCE: Duration = Duration::from_secs(3);
 impl Node {
     /// What is to be asked on the LAN at once, on each interface of the address.
     pub fn poll_question(&mut self) -> Option<Question> {
-        self.witness.poll_question()
+        let on_link = self.lan.poll_question().map(Question::GatewayOn);
+        on_link.or_else(|| self.witness.poll_question())
     }
 
     /// A gateway answered, or there is none and the interface has carrier.

@@ -4,7 +4,7 @@ use super::{Node, Transmit};
 use crate::lot::mix;
 use crate::peer::Peer;
 use crate::wire::{self, Beacon, Body, Heard, Message};
-use crate::{MAX_MEMBERS, NodeId, Time};
+use crate::{LinkId, MAX_MEMBERS, NodeId, Time};
 
 impl Node {
     /// The next datagram to send. Grants count from `now`: it must be sent after, not before.
@@ -36,7 +36,24 @@ impl Node {
         self.transmit(to, body)
     }
 
-    /// When [`Self::poll_transmit`] is to be called again, at the latest.
+    /// The next datagram for everybody on the network of a link of this node.
+    pub fn poll_copy(&mut self, now: Time) -> Option<(LinkId, Vec<u8>)> {
+        self.arrive(now);
+        if self.is_member(self.config.me) {
+            self.lan.advance(now);
+        }
+        let (link, count) = self.lan.poll_copy()?;
+        let message = Message {
+            cluster: self.config.cluster,
+            from: self.config.me,
+            to: 0,
+            life: self.config.life,
+            body: Body::Copy { link, count },
+        };
+        Some((link, wire::encode(&message, &self.config.keys)))
+    }
+
+    /// When [`Self::poll_transmit`] and [`Self::poll_copy`] are to be called again, at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
         if self.is_restless() || !self.replies.is_empty() {
@@ -55,8 +72,10 @@ impl Node {
             .peers
             .iter()
             .filter(|(id, peer)| self.is_target(**id, peer));
+        let copies = self.lan.next().filter(|_| self.is_member(self.config.me));
         targets
             .map(|(_, peer)| peer.due)
+            .chain(copies)
             .fold(self.judgement(), Time::min)
     }
 
@@ -102,8 +121,10 @@ impl Node {
         let timers = self.config.timers;
         let (quiet, settled) = (!self.awake(now), self.has_settled(now));
         let view = self.view.as_ref()?.number;
+        let links = self.lan.words(to, now);
+        let space = wire::space(heard.len(), links.len());
+        let version = self.table.version();
         let peer = self.peers.get_mut(&to)?;
-        let (version, space) = (self.table.version(), wire::space(heard.len()));
         let mut base = peer.knows;
         let (mut entries, mut complete) = self.table.page(base, space.clone());
         if complete < version {
@@ -128,6 +149,7 @@ impl Node {
             complete,
             mirrored: peer.mirrored,
             heard,
+            links,
             entries,
         }))
     }

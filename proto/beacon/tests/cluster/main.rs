@@ -1,6 +1,7 @@
 //! Clusters of real nodes on virtual time: what an owner's death, a handover, a cut and a pause
 //! look like, partitions under both policies, and random faults by seed.
 
+mod announced;
 mod many;
 mod partition;
 mod storm;

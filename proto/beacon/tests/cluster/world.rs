@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use herald_beacon::{
-    Config, Discard, Event, Hold, Key, Keys, Life, MAX_DATAGRAM, Node, NodeId, Policy, Question,
-    Time, Timers, View, Wish,
+    Config, Discard, Event, Hold, Key, Keys, Life, LinkId, MAX_DATAGRAM, Node, NodeId, Policy,
+    Question, Time, Timers, View, Wish,
 };
 
 /// Numbers that look random and are the same for the same seed (splitmix64).
@@ -62,12 +62,19 @@ struct Flying {
 }
 
 /// What arrives from the announced LAN.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Lan {
     Gateway,
     /// Somebody answered for, or announced, the address.
     Taken(IpAddr),
+    /// A gateway, asked for the link's sake.
+    GatewayOnLink,
+    /// For everybody there.
+    Copy(Vec<u8>),
 }
+
+/// The one link of every node.
+pub(crate) const LINK: LinkId = 1;
 
 pub(crate) struct World {
     pub(crate) policy: Policy,
@@ -90,6 +97,8 @@ pub(crate) struct World {
     pub(crate) gone: BTreeSet<NodeId>,
     /// The parts of the LAN with a gateway.
     pub(crate) gateways: BTreeSet<u64>,
+    /// Whether a node that starts knows of a gateway.
+    pub(crate) links_have_gateways: bool,
     /// Who owned an address after the last step, and since when two that hear each other do.
     owning: BTreeMap<IpAddr, Vec<NodeId>>,
     overlap: BTreeMap<(IpAddr, usize), Duration>,
@@ -132,6 +141,7 @@ impl World {
             chain: vec![first.clone()],
             gone: BTreeSet::new(),
             gateways: BTreeSet::from([0]),
+            links_have_gateways: true,
             owning: BTreeMap::new(),
             overlap: BTreeMap::new(),
             longest_overlap: [Duration::ZERO; 2],
@@ -190,6 +200,7 @@ impl World {
         if let Some(view) = &machine.disk {
             node.set_view(view.clone(), clock);
         }
+        node.set_links(&BTreeMap::from([(LINK, self.links_have_gateways)]), clock);
         node.set_wish(&machine.wishes, clock);
         machine.node = Some(node);
         machine.paused_until = now;
@@ -287,6 +298,17 @@ impl World {
         self.machines.iter().filter_map(owns).collect()
     }
 
+    /// The nodes that take their link for unheard.
+    pub(crate) fn unheard(&self) -> BTreeSet<NodeId> {
+        let mut unheard = BTreeSet::new();
+        for (id, machine) in &self.machines {
+            let Some(node) = &machine.node else { continue };
+            let known = node.unheard(machine.clock(self.now));
+            unheard.extend(known.contains_key(id).then_some(*id));
+        }
+        unheard
+    }
+
     pub(crate) fn hold(&self, id: NodeId, address: IpAddr) -> Option<Hold> {
         let machine = &self.machines[&id];
         let node = machine.node.as_ref()?;
@@ -295,6 +317,11 @@ impl World {
 
     pub(crate) fn owner(&self, address: IpAddr) -> Option<NodeId> {
         self.owners(address).first().copied()
+    }
+
+    /// The clock of `id`.
+    pub(crate) fn clock(&self, id: NodeId) -> Time {
+        self.machines[&id].clock(self.now)
     }
 
     /// Runs for `time`.
@@ -352,6 +379,10 @@ impl World {
             match heard {
                 Lan::Gateway => node.note_gateway(clock),
                 Lan::Taken(address) => node.note_answer(address, clock),
+                Lan::GatewayOnLink => node.note_gateway_on(LINK, clock),
+                Lan::Copy(bytes) => {
+                    let _not_proven_yet = node.handle_copy(&bytes, LINK, clock);
+                }
             }
         }
         for flying in arrived {
@@ -373,6 +404,11 @@ impl World {
             sent.push(transmit);
             assert!(sent.len() < 1000, "a node that never stops sending");
         }
+        let mut copies = Vec::new();
+        while let Some((link, bytes)) = node.poll_copy(clock) {
+            assert_eq!(link, LINK);
+            copies.push(bytes);
+        }
         assert!(node.poll_timeout() > clock, "a node that never sleeps");
         let mut questions = Vec::new();
         while let Some(question) = node.poll_question() {
@@ -380,6 +416,9 @@ impl World {
         }
         for question in questions {
             self.ask(id, question);
+        }
+        for bytes in copies {
+            self.spread(id, &Lan::Copy(bytes));
         }
         for transmit in sent {
             let to = self
@@ -432,7 +471,7 @@ impl World {
         self.asked += 1;
         let segment = self.machines[&id].segment;
         let answers = match question {
-            Question::Gateway => self.gateways.contains(&segment),
+            Question::Gateway | Question::GatewayOn(_) => self.gateways.contains(&segment),
             Question::Address(address) => self.machines.iter().any(|(other, machine)| {
                 let clock = machine.clock(self.now);
                 let holds = |node: &Node| {
@@ -447,6 +486,7 @@ impl World {
         if answers {
             let answer = match question {
                 Question::Gateway => Lan::Gateway,
+                Question::GatewayOn(_) => Lan::GatewayOnLink,
                 Question::Address(address) => Lan::Taken(address),
             };
             self.machines
@@ -458,11 +498,16 @@ impl World {
     }
 
     fn announce(&mut self, id: NodeId, address: IpAddr) {
+        self.spread(id, &Lan::Taken(address));
+    }
+
+    /// To everybody else on the part of the LAN that `id` is on.
+    fn spread(&mut self, id: NodeId, what: &Lan) {
         let segment = self.machines[&id].segment;
         let others = self.machines.iter_mut();
         let hearing = others.filter(|(other, machine)| **other != id && machine.segment == segment);
         for (_, machine) in hearing {
-            machine.lan.push(Lan::Taken(address));
+            machine.lan.push(what.clone());
         }
     }
 
