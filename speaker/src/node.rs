@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::chronicle::Chronicle;
 use crate::cluster;
-use crate::decision::{Decision, held, owners, used};
+use crate::decision::{self, Decision, held, owners, used};
 use crate::fast::{Candidacy, Fast, News, Telling, Wish};
 use crate::inspect::Running;
 use crate::intent::{self, Bid, Holding, Situation};
@@ -91,7 +91,10 @@ struct Memory {
 impl Node {
     /// Runs until asked to end, then until others have taken over or [`FAREWELL`] has passed.
     pub(crate) async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
-        let mut memory = Memory::default();
+        let mut memory = Memory {
+            ports: Ports::new(self.beacons.port),
+            ..Memory::default()
+        };
         let mut changes = self.watches.subscribe();
         let mut farewell: Option<Instant> = None;
         loop {
@@ -158,13 +161,14 @@ impl Node {
             me.stopping |= stopping;
             me.interfaces = used(&usages);
         }
-        let desired = announce::desired(&view.world);
+        let mut desired = announce::desired(&view.world);
         let names: BTreeMap<NodeId, String> = view
             .world
             .nodes
             .keys()
             .map(|name| (cluster::id(name), name.clone()))
             .collect();
+        decision::pass_over(&mut desired, &telling.unheard, &names);
         let live = if telling.member {
             let live = telling.live.iter();
             live.filter_map(|id| names.get(id).cloned()).collect()

@@ -21,7 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use herald_beacon::{Config, Keys, Life, NodeId, View};
+use herald_beacon::{Config, Keys, Life, LinkId, NodeId, View};
 use herald_l2::{Event, Interface, Limits, Mac};
 use herald_runtime::supervise::Tasks;
 use k8s_openapi::jiff::Timestamp;
@@ -130,6 +130,8 @@ pub(crate) struct Telling {
     pub refusing: BTreeSet<NodeId>,
     /// Whether those that are heard are a majority.
     pub quorum: bool,
+    /// The links on which a node announces in vain, by node: it is not heard there, others are.
+    pub unheard: BTreeMap<NodeId, BTreeSet<LinkId>>,
     /// Who owns what, as far as this node knows.
     pub records: BTreeMap<IpAddr, (NodeId, u64)>,
     /// What this node owns.

@@ -1,5 +1,6 @@
-//! What arrives: beacons and frames, drained from their sockets.
+//! What arrives: beacons, copies of them and frames, drained from their sockets.
 
+use herald_beacon::Discard;
 use herald_l2::Received;
 use herald_runtime::clock;
 
@@ -43,6 +44,28 @@ impl Worker {
             match node.handle_datagram(&buffer[..arrival.length], nonce, taken) {
                 Ok(()) => self.outlets.metrics.beacon_received(),
                 Err(reason) => self.outlets.metrics.beacon_discarded(reason),
+            }
+        }
+    }
+
+    /// Reads the copies of beacons there are, up to a batch from every port: they can wait.
+    pub(super) fn read_copies(&mut self) {
+        let mut buffer = [0; BUFFER];
+        for (link, index) in &self.links {
+            let Some(port) = self.ports.get(index) else {
+                continue;
+            };
+            for _ in 0..BATCH {
+                let Ok(Some(arrival)) = port.receive_copy(&mut buffer) else {
+                    break;
+                };
+                let Some(node) = &mut self.node else { continue };
+                let taken = clock::boot().saturating_sub(age(arrival.taken, OLDEST));
+                match node.handle_copy(&buffer[..arrival.length], *link, taken) {
+                    // Each comes once by either family.
+                    Ok(()) | Err(Discard::Replayed) => {}
+                    Err(reason) => self.outlets.metrics.beacon_discarded(reason),
+                }
             }
         }
     }
