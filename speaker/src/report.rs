@@ -122,7 +122,13 @@ fn peers(facts: &Facts<'_>) -> Vec<MemberPeer> {
 }
 
 fn quorum(telling: &Telling) -> Saying {
-    let (live, members) = (telling.live.len(), telling.members.len());
+    let members = telling.voters.len();
+    let live = telling.voters.intersection(&telling.live).count();
+    let speakers = if telling.voters == telling.members {
+        "speakers"
+    } else {
+        "voting speakers"
+    };
     let (holds, reason, message) = if !telling.member {
         (
             false,
@@ -135,14 +141,14 @@ fn quorum(telling: &Telling) -> Saying {
         (
             true,
             "Majority",
-            format!("{live} of {members} speakers are heard"),
+            format!("{live} of {members} {speakers} are heard"),
         )
     } else {
         (
             false,
             "NoMajority",
             format!(
-                "only {live} of {members} speakers are heard, fewer than a majority: check that UDP \
+                "only {live} of {members} {speakers} are heard, fewer than a majority: check that UDP \
                  beacons pass between the nodes; nodes that are gone for good are forgotten when \
                  their Node object is deleted"
             ),
@@ -360,6 +366,7 @@ mod tests {
             member: true,
             view: 3,
             members: [id("a"), id("b"), id("gone")].into(),
+            voters: [id("a"), id("b"), id("gone")].into(),
             live: [id("a"), id("b")].into(),
             quorum: true,
             ..Telling::default()
@@ -393,6 +400,14 @@ mod tests {
         );
         let reasons = [&first, &second].map(|status| status.conditions[2].reason.clone());
         assert_eq!(reasons, ["Majority", "NoMajority"]);
+        assert_eq!(first.conditions[2].message, "2 of 3 speakers are heard");
+        telling.voters = [id("a")].into();
+        telling.quorum = true;
+        let council = status_of(&telling, &[], false, None, at(3));
+        assert_eq!(
+            council.conditions[2].message,
+            "1 of 1 voting speakers are heard"
+        );
     }
 
     #[test]

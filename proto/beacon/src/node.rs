@@ -24,8 +24,8 @@ use crate::table::{Sight, Table};
 use crate::wire::Body;
 use crate::witness::Witness;
 use crate::{
-    Claim, Config, ConfigError, Hold, Keys, Life, LinkId, MAX_MEMBERS, NodeId, Takeover, Time,
-    View, Wish,
+    Claim, Config, ConfigError, Hold, Keys, Life, LinkId, MAX_VOTERS, NodeId, Takeover, Time, View,
+    Wish,
 };
 
 /// How long a node that handed an address over leaves it to others.
@@ -78,6 +78,8 @@ pub struct Node {
     strangers: Limit,
     /// The peers that were not silent at the last judgement.
     sounding: BTreeSet<NodeId>,
+    /// Whom the voters heard at the last judgement, where this node has no vote.
+    told: Vec<BTreeSet<NodeId>>,
     /// Since when a majority sounds.
     majority_since: Option<Time>,
     /// It was awake (R5) at the last judgement.
@@ -129,6 +131,7 @@ impl Node {
             peers: BTreeMap::new(),
             strangers: Limit::default(),
             sounding: BTreeSet::new(),
+            told: Vec::new(),
             majority_since: None,
             awoken: false,
             restless: true,
@@ -160,7 +163,7 @@ impl Node {
             .view
             .as_ref()
             .is_none_or(|old| view.number > old.number);
-        if !later || view.members.len() > MAX_MEMBERS {
+        if !later || !view.is_sound() {
             return false;
         }
         self.arrive(now);
@@ -282,21 +285,21 @@ impl Node {
             return None;
         }
         let agreeing = |id: &&NodeId| standing.agreeing.contains(*id);
-        self.granted(view, view.members.iter().filter(agreeing), now)
+        self.granted(view, view.voters.iter().filter(agreeing), now)
     }
 
-    /// Until when so many of `members` acknowledged this node that with it they are a majority.
+    /// Until when so many of `voters` acknowledged this node that with it they are a majority.
     fn granted<'a>(
         &self,
         view: &View,
-        members: impl Iterator<Item = &'a NodeId>,
+        voters: impl Iterator<Item = &'a NodeId>,
         now: Time,
     ) -> Option<Time> {
-        let Some(last) = (view.majority() - 1).checked_sub(1) else {
+        let Some(last) = view.others_needed(self.config.me).checked_sub(1) else {
             return Some(now + self.config.timers.grant);
         };
-        let mut times = [Time::ZERO; MAX_MEMBERS];
-        let acked = members.filter_map(|id| self.peers.get(id)?.acked);
+        let mut times = [Time::ZERO; MAX_VOTERS];
+        let acked = voters.filter_map(|id| self.peers.get(id)?.acked);
         let mut count = 0;
         for (place, acked) in times.iter_mut().zip(acked) {
             *place = acked;
@@ -307,10 +310,15 @@ impl Node {
         Some(*held_up_from + self.config.timers.grant)
     }
 
-    /// The members that are heard, this one included.
+    /// The members that are heard, this one included: by this node, or by most of the voters it hears.
     #[must_use]
     pub fn live(&self, now: Time) -> Vec<NodeId> {
-        let heard = |id: &NodeId| *id == self.config.me || !self.sight(*id, now).silent;
+        let words = self.words_of_voters(now);
+        let told = |id: &NodeId| {
+            let hearing = words.iter().filter(|sounding| sounding.contains(id));
+            hearing.count() * 2 > words.len()
+        };
+        let heard = |id: &NodeId| *id == self.config.me || !self.sight(*id, now).silent || told(id);
         let members = self.view.iter().flat_map(|view| &view.members);
         members.copied().filter(heard).collect()
     }
@@ -324,11 +332,8 @@ impl Node {
 
     fn majority_until(&self, now: Time) -> Option<Time> {
         let view = self.view.as_ref()?;
-        let members = view
-            .members
-            .contains(&self.config.me)
-            .then_some(&view.members)?;
-        self.granted(view, members.iter(), now)
+        let voters = self.is_member(self.config.me).then_some(&view.voters)?;
+        self.granted(view, voters.iter(), now)
     }
 
     /// The present view.
@@ -348,7 +353,7 @@ impl Node {
         let me = self.has_settled(self.latest).then_some(self.config.me);
         let settled =
             |id: &&NodeId| self.settled.contains(*id) || gone.contains(*id) || me == Some(**id);
-        view.members.iter().filter(settled).count() >= view.majority()
+        view.voters.iter().filter(settled).count() >= view.majority()
     }
 
     fn has_settled(&self, now: Time) -> bool {
@@ -394,6 +399,32 @@ impl Node {
         self.view
             .as_ref()
             .is_some_and(|view| view.members.contains(&id))
+    }
+
+    fn is_voter(&self, id: NodeId) -> bool {
+        self.view
+            .as_ref()
+            .is_some_and(|view| view.voters.contains(&id))
+    }
+
+    /// Nobody else has to be asked.
+    fn is_alone(&self) -> bool {
+        let view = self.view.as_ref();
+        view.is_none_or(|view| view.others_needed(self.config.me) == 0)
+    }
+
+    /// Whom the voters hear that this node hears, in a view where not everybody hears everybody.
+    fn words_of_voters(&self, now: Time) -> Vec<&BTreeSet<NodeId>> {
+        let view = self.view.as_ref();
+        let view = view.filter(|view| view.has_clients() && !view.voters.contains(&self.config.me));
+        let words = |view: &View, id: &NodeId| {
+            let peer = self.peers.get(id)?;
+            let fresh = !self.sight(*id, now).silent && peer.view == view.number;
+            fresh.then_some(&peer.sounding)
+        };
+        let view = view.into_iter();
+        view.flat_map(|view| view.voters.iter().filter_map(move |id| words(view, id)))
+            .collect()
     }
 
     fn awake(&self, now: Time) -> bool {

@@ -3,10 +3,11 @@
 //! ```text
 //! magic u32 · version u8 · kind u8 · flags u8 · key u8 · cluster u64 · from u64 · to u64 · life u64
 //! beacon:    grant u32 µs · seq u64 · view u64 · table u64 · base u64 · complete u64 · mirrored u64
-//!            · peers u8 · links u8 · claims u8 · entries u8 · peers × {node u64, life u64, seq u64}
-//!            · links × {mine u32, yours u32, flags u8} · page
+//!            · peers u8 · links u8 · bits u8 · claims u8 · entries u8
+//!            · peers × {node u64, life u64, seq u64} · links × {mine u32, yours u32, flags u8}
+//!            · bits × u8 · page
 //! challenge, answer:  nonce, 16 bytes
-//! view:      number u64 · members u8 · members × node u64, ascending
+//! view:      number u64 · members u8 · members × node u64, ascending · a bit for each that votes
 //! copy:      link u32 · count u64, to 0
 //! tag, 16 bytes
 //! ```
@@ -21,7 +22,8 @@ pub(crate) use page::Space;
 
 use crate::seal::TAG;
 use crate::{
-    Claim, Discard, Keys, LONGEST_GRANT, Life, LinkId, LinkWord, MAX_MEMBERS, NodeId, View,
+    Claim, Discard, Keys, LONGEST_GRANT, Life, LinkId, LinkWord, MAX_MEMBERS, MAX_VOTERS, NodeId,
+    View,
 };
 
 /// The longest datagram: fits an Ethernet frame with room for a tunnel.
@@ -30,7 +32,7 @@ pub const MAX_DATAGRAM: usize = 1200;
 const MAGIC: u32 = u32::from_be_bytes(*b"HBCN");
 const VERSION: u8 = 2;
 const HEADER: usize = 40;
-const FIXED: usize = 56;
+const FIXED: usize = 57;
 const PEER: usize = 24;
 const LINK: usize = 9;
 const QUIET: u8 = 1;
@@ -100,6 +102,9 @@ pub struct Beacon {
     pub mirrored: u64,
     /// The newest beacon the sender heard of each peer.
     pub heard: Vec<Heard>,
+    /// The members of the view that are not silent to the sender, a bit for each in their order, the
+    /// first in the highest bit; empty where everybody hears everybody.
+    pub sounding: Vec<u8>,
     /// Who is heard on the sender's links.
     pub links: Vec<LinkWord>,
     /// The page.
@@ -128,9 +133,10 @@ pub struct Entry {
     pub released: Claim,
 }
 
-/// The space for a page in a beacon that tells of `peers` peers and `links` links.
-pub(crate) fn space(peers: usize, links: usize) -> Space {
-    let taken = HEADER + FIXED + TAG + peers * PEER + links * LINK;
+/// The space for a page in a beacon that tells of `peers` peers and `links` links, with so many octets
+/// of bits.
+pub(crate) fn space(peers: usize, links: usize, bits: usize) -> Space {
+    let taken = HEADER + FIXED + TAG + peers * PEER + links * LINK + bits;
     Space::new(MAX_DATAGRAM.saturating_sub(taken))
 }
 
@@ -161,6 +167,12 @@ pub(crate) fn encode(message: &Message, keys: &Keys) -> Vec<u8> {
             out.push(count(view.members.len()));
             let members = view.members.iter().take(usize::from(u8::MAX));
             members.for_each(|member| out.extend(member.to_be_bytes()));
+            let members: Vec<&NodeId> = view.members.iter().collect();
+            for eight in members.chunks(8) {
+                let bit =
+                    |(at, id): (usize, &&NodeId)| u8::from(view.voters.contains(id)) << (7 - at);
+                out.push(eight.iter().enumerate().map(bit).sum());
+            }
         }
         Body::Copy { link, count } => {
             out.extend(link.to_be_bytes());
@@ -187,7 +199,8 @@ fn encode_beacon(beacon: &Beacon, out: &mut Vec<u8>) {
     let peers = count(beacon.heard.len());
     let links = count(beacon.links.len());
     let (claims, entries, page) = page::encode(&beacon.entries);
-    out.extend([peers, links, claims, entries]);
+    let bits = count(beacon.sounding.len());
+    out.extend([peers, links, bits, claims, entries]);
     for heard in beacon.heard.iter().take(usize::from(peers)) {
         for field in [heard.node, heard.life, heard.seq] {
             out.extend(field.to_be_bytes());
@@ -200,6 +213,7 @@ fn encode_beacon(beacon: &Beacon, out: &mut Vec<u8>) {
         let flags = flag(word.others, OTHERS) | flag(word.gateway, GATEWAY);
         out.push(flags | flag(word.unheard, UNHEARD));
     }
+    out.extend(beacon.sounding.iter().take(usize::from(bits)));
     out.extend(page);
 }
 
@@ -286,7 +300,28 @@ impl Reader<'_> {
             }
             members.insert(member);
         }
-        Ok(View { number, members })
+        let mut voters = BTreeSet::new();
+        let ordered: Vec<NodeId> = members.iter().copied().collect();
+        for eight in ordered.chunks(8) {
+            let [mut bits] = self.array()?;
+            for member in eight {
+                if bits & 0x80 != 0 {
+                    voters.insert(*member);
+                }
+                bits <<= 1;
+            }
+            if bits != 0 {
+                return Err(Discard::Malformed);
+            }
+        }
+        if voters.len() > MAX_VOTERS {
+            return Err(Discard::Malformed);
+        }
+        Ok(View {
+            number,
+            members,
+            voters,
+        })
     }
 
     fn beacon(&mut self, flags: u8) -> Result<Beacon, Discard> {
@@ -301,10 +336,11 @@ impl Reader<'_> {
             complete: self.u64()?,
             mirrored: self.u64()?,
             heard: Vec::new(),
+            sounding: Vec::new(),
             links: Vec::new(),
             entries: Vec::new(),
         };
-        let [peers, links, claims, entries] = self.array()?;
+        let [peers, links, bits, claims, entries] = self.array()?;
         let versions = [beacon.base, beacon.complete, beacon.table];
         if !versions.is_sorted() || beacon.grant > LONGEST_GRANT {
             return Err(Discard::Malformed);
@@ -326,6 +362,10 @@ impl Reader<'_> {
                 gateway: flags & GATEWAY != 0,
                 unheard: flags & UNHEARD != 0,
             });
+        }
+        for _ in 0..bits {
+            let [octet] = self.array()?;
+            beacon.sounding.push(octet);
         }
         beacon.entries = self.page(claims, entries)?;
         Ok(beacon)

@@ -121,6 +121,8 @@ pub(crate) struct Telling {
     /// Number of the view in force, and who is in it.
     pub view: u64,
     pub members: BTreeSet<NodeId>,
+    /// Those of them that vote.
+    pub voters: BTreeSet<NodeId>,
     /// A majority of the view has settled in it: the next may be written.
     pub may_step: bool,
     /// Members that are heard, this node included.

@@ -2,6 +2,7 @@
 //! here.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -167,9 +168,17 @@ impl Node {
         if self.is_member(from) {
             self.lan.note(from, &beacon.links, now);
         }
+        let view = self.view.as_ref();
+        let members = view.filter(|view| view.number == beacon.view);
+        let sounding = members.map(|view| marked(&beacon.sounding, &view.members));
+        let told_other = members.is_some_and(View::has_clients);
         let Some(peer) = self.peers.get_mut(&from) else {
             return;
         };
+        if let Some(sounding) = sounding.filter(|sounding| *sounding != peer.sounding) {
+            peer.sounding = sounding;
+            self.restless |= told_other;
+        }
         if beacon.view == number && peer.view != number {
             // It caught up: what it is told now, it may acknowledge.
             peer.due = peer.due.min(now);
@@ -253,4 +262,17 @@ impl Node {
         }
         self.latest = self.latest.max(now);
     }
+}
+
+/// The members whose bits are set, the first in the highest bit of the first octet.
+fn marked(bits: &[u8], members: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
+    let set = |at: usize| {
+        let octet = bits.get(at / 8);
+        octet.is_some_and(|octet| octet >> (7 - at % 8) & 1 == 1)
+    };
+    let members = members.iter().enumerate();
+    members
+        .filter(|(at, _)| set(*at))
+        .map(|(_, id)| *id)
+        .collect()
 }

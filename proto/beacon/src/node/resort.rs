@@ -128,7 +128,13 @@ impl Node {
         let owner = self.peers.get(&vote.record.owner);
         let owner = owner.filter(|_| vote.record.epoch > 0);
         let heard = owner.and_then(|owner| owner.heard);
-        let silent = heard.map_or(lost, |heard| heard + PEER_SILENCE);
+        // An owner that this node never hears may have lost its majority at the same time.
+        let unheard = if vote.record.epoch > 0 && !self.is_voter(self.config.me) {
+            lost + PEER_SILENCE
+        } else {
+            lost
+        };
+        let silent = heard.map_or(unheard, |heard| heard + PEER_SILENCE);
         let begun = if self.had_majority {
             lost
         } else {

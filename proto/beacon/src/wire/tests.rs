@@ -50,11 +50,12 @@ fn beacon() -> impl Strategy<Value = Beacon> {
     let lists = (
         proptest::collection::vec(heard, 0..12),
         proptest::collection::vec(link, 0..=MAX_WORDS),
+        proptest::collection::vec(any::<u8>(), 0..=16),
         proptest::collection::vec(entry, 0..9),
     );
     let head = (any::<bool>(), any::<bool>(), 0..=200_000u64);
     (head, numbers, lists).prop_map(
-        |((quiet, settled, grant), numbers, (heard, links, entries))| {
+        |((quiet, settled, grant), numbers, (heard, links, sounding, entries))| {
             let (seq, view, mut versions, mirrored) = numbers;
             versions.sort_unstable();
             let [base, complete, table] = versions;
@@ -70,6 +71,7 @@ fn beacon() -> impl Strategy<Value = Beacon> {
                 mirrored,
                 heard,
                 links,
+                sounding,
                 entries,
             }
         },
@@ -78,7 +80,16 @@ fn beacon() -> impl Strategy<Value = Beacon> {
 
 pub(crate) fn message() -> impl Strategy<Value = Message> {
     let members = proptest::collection::btree_set(any::<u64>(), 0..=MAX_MEMBERS);
-    let view = (any::<u64>(), members).prop_map(|(number, members)| View { number, members });
+    let view = (any::<u64>(), members, any::<u64>()).prop_map(|(number, members, some)| {
+        let votes = |(at, _): &(usize, &NodeId)| *at < 64 && some >> at & 1 == 1;
+        let voters = members.iter().enumerate().filter(votes);
+        let voters = voters.map(|(_, id)| *id).take(MAX_VOTERS).collect();
+        View {
+            number,
+            members,
+            voters,
+        }
+    });
     let body = prop_oneof![
         view.prop_map(Body::View),
         beacon().prop_map(Body::Beacon),
@@ -139,8 +150,8 @@ proptest! {
 #[test]
 fn full_pages_fit_a_datagram_however_many_claims_they_name() {
     for (peers, links, claims, least) in [
-        (MAX_MEMBERS, MAX_WORDS, 255, 2),
-        (MAX_MEMBERS, 0, 255, 3),
+        (MAX_VOTERS + 1, MAX_WORDS, 255, 2),
+        (MAX_VOTERS, 0, 255, 3),
         (9, 1, 255, 20),
         (9, 1, 2, 110),
         (2, 1, 1, 120),
@@ -150,7 +161,7 @@ fn full_pages_fit_a_datagram_however_many_claims_they_name() {
             life: 0,
             seq: 0,
         };
-        let mut space = space(peers, links);
+        let mut space = space(peers, links, MAX_MEMBERS / 8);
         let vote = |at: u32| Entry {
             address: IpAddr::from((0xc000_0200 + at).to_be_bytes()),
             record: Claim {
@@ -172,6 +183,7 @@ fn full_pages_fit_a_datagram_however_many_claims_they_name() {
         let beacon = Beacon {
             heard: vec![heard; peers],
             links: vec![LinkWord::default(); links],
+            sounding: vec![0; MAX_MEMBERS / 8],
             entries,
             ..Beacon::default()
         };

@@ -2,6 +2,7 @@
 //! look like, partitions under both policies, and random faults by seed.
 
 mod announced;
+mod council;
 mod many;
 mod partition;
 mod storm;

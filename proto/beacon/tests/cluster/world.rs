@@ -132,10 +132,12 @@ impl World {
 
     /// Nodes 1 to `size`, all just started; the first `members` are members.
     pub(crate) fn with(size: u64, members: u64, seed: u64, policy: Policy) -> Self {
-        let first = View {
-            number: 1,
-            members: (1..=members).collect(),
-        };
+        let first = View::of_equals(1, (1..=members).collect());
+        Self::in_view(size, first, seed, policy)
+    }
+
+    /// Nodes 1 to `size`, all just started, in the view `first`.
+    pub(crate) fn in_view(size: u64, first: View, seed: u64, policy: Policy) -> Self {
         let mut world = Self {
             policy,
             chain: vec![first.clone()],
@@ -168,7 +170,7 @@ impl World {
                 rate: 890 + world.dice.below(221) as u32,
                 paused_until: Duration::ZERO,
                 wishes: BTreeMap::new(),
-                disk: (id <= members).then(|| first.clone()),
+                disk: first.members.contains(&id).then(|| first.clone()),
                 segment: 0,
                 lan: Vec::new(),
             };
@@ -258,19 +260,27 @@ impl World {
 
     /// Node `id` writes the next view, with or without `other`, if it may; whether it did.
     pub(crate) fn write_view(&mut self, id: NodeId, other: NodeId) -> bool {
-        let Some(node) = &self.machines[&id].node else {
-            return false;
-        };
         let last = self.chain.last().expect("a first view");
-        if node.view() != Some(last) || !node.may_step(&self.gone) {
-            return false;
-        }
         let mut next = last.clone();
         next.number += 1;
         if !next.members.remove(&other) {
             next.members.insert(other);
         }
-        if next.members.is_empty() {
+        // Who comes votes where all do.
+        let all = last.members == last.voters;
+        if !next.voters.remove(&other) && all {
+            next.voters.insert(other);
+        }
+        self.write(id, next)
+    }
+
+    /// Node `id` writes this view, which follows the last one, if it may; whether it did.
+    pub(crate) fn write(&mut self, id: NodeId, next: View) -> bool {
+        let last = self.chain.last().expect("a first view");
+        let Some(node) = &self.machines[&id].node else {
+            return false;
+        };
+        if node.view() != Some(last) || !node.may_step(&self.gone) || next.voters.is_empty() {
             return false;
         }
         self.chain.push(next);
@@ -353,7 +363,7 @@ impl World {
         self.check();
         for id in ids {
             if self.serve(id) {
-                self.check();
+                self.check_after(id);
             }
         }
     }
@@ -508,6 +518,22 @@ impl World {
         let hearing = others.filter(|(other, machine)| **other != id && machine.segment == segment);
         for (_, machine) in hearing {
             machine.lan.push(what.clone());
+        }
+    }
+
+    /// What one node does changes nobody else's ownership at that moment.
+    fn check_after(&mut self, id: NodeId) {
+        if !self.checked {
+            return;
+        }
+        let wished: Vec<IpAddr> = self.machines[&id].wishes.keys().copied().collect();
+        let changed = wished.into_iter().any(|address| {
+            let before = self.owning.get(&address);
+            let owned = before.is_some_and(|owners| owners.contains(&id));
+            owned != self.hold(id, address).is_some()
+        });
+        if changed {
+            self.check();
         }
     }
 

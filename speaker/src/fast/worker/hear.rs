@@ -10,7 +10,7 @@ use crate::fast::timeline::age;
 
 /// Frames read from one port before the others, and the timers, have their turn.
 const BATCH: usize = 64;
-/// Datagrams read before anything is decided: three seconds of what 32 speakers send.
+/// Datagrams read before anything is decided: a second of what 100 speakers send.
 const FLOOD: usize = 2048;
 /// Octets read of a frame or datagram; neither is longer.
 const BUFFER: usize = 2048;

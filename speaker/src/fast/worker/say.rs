@@ -130,6 +130,7 @@ impl Worker {
             if let Some(view) = node.view() {
                 telling.view = view.number;
                 telling.members = view.members.clone();
+                telling.voters = view.voters.clone();
                 telling.member = view.members.contains(&self.settings.beacon.me);
             }
             telling.may_step = node.may_step(&cluster.gone);
