@@ -44,7 +44,7 @@ mod witness;
 use std::time::Duration;
 
 pub use claims::{Hold, Takeover};
-pub use config::{Config, ConfigError, LONGEST_GRANT, Policy, Timers, Wish};
+pub use config::{Config, ConfigError, LONGEST_GRANT, Policy, Tie, Timers, Wish};
 pub use discard::Discard;
 pub use lan::{LinkId, LinkWord};
 pub use node::{Event, HANDOVER_PATIENCE, Node, Question, Transmit};

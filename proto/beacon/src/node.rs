@@ -24,8 +24,8 @@ use crate::table::{Sight, Table};
 use crate::wire::Body;
 use crate::witness::Witness;
 use crate::{
-    Claim, Config, ConfigError, Hold, Keys, Life, LinkId, MAX_VOTERS, NodeId, Takeover, Time, View,
-    Wish,
+    Claim, Config, ConfigError, Hold, Keys, Life, LinkId, MAX_VOTERS, NodeId, Policy, Takeover,
+    Tie, Time, View, Wish,
 };
 
 /// How long a node that handed an address over leaves it to others.
@@ -111,6 +111,8 @@ pub struct Node {
     /// When the majority ends unless it is heard from again.
     lapse: Option<Time>,
     lan: Lan,
+    /// What breaks the tie, while this node has it.
+    tie: Option<Tie>,
 }
 
 impl Node {
@@ -152,6 +154,7 @@ impl Node {
             resort_at: None,
             lapse: None,
             lan: Lan::default(),
+            tie: None,
         })
     }
 
@@ -272,6 +275,10 @@ impl Node {
             });
         }
         let until = self.witness.held_until(self.config.timers.grant);
+        let until = match self.config.policy {
+            Policy::Witnessed => until.min(self.tie_until()?),
+            Policy::Available | Policy::Exclusive => until,
+        };
         (self.witness.holds(address) && now < until).then_some(Hold {
             until,
             degraded: true,

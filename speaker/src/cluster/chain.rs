@@ -18,12 +18,14 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 
 impl Membership {
     /// Writes the next view when there is one, the present one allows it, and it is this node's turn.
-    /// Of `lost` nothing was heard for long.
+    /// Of `lost` nothing was heard for long. Not past the mark of another node that may hold what
+    /// breaks the tie; this node's own is taken away when there is a majority again.
     pub(super) async fn step(
         &self,
         known: &Known,
         telling: &Telling,
         lost: &BTreeSet<NodeId>,
+        holds_tie: bool,
     ) -> kube::Result<()> {
         if !self.watches.synced() || known.secrets.is_none() {
             return Ok(());
@@ -51,7 +53,15 @@ impl Membership {
             (_, Some(view)) => self.named(view, &wanted),
             (Some(_), None) => None,
         };
-        let Some(next) = next else { return Ok(()) };
+        let mark = object.as_ref().and_then(|object| view::marked(object));
+        // Who is gone for good holds nothing.
+        if mark.is_some_and(|name| name != self.me && wanted.contains_key(name)) {
+            return Ok(());
+        }
+        let needless = mark == Some(&*self.me) && telling.quorum && !holds_tie;
+        let Some(next) = next.or_else(|| written.filter(|_| needless)) else {
+            return Ok(());
+        };
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
         let version = object
             .as_ref()

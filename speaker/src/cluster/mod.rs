@@ -13,6 +13,7 @@
 mod chain;
 mod disk;
 mod keys;
+mod tie;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use herald_beacon::{Life, NodeId, View};
+use herald_beacon::{Life, NodeId, Tie, View};
 use herald_crds::Speaker;
 use herald_runtime::supervise::{Stop, Tasks};
 use herald_runtime::watch::{Watched, Watches};
@@ -34,6 +35,7 @@ use tokio::sync::{mpsc, watch};
 pub(crate) use disk::Disk;
 use disk::Remembered;
 use keys::Secrets;
+use tie::TieBreaker;
 use view::NamedView;
 pub(crate) use view::id;
 
@@ -87,6 +89,8 @@ pub(crate) struct Membership {
     pub fast: Fast,
     pub notices: mpsc::Receiver<Notice>,
     pub telling: watch::Receiver<Arc<Telling>>,
+    /// Of two nodes that do not hear each other, one is to serve.
+    pub breaks_ties: bool,
 }
 
 /// What is known, from whomever.
@@ -135,12 +139,16 @@ impl Membership {
         let mut known = self.disk.recall().map(|old| Known::of(old, clock));
         let mut told: Option<Known> = None;
         let mut silences = Silences::default();
+        let mut broken: Option<Tie> = None;
+        let breaks = self.breaks_ties;
+        let mut tie = breaks.then(|| TieBreaker::new(&self.me, &self.client, &self.namespace));
         // Whether the API server has said which cluster this is.
         let mut certain = false;
         let mut changes = self.watches.subscribe();
         loop {
             changes.borrow_and_update();
             let mut retry = false;
+            let mut wants_tie = false;
             if !certain && self.watches.synced() {
                 match self.cluster().await {
                     Ok(cluster) => {
@@ -168,11 +176,20 @@ impl Membership {
                     }
                 }
                 let telling = Arc::clone(&self.telling.borrow_and_update());
+                if let Some(tie) = &mut tie {
+                    wants_tie = telling.wants_tie.is_some();
+                    let held = tie.round(telling.wants_tie).await;
+                    if wants_tie || broken.is_some() {
+                        self.fast.set_tie(held);
+                    }
+                    broken = held;
+                }
                 silences.note(&telling, clock::now());
                 // Nothing tells when it has lasted long enough.
                 retry |= silences.any();
                 let lost = silences.longer_than(LOST, clock::now());
-                if certain && let Err(error) = self.step(current, &telling, &lost).await {
+                let holds = tie.as_ref().is_some_and(TieBreaker::is_held);
+                if certain && let Err(error) = self.step(current, &telling, &lost, holds).await {
                     tracing::warn!(
                         error = client::describe(&error),
                         "the next view cannot be written"
@@ -189,6 +206,7 @@ impl Membership {
                     (None, _) => anyhow::bail!("the announcing thread ended"),
                 },
                 () = tokio::time::sleep(RETRY), if retry => {}
+                () = tokio::time::sleep(TieBreaker::PAUSE), if wants_tie => {}
                 () = stop.wait() => return Ok(()),
             }
         }

@@ -13,6 +13,8 @@ use sha2::{Digest as _, Sha256};
 pub(crate) const NAME: &str = "herald-membership";
 /// The key in it.
 const KEY: &str = "view";
+/// Another: the name of the node that no next view is written past.
+const MARK: &str = "witness";
 
 /// So many members vote once there are more than [`MAX_VOTERS`].
 const COUNCIL: usize = 7;
@@ -123,6 +125,21 @@ impl NamedView {
             members,
         })
     }
+}
+
+/// The node that the chain is marked with: it holds, or held, what breaks the tie.
+pub(crate) fn marked(object: &ConfigMap) -> Option<&str> {
+    let mark = object.data.as_ref()?.get(MARK)?;
+    Some(mark.as_str())
+}
+
+/// Marks the chain, or takes the mark away.
+pub(crate) fn mark(object: &mut ConfigMap, node: Option<&str>) {
+    let data = object.data.get_or_insert_default();
+    match node {
+        Some(node) => data.insert(MARK.to_owned(), node.to_owned()),
+        None => data.remove(MARK),
+    };
 }
 
 /// The number of a node: the first eight bytes of the SHA-256 of its name.
@@ -260,6 +277,22 @@ mod tests {
         let after = lonely.next(&wanted(&["b"])).expect("a step");
         assert_eq!(after, view(5, &["a", "b"]));
         assert_eq!(after.next(&wanted(&["b"])), Some(view(6, &["b"])));
+    }
+
+    #[test]
+    fn a_mark_changes_nothing_of_the_view() {
+        let written = view(7, &["a", "b"]);
+        let mut object = ConfigMap {
+            data: Some(written.data()),
+            ..ConfigMap::default()
+        };
+        assert_eq!(marked(&object), None);
+        mark(&mut object, Some("a"));
+        assert_eq!(marked(&object), Some("a"));
+        assert_eq!(NamedView::read(&object), Some(written.clone()));
+        mark(&mut object, None);
+        assert_eq!(marked(&object), None);
+        assert_eq!(object.data, Some(written.data()));
     }
 
     #[test]

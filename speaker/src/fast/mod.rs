@@ -21,7 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use herald_beacon::{Config, Keys, Life, LinkId, NodeId, View};
+use herald_beacon::{Config, Keys, Life, LinkId, NodeId, Tie, View};
 use herald_l2::{Event, Interface, Limits, Mac};
 use herald_runtime::supervise::Tasks;
 use k8s_openapi::jiff::Timestamp;
@@ -130,6 +130,8 @@ pub(crate) struct Telling {
     /// Members that are not heard, and whose host said lately that no speaker runs on it. Nobody
     /// vouches for that (ICMP): it decides nothing about ownership.
     pub refusing: BTreeSet<NodeId>,
+    /// The view in which this node, one of two, needs what breaks the tie.
+    pub wants_tie: Option<u64>,
     /// Whether those that are heard are a majority.
     pub quorum: bool,
     /// The links on which a node announces in vain, by node: it is not heard there, others are.
@@ -190,6 +192,7 @@ pub(crate) struct Ends {
 struct Orders {
     wish: Option<Wish>,
     cluster: Option<Cluster>,
+    tie: Option<Option<Tie>>,
 }
 
 /// Hands orders to the thread. Cloning gives another handle.
@@ -259,6 +262,11 @@ impl Fast {
     /// Replaces what is known of the other speakers.
     pub(crate) fn set_cluster(&self, cluster: Cluster) {
         drop(self.order(|orders| orders.cluster.replace(cluster)));
+    }
+
+    /// Tells until when the tie is broken in favour of this node.
+    pub(crate) fn set_tie(&self, tie: Option<Tie>) {
+        self.order(|orders| orders.tie = Some(tie));
     }
 
     /// What is replaced is given back, to be dropped when the thread need not wait for it.

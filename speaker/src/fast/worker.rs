@@ -162,6 +162,9 @@ impl Worker {
         if let Some(wish) = orders.wish {
             self.wish(wish);
         }
+        if let (Some(tie), Some(node)) = (orders.tie, &mut self.node) {
+            node.set_tie(tie, clock::boot());
+        }
         true
     }
 

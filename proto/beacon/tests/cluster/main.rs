@@ -6,6 +6,7 @@ mod council;
 mod many;
 mod partition;
 mod storm;
+mod tie;
 mod views;
 mod world;
 

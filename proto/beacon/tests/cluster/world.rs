@@ -577,6 +577,11 @@ impl World {
         let ordinary: Vec<&NodeId> = owners.iter().filter(ordinary).collect();
         let exclusive = self.policy == Policy::Exclusive;
         assert!(
+            self.policy != Policy::Witnessed || owners.len() <= 1,
+            "at {:?} {address} is owned by {owners:?}, of two",
+            self.now
+        );
+        assert!(
             ordinary.len() <= 1 && (!exclusive || ordinary.len() == owners.len()),
             "at {:?} {address} is owned by {owners:?}, by a majority: {ordinary:?}",
             self.now

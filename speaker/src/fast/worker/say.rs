@@ -98,7 +98,7 @@ impl Worker {
         self.tell_next = now + TELL_EVERY;
         let telling = self.telling(now);
         let returned = telling.live.difference(&self.told.live).next().is_some();
-        if returned && self.settings.beacon.policy == Policy::Available {
+        if returned && self.settings.beacon.policy != Policy::Exclusive {
             // It may have announced what is owned here, while nobody here was heard (A9).
             for address in telling.held.keys() {
                 self.station.announce_again(*address);
@@ -136,6 +136,7 @@ impl Worker {
             telling.may_step = node.may_step(&cluster.gone);
             telling.live = node.live(now).into_iter().collect();
             telling.quorum = node.quorum(now);
+            telling.wants_tie = node.wants_tie(now);
             telling.unheard = node.unheard(now);
             let refused = |address| {
                 let at = self.refusals.get(address);
