@@ -54,6 +54,17 @@ pub(crate) fn used(usages: &[Usage]) -> Vec<String> {
     used.map(|usage| usage.link.name.clone()).collect()
 }
 
+/// Who returned too often lately goes behind the others.
+pub(crate) fn hold_down(desired: &mut announce::Desired, flapping: &BTreeSet<String>) {
+    for announcement in desired.addresses.values_mut() {
+        for name in flapping {
+            if let Some(candidate) = announcement.candidates.get_mut(name) {
+                candidate.reluctance.flapping = true;
+            }
+        }
+    }
+}
+
 /// Who is not heard on a network goes last for what it would announce there.
 pub(crate) fn pass_over(
     desired: &mut announce::Desired,

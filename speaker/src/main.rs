@@ -19,6 +19,7 @@ mod chronicle;
 mod cluster;
 mod decision;
 mod fast;
+mod flaps;
 mod inspect;
 mod intent;
 mod io;

@@ -29,6 +29,7 @@ use crate::chronicle::Chronicle;
 use crate::cluster;
 use crate::decision::{self, Decision, held, owners, used};
 use crate::fast::{Candidacy, Fast, News, Telling, Wish};
+use crate::flaps::Flaps;
 use crate::inspect::Running;
 use crate::intent::{self, Bid, Holding, Situation};
 use crate::io::Groups;
@@ -81,6 +82,7 @@ struct Memory {
     ports: Ports,
     groups: Groups,
     moves: Moves,
+    flaps: Flaps,
     rebalance: Rebalance,
     held: BTreeMap<IpAddr, Holding>,
     bids: BTreeMap<IpAddr, Bid>,
@@ -169,12 +171,16 @@ impl Node {
             .map(|name| (cluster::id(name), name.clone()))
             .collect();
         decision::pass_over(&mut desired, &telling.unheard, &names);
+        decision::hold_down(&mut desired, &memory.flaps.held_down(now));
         let live = if telling.member {
             let live = telling.live.iter();
             live.filter_map(|id| names.get(id).cloned()).collect()
         } else {
             names.values().cloned().collect()
         };
+        if telling.member && telling.quorum {
+            memory.flaps.note(&live, now);
+        }
         let owners = owners(&telling, &names);
         memory.moves.note(&owners, now);
         let mut previous = owners.clone();

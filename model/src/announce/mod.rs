@@ -62,6 +62,8 @@ pub struct Reluctance {
     pub terminating: bool,
     /// It is cordoned, being drained or shutting down.
     pub stopping: bool,
+    /// It fell silent and returned too often lately.
+    pub flapping: bool,
 }
 
 impl Reluctance {
@@ -74,6 +76,8 @@ impl Reluctance {
             Some("has only endpoints that are terminating and announces when no better node lives")
         } else if self.stopping {
             Some("is cordoned, draining or shutting down and announces when no better node lives")
+        } else if self.flapping {
+            Some("fell silent too often lately and announces when no better node lives")
         } else {
             None
         }
