@@ -19,6 +19,7 @@ mod chronicle;
 mod cluster;
 mod decision;
 mod fast;
+mod flaps;
 mod inspect;
 mod intent;
 mod io;
@@ -49,6 +50,7 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     logging::init(args.common.log_format, &args.common.log_level)?;
+    args.check()?;
     let client = client::connect(args.common.kubeconfig.as_deref()).await?;
     let mut tasks = Tasks::new();
     let mut registry = Registry::default();
@@ -78,6 +80,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         fast: fast.clone(),
         notices: ends.notices,
         telling: ends.telling.clone(),
+        breaks_ties: args.lease_witness,
     };
     tasks.spawn("keepsake", Arc::clone(&watches).keep(tasks.stop()));
     tasks.spawn("membership", membership.run(tasks.stop()));
@@ -122,7 +125,7 @@ fn settings(args: &Args) -> fast::Settings {
         beacon: fast::Template {
             me: cluster::id(&args.node_name),
             timers: args.failover_profile.timers(),
-            policy: args.partition_policy.policy(),
+            policy: args.policy(),
         },
         port: args.beacon_port,
         limits: args.arp_profile.limits(),

@@ -27,8 +27,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::chronicle::Chronicle;
 use crate::cluster;
-use crate::decision::{Decision, held, owners, used};
+use crate::decision::{self, Decision, held, owners, used};
 use crate::fast::{Candidacy, Fast, News, Telling, Wish};
+use crate::flaps::Flaps;
 use crate::inspect::Running;
 use crate::intent::{self, Bid, Holding, Situation};
 use crate::io::Groups;
@@ -81,6 +82,7 @@ struct Memory {
     ports: Ports,
     groups: Groups,
     moves: Moves,
+    flaps: Flaps,
     rebalance: Rebalance,
     held: BTreeMap<IpAddr, Holding>,
     bids: BTreeMap<IpAddr, Bid>,
@@ -91,7 +93,10 @@ struct Memory {
 impl Node {
     /// Runs until asked to end, then until others have taken over or [`FAREWELL`] has passed.
     pub(crate) async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
-        let mut memory = Memory::default();
+        let mut memory = Memory {
+            ports: Ports::new(self.beacons.port),
+            ..Memory::default()
+        };
         let mut changes = self.watches.subscribe();
         let mut farewell: Option<Instant> = None;
         loop {
@@ -158,19 +163,24 @@ impl Node {
             me.stopping |= stopping;
             me.interfaces = used(&usages);
         }
-        let desired = announce::desired(&view.world);
+        let mut desired = announce::desired(&view.world);
         let names: BTreeMap<NodeId, String> = view
             .world
             .nodes
             .keys()
             .map(|name| (cluster::id(name), name.clone()))
             .collect();
+        decision::pass_over(&mut desired, &telling.unheard, &names);
+        decision::hold_down(&mut desired, &memory.flaps.held_down(now));
         let live = if telling.member {
             let live = telling.live.iter();
             live.filter_map(|id| names.get(id).cloned()).collect()
         } else {
             names.values().cloned().collect()
         };
+        if telling.member && telling.quorum {
+            memory.flaps.note(&live, now);
+        }
         let owners = owners(&telling, &names);
         memory.moves.note(&owners, now);
         let mut previous = owners.clone();

@@ -171,7 +171,7 @@ fn on_node(ads: &[&L2Advertisement], node: &Node) -> Result<Candidate, NodeObsta
         .fold(0u32, |sum, (weight, _)| sum.saturating_add(*weight));
     let reluctance = Reluctance {
         stopping: node.stopping,
-        terminating: false,
+        ..Reluctance::default()
     };
     Ok(Candidate {
         interfaces,

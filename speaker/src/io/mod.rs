@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "system calls that no safe wrapper offers")]
 
+mod copies;
 mod datagram;
 mod filter;
 mod groups;
