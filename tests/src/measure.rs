@@ -10,6 +10,7 @@ pub mod failover;
 mod hogs;
 mod keepalived;
 pub mod partition;
+pub mod planner;
 mod played;
 mod scene;
 

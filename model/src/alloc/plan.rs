@@ -164,6 +164,19 @@ impl Plan {
         self.refuse.remove(key);
     }
 
+    /// The Service keeps exactly what it has.
+    pub(super) fn keep(&mut self, service: &Service, mut places: Vec<Place>) {
+        if places.len() > 1 {
+            places.sort_by_key(|p| service.held.iter().position(|a| *a == p.address));
+        }
+        match self.keep.get_mut(&service.key) {
+            Some(kept) => *kept = places,
+            None => {
+                self.keep.insert(service.key.clone(), places);
+            }
+        }
+    }
+
     pub(super) fn record(&mut self, service: &Service, tally: Tally) {
         let Tally {
             mut places,
@@ -181,8 +194,7 @@ impl Plan {
                 self.release.insert(key, Release { lost });
             }
         } else if now == held {
-            places.sort_by_key(|p| service.held.iter().position(|a| *a == p.address));
-            self.keep.insert(key, places);
+            self.keep(service, places);
         } else {
             let wish = |p: &Place| {
                 service
