@@ -158,9 +158,9 @@ impl Plan {
 
     /// Nothing is said of the Service.
     pub(super) fn forget(&mut self, key: &ServiceKey) {
-        self.assign.remove(key);
-        self.keep.remove(key);
-        self.release.remove(key);
+        if self.assign.remove(key).is_none() && self.keep.remove(key).is_none() {
+            self.release.remove(key);
+        }
         self.refuse.remove(key);
     }
 
@@ -169,12 +169,7 @@ impl Plan {
         if places.len() > 1 {
             places.sort_by_key(|p| service.held.iter().position(|a| *a == p.address));
         }
-        match self.keep.get_mut(&service.key) {
-            Some(kept) => *kept = places,
-            None => {
-                self.keep.insert(service.key.clone(), places);
-            }
-        }
+        self.keep.insert(service.key.clone(), places);
     }
 
     pub(super) fn record(&mut self, service: &Service, tally: Tally) {

@@ -167,7 +167,6 @@ impl Planner {
                 }
                 (Some(service), None) => {
                     self.services.take(&service.key);
-                    self.plan.keep.remove(&service.key);
                 }
                 (None, None) => {}
             }
@@ -180,7 +179,6 @@ impl Planner {
             if tally.lost.is_empty() && chooser.is_content(service, &tally.places) {
                 self.plan.keep(service, tally.places);
             } else {
-                self.plan.keep.remove(&service.key);
                 self.busy.insert(InTurn(Arc::clone(service)), tally);
             }
         }
@@ -285,9 +283,8 @@ impl Planner {
         match self.busy.remove(&InTurn(Arc::clone(service))) {
             Some(tally) => unsettle(service, &tally.places, &tally.lost, &mut self.ledger),
             None => {
-                let places = self.plan.keep.get(&service.key);
-                let places = places.map_or(&[][..], Vec::as_slice);
-                unsettle(service, places, &[], &mut self.ledger);
+                let places = self.plan.keep.remove(&service.key);
+                unsettle(service, &places.unwrap_or_default(), &[], &mut self.ledger);
             }
         }
     }
