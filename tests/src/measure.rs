@@ -13,6 +13,7 @@ mod hogs;
 mod keepalived;
 pub mod kills;
 pub mod partition;
+pub mod planner;
 mod played;
 mod scene;
 

@@ -46,11 +46,11 @@ impl<'a> Chooser<'a> {
     /// True when the Service asks for nothing beyond these places.
     pub(super) fn is_content(&self, service: &Service, places: &[Place]) -> bool {
         let has = |address: &IpAddr| places.iter().any(|place| place.address == *address);
-        let covered = families_of(places);
+        let covers = |family: &Family| places.iter().any(|p| Family::of(p.address) == *family);
         self.check_request(service).is_ok()
-            && self.leaving(service, places).is_empty()
             && service.requested_addresses.iter().all(has)
-            && service.families.iter().all(|f| covered.contains(f))
+            && service.families.iter().all(covers)
+            && self.leaving(service, places).is_empty()
     }
 
     /// `have` and what is missing beside it, all entered in the ledger. A family that is only

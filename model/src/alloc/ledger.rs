@@ -4,9 +4,8 @@
 //! status says. What is done to it can be undone back to any earlier moment, so that a plan can try
 //! something, and so that one ledger serves many plans.
 
-use std::borrow::Borrow;
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,56 +13,10 @@ use super::heldback::{Bond, HeldBack};
 use super::reserved::Reserved;
 use super::sharing::{Conflict, ConflictKind, Group};
 use super::shelf::{Pick, Sharer, Shelf};
+use super::tenancy::Tenancy;
 use crate::address::{Count, Family, number};
 use crate::pool::{Pool, Reservation};
 use crate::service::{PortKey, Service, ServiceKey};
-
-/// A holder, known by its key.
-#[derive(Debug, Clone)]
-struct Tenant(Arc<Service>);
-
-impl Borrow<ServiceKey> for Tenant {
-    fn borrow(&self) -> &ServiceKey {
-        &self.0.key
-    }
-}
-
-impl PartialEq for Tenant {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.key == other.0.key
-    }
-}
-
-impl Eq for Tenant {}
-
-impl PartialOrd for Tenant {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Tenant {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.key.cmp(&other.0.key)
-    }
-}
-
-/// One address in use.
-#[derive(Debug, Clone)]
-struct Tenancy {
-    /// What all of its tenants have in common; `None` when there can be only one.
-    group: Option<Group>,
-    tenants: BTreeSet<Tenant>,
-    ports: BTreeMap<PortKey, Arc<Service>>,
-}
-
-impl Tenancy {
-    fn has_namespace(&self, namespace: &str) -> bool {
-        let from = ServiceKey::new(namespace, "");
-        let first = self.tenants.range::<ServiceKey, _>(from..).next();
-        first.is_some_and(|tenant| tenant.0.key.namespace == namespace)
-    }
-}
 
 /// How to take one step back.
 #[derive(Debug, Clone)]
@@ -148,18 +101,17 @@ impl Ledger {
     /// What keeps the Service from holding the address beside those who do, if anything.
     pub(super) fn conflict(&self, service: &Service, address: IpAddr) -> Option<Conflict> {
         let tenancy = self.tenancies.get(&address)?;
-        let mut others = tenancy.tenants.iter().filter(|t| t.0.key != service.key);
-        let other = others.next()?;
+        let other = tenancy.other(&service.key)?;
         let group = self.group(service, address);
         if group.is_none() || group != tenancy.group {
             let shelf = self.shelf_of(address).and_then(|i| self.shelves.get(i))?;
             return Some(Conflict {
-                holder: other.0.key.clone(),
-                kind: shelf.rules.apart(&shelf.name, service, &other.0),
+                holder: other.key.clone(),
+                kind: shelf.rules.apart(&shelf.name, service, other),
             });
         }
         let taken = |port: &PortKey| {
-            let holder = tenancy.ports.get(port)?;
+            let holder = tenancy.by_port(*port)?;
             (holder.key != service.key).then(|| (*port, holder.key.clone()))
         };
         let (port, holder) = service.ports.iter().find_map(taken)?;
@@ -235,77 +187,53 @@ impl Ledger {
     }
 
     fn enter(&mut self, service: &Arc<Service>, address: IpAddr) {
-        let group = self.group(service, address);
-        let shelf = self.shelf_of(address);
-        let tenancy = self.tenancies.entry(address).or_insert_with(|| Tenancy {
-            group,
-            tenants: BTreeSet::new(),
-            ports: BTreeMap::new(),
-        });
-        let new = tenancy.tenants.is_empty();
-        let Some(shelf) = shelf.and_then(|i| self.shelves.get_mut(i)) else {
-            tenancy.enter(service);
-            return;
-        };
         let family = Family::of(address);
-        let namespace = &service.key.namespace;
-        if shelf.has_quotas && !tenancy.has_namespace(namespace) {
-            *shelf
+        let shelf = self.shelf_of(address);
+        let group = self.group(service, address);
+        let mut shelf = shelf.and_then(|i| self.shelves.get_mut(i));
+        let entry = self.tenancies.entry(address);
+        let new = matches!(entry, Entry::Vacant(_));
+        if let Some(shelf) = &mut shelf {
+            let known = match &entry {
+                Entry::Occupied(held) => held.get().has_namespace(&service.key.namespace),
+                Entry::Vacant(_) => false,
+            };
+            shelf
                 .tally
-                .by_namespace
-                .entry(namespace.clone())
-                .or_default() += 1;
-        }
-        if shelf.has_ports {
-            shelf.tally.ports += service.ports.len() as u64;
-        }
-        if let Some(group) = &tenancy.group {
-            shelf.join(address, group, &service.ports, new);
-        }
-        tenancy.enter(service);
-        if new {
-            *shelf.tally.held.entry(family).or_default() += 1;
-            if self.reserved.by(address).is_some() {
-                *shelf.tally.reserved_held.entry(family).or_default() += 1;
+                .enter(service, shelf.has_quotas && !known, shelf.has_ports);
+            if let Some(group) = &group {
+                shelf.join(address, group, &service.ports, new);
             }
-            shelf.take(address);
+            if new {
+                shelf
+                    .tally
+                    .take(family, self.reserved.by(address).is_some());
+                shelf.take(address);
+            }
+        }
+        match entry {
+            Entry::Occupied(mut held) => held.get_mut().enter(service),
+            Entry::Vacant(free) => {
+                free.insert(Tenancy::new(service, group));
+            }
         }
     }
 
     fn strike(&mut self, service: &ServiceKey, address: IpAddr) -> Option<Arc<Service>> {
         let shelf = self.shelf_of(address);
         let tenancy = self.tenancies.get_mut(&address)?;
-        let Tenant(tenant) = tenancy.tenants.take(service)?;
-        for port in &tenant.ports {
-            tenancy.ports.remove(port);
-        }
-        let last = tenancy.tenants.is_empty();
+        let (tenant, last) = tenancy.strike(service)?;
         if let Some(shelf) = shelf.and_then(|i| self.shelves.get_mut(i)) {
             if let Some(group) = &tenancy.group {
                 shelf.part(address, group, &tenant.ports, last);
             }
-            let namespace = &service.namespace;
-            if shelf.has_quotas && !tenancy.has_namespace(namespace) {
-                let by_namespace = &mut shelf.tally.by_namespace;
-                let left = by_namespace.get(namespace).map_or(0, |n| n - 1);
-                match left {
-                    0 => by_namespace.remove(namespace),
-                    left => by_namespace.insert(namespace.clone(), left),
-                };
-            }
-            if shelf.has_ports {
-                shelf.tally.ports -= tenant.ports.len() as u64;
-            }
+            let known = !last && tenancy.has_namespace(&service.namespace);
+            shelf
+                .tally
+                .leave(&tenant, shelf.has_quotas && !known, shelf.has_ports);
             if last {
-                let family = Family::of(address);
-                shelf.tally.held.entry(family).and_modify(|n| *n -= 1);
-                if self.reserved.by(address).is_some() {
-                    shelf
-                        .tally
-                        .reserved_held
-                        .entry(family)
-                        .and_modify(|n| *n -= 1);
-                }
+                let reserved = self.reserved.by(address).is_some();
+                shelf.tally.put_back(Family::of(address), reserved);
             }
         }
         if last {
@@ -400,10 +328,10 @@ impl Ledger {
         };
         let in_use = |address, port| {
             let tenancy: Option<&Tenancy> = tenancies.get(&address);
-            tenancy.is_some_and(|tenancy| tenancy.ports.contains_key(&port))
+            tenancy.is_some_and(|tenancy| tenancy.by_port(port).is_some())
         };
         let joinable = |address| {
-            let tenancy = tenancies.get(&address);
+            let tenancy: Option<&Tenancy> = tenancies.get(&address);
             tenancy.is_some_and(|tenancy| tenancy.has_namespace(&service.key.namespace))
         };
         shelf.pick(family, sharer, in_use, joinable)
@@ -426,14 +354,5 @@ impl Ledger {
     /// The pools as they are counted.
     pub(super) fn shelves(&self) -> &[Shelf] {
         &self.shelves
-    }
-}
-
-impl Tenancy {
-    fn enter(&mut self, service: &Arc<Service>) {
-        for port in &service.ports {
-            self.ports.insert(*port, Arc::clone(service));
-        }
-        self.tenants.insert(Tenant(Arc::clone(service)));
     }
 }

@@ -7,8 +7,8 @@
 //!
 //! [`plan`] is the definition; a [`Planner`] gives the same answer and remembers what has not changed.
 //!
-//! Not here: reading or writing Services. A plan that is applied and planned again changes
-//! nothing.
+//! Not here: reading or writing Services. A plan that is applied and planned again changes nothing,
+//! but that a Service may join one that got an address back.
 
 mod cause;
 mod choose;
@@ -16,6 +16,7 @@ mod heldback;
 mod intervals;
 mod ledger;
 mod moves;
+mod named;
 mod plan;
 mod planner;
 mod refusal;
@@ -24,6 +25,7 @@ mod settle;
 mod sharing;
 mod shelf;
 mod take;
+mod tenancy;
 
 use std::collections::BTreeSet;
 

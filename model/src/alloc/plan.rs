@@ -158,10 +158,18 @@ impl Plan {
 
     /// Nothing is said of the Service.
     pub(super) fn forget(&mut self, key: &ServiceKey) {
-        self.assign.remove(key);
-        self.keep.remove(key);
-        self.release.remove(key);
+        if self.assign.remove(key).is_none() && self.keep.remove(key).is_none() {
+            self.release.remove(key);
+        }
         self.refuse.remove(key);
+    }
+
+    /// The Service keeps exactly what it has.
+    pub(super) fn keep(&mut self, service: &Service, mut places: Vec<Place>) {
+        if places.len() > 1 {
+            places.sort_by_key(|p| service.held.iter().position(|a| *a == p.address));
+        }
+        self.keep.insert(service.key.clone(), places);
     }
 
     pub(super) fn record(&mut self, service: &Service, tally: Tally) {
@@ -181,8 +189,7 @@ impl Plan {
                 self.release.insert(key, Release { lost });
             }
         } else if now == held {
-            places.sort_by_key(|p| service.held.iter().position(|a| *a == p.address));
-            self.keep.insert(key, places);
+            self.keep(service, places);
         } else {
             let wish = |p: &Place| {
                 service

@@ -12,30 +12,28 @@ use super::choose::Chooser;
 use super::heldback::Bond;
 use super::ledger::Ledger;
 use super::moves::move_those_who_ask;
+use super::named::{InTurn, Named};
 use super::plan::{Snapshot, counts};
-use super::settle::{settle, unsettle};
-use super::{Plan, Tally};
+use super::settle::{permitted, settle, unsettle};
+use super::{Place, Plan, Tally};
 use crate::labels::Labels;
 use crate::pool::{Pool, Reservation};
 use crate::service::{Service, ServiceKey};
-
-/// Oldest first; among equals by name.
-type Turn = (i64, ServiceKey);
 
 /// Decides as [`plan`](super::plan()) does, and remembers what it decided: what has not changed is
 /// not judged again.
 #[derive(Debug, Default)]
 pub struct Planner {
     rules: Rules,
-    services: BTreeMap<ServiceKey, Arc<Service>>,
+    services: BTreeSet<Named>,
     /// Who says to hold an address.
-    claims: BTreeMap<IpAddr, BTreeSet<ServiceKey>>,
+    claims: BTreeMap<IpAddr, Vec<Arc<Service>>>,
     /// What the settled hold.
     ledger: Ledger,
     /// Those who do not just keep what they have, with what they keep and lose.
-    busy: BTreeMap<Turn, (Arc<Service>, Tally)>,
+    busy: BTreeMap<InTurn, Tally>,
     /// Those whose part of the plan does not outlive it.
-    passing: Vec<ServiceKey>,
+    passing: Vec<Arc<Service>>,
     plan: Plan,
 }
 
@@ -63,14 +61,21 @@ struct Difference {
     new: Option<Arc<Service>>,
 }
 
+impl Difference {
+    fn key(&self) -> Option<&ServiceKey> {
+        let service = self.new.as_ref().or(self.old.as_ref())?;
+        Some(&service.key)
+    }
+}
+
 impl Planner {
     /// The same as [`plan`](super::plan()) of this snapshot, whatever the snapshots before.
     pub fn plan(&mut self, snapshot: &Snapshot) -> &Plan {
         if !self.rules.equal(snapshot) {
             self.forget(snapshot);
         }
-        for key in std::mem::take(&mut self.passing) {
-            self.plan.forget(&key);
+        for service in std::mem::take(&mut self.passing) {
+            self.plan.forget(&service.key);
         }
         let differences = self.differences(&snapshot.services);
         self.settle(snapshot, differences);
@@ -100,7 +105,8 @@ impl Planner {
     /// The Services that are not what they were. Both maps are walked once, side by side.
     fn differences(&self, services: &BTreeMap<ServiceKey, Arc<Service>>) -> Vec<Difference> {
         let mut differences = Vec::new();
-        let (mut before, mut after) = (self.services.values(), services.values());
+        let mut before = self.services.iter().map(|Named(service)| service);
+        let mut after = services.values();
         let (mut old, mut new) = (before.next(), after.next());
         loop {
             match (old, new) {
@@ -135,81 +141,152 @@ impl Planner {
 
     /// Judges those who changed, and everybody who claims an address together with one of them.
     fn settle(&mut self, snapshot: &Snapshot, differences: Vec<Difference>) {
-        let mut affected: BTreeMap<ServiceKey, Option<Arc<Service>>> = BTreeMap::new();
-        let mut reached: Vec<IpAddr> = Vec::new();
-        for Difference { old, new } in differences {
-            for service in old.iter() {
-                for address in &service.held {
-                    if let Some(claims) = self.claims.get_mut(address) {
-                        claims.remove(&service.key);
-                    }
-                }
+        let changed: Vec<Difference> = differences
+            .into_iter()
+            .filter(|difference| !self.keeps_on(snapshot, difference))
+            .collect();
+        for Difference { old, new } in &changed {
+            if let Some(service) = old {
+                self.withdraw_claims(service);
             }
-            for service in new.iter() {
-                for address in &service.held {
-                    let claims = self.claims.entry(*address).or_default();
-                    claims.insert(service.key.clone());
-                }
-            }
-            for service in old.iter().chain(&new) {
-                reached.extend(&service.held);
-            }
-            if let Some(service) = new.as_ref().or(old.as_ref()) {
-                affected.insert(service.key.clone(), new.clone());
+            for address in new.iter().flat_map(|service| &service.held) {
+                let claims = self.claims.entry(*address).or_default();
+                claims.extend(new.clone());
             }
         }
-        while let Some(address) = reached.pop() {
-            let Some(claims) = self.claims.get(&address) else {
-                continue;
-            };
-            if claims.is_empty() {
-                self.claims.remove(&address);
-                continue;
+        let affected = self.affected(changed);
+        for Difference { old, .. } in &affected {
+            if let Some(service) = old {
+                self.unsettle(service);
             }
-            for key in claims {
-                if !affected.contains_key(key)
-                    && let Some(service) = self.services.get(key)
-                {
-                    reached.extend(&service.held);
-                    affected.insert(key.clone(), Some(Arc::clone(service)));
+        }
+        for Difference { old, new } in &affected {
+            match (old, new) {
+                (_, Some(service)) => {
+                    self.services.replace(Named(Arc::clone(service)));
                 }
+                (Some(service), None) => {
+                    self.services.take(&service.key);
+                }
+                (None, None) => {}
             }
-        }
-        for key in affected.keys() {
-            self.unsettle(key);
-        }
-        for (key, service) in &affected {
-            match service {
-                Some(service) => self.services.insert(key.clone(), Arc::clone(service)),
-                None => self.services.remove(key),
-            };
         }
         let chooser = Chooser { snapshot };
-        let services = affected.values().flatten();
+        let services = affected
+            .iter()
+            .filter_map(|difference| difference.new.as_ref());
         for (service, tally) in settle(snapshot, services, &mut self.ledger) {
             if tally.lost.is_empty() && chooser.is_content(service, &tally.places) {
-                self.plan.record(service, tally);
+                self.plan.keep(service, tally.places);
             } else {
-                let turn = (service.created, service.key.clone());
-                self.busy.insert(turn, (Arc::clone(service), tally));
+                self.busy.insert(InTurn(Arc::clone(service)), tally);
             }
         }
         self.ledger.seal();
     }
 
-    /// The Service holds nothing, as far as is known here.
-    fn unsettle(&mut self, key: &ServiceKey) {
-        let Some(service) = self.services.get(key) else {
-            return;
+    /// The common case, judged without touching the ledger: a Service that alone has its addresses,
+    /// and keeps exactly these before and after the change.
+    fn keeps_on(&mut self, snapshot: &Snapshot, difference: &Difference) -> bool {
+        let Difference {
+            old: Some(old),
+            new: Some(new),
+        } = difference
+        else {
+            return false;
         };
-        let tally = match self.busy.remove(&(service.created, key.clone())) {
-            Some((_, tally)) => tally,
-            None => Tally {
-                places: self.plan.keep.remove(key).unwrap_or_default(),
-                ..Tally::default()
-            },
+        let holds_the_same = old.created == new.created
+            && old.held == new.held
+            && old.held_pools == new.held_pools
+            && old.ports == new.ports
+            && old.sharing_key == new.sharing_key
+            && old.backend_key == new.backend_key;
+        if !holds_the_same
+            || new.held.is_empty()
+            || self.busy.contains_key(&InTurn(Arc::clone(old)))
+        {
+            return false;
+        }
+        let mut places = Vec::new();
+        for address in &new.held {
+            let alone = self
+                .claims
+                .get(address)
+                .is_some_and(|claims| claims.len() == 1);
+            match permitted(new, *address, &places, snapshot, &self.ledger) {
+                Ok(pool) if alone => places.push(Place {
+                    address: *address,
+                    pool,
+                }),
+                Ok(_) | Err(_) => return false,
+            }
+        }
+        if !(Chooser { snapshot }).is_content(new, &places) {
+            return false;
+        }
+        for address in &new.held {
+            self.claims.insert(*address, vec![Arc::clone(new)]);
+        }
+        self.services.replace(Named(Arc::clone(new)));
+        true
+    }
+
+    /// Those who changed, and everybody who claims an address together with one of them, or with
+    /// one of those.
+    fn affected(&mut self, mut changed: Vec<Difference>) -> Vec<Difference> {
+        let mut reached: BTreeSet<IpAddr> = BTreeSet::new();
+        for Difference { old, new } in &changed {
+            for address in old.iter().chain(new).flat_map(|service| &service.held) {
+                match self.claims.get(address).map_or(&[][..], Vec::as_slice) {
+                    [] => {
+                        self.claims.remove(address);
+                    }
+                    [only] if new.as_ref().is_some_and(|new| Arc::ptr_eq(only, new)) => {}
+                    [..] => {
+                        reached.insert(*address);
+                    }
+                }
+            }
+        }
+        let is_changed = |key: &ServiceKey| {
+            let found = changed.binary_search_by(|difference| difference.key().cmp(&Some(key)));
+            found.is_ok()
         };
-        unsettle(service, &tally, &mut self.ledger);
+        let mut others: BTreeSet<Named> = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        while let Some(address) = reached.pop_first() {
+            seen.insert(address);
+            for service in self.claims.get(&address).into_iter().flatten() {
+                if !is_changed(&service.key) && others.insert(Named(Arc::clone(service))) {
+                    let held = service.held.iter().copied();
+                    reached.extend(held.filter(|address| !seen.contains(address)));
+                }
+            }
+        }
+        changed.extend(others.into_iter().map(|Named(service)| Difference {
+            old: Some(Arc::clone(&service)),
+            new: Some(service),
+        }));
+        changed
+    }
+
+    fn withdraw_claims(&mut self, service: &Service) {
+        for address in &service.held {
+            if let Some(claims) = self.claims.get_mut(address) {
+                claims.retain(|other| other.key != service.key);
+            }
+        }
+    }
+
+    /// The Service holds nothing, as far as the ledger knows.
+    fn unsettle(&mut self, service: &Arc<Service>) {
+        match self.busy.remove(&InTurn(Arc::clone(service))) {
+            Some(tally) => unsettle(service, &tally.places, &tally.lost, &mut self.ledger),
+            None => {
+                let places = self.plan.keep.remove(&service.key);
+                unsettle(service, &places.unwrap_or_default(), &[], &mut self.ledger);
+            }
+        }
     }
 
     /// Lets what was given up before wait.
@@ -239,7 +316,10 @@ impl Planner {
     fn serve(&mut self, snapshot: &Snapshot) {
         let chooser = Chooser { snapshot };
         let before = self.ledger.moment();
-        let mut busy: Vec<_> = self.busy.values().cloned().collect();
+        let each = self.busy.iter();
+        let mut busy: Vec<_> = each
+            .map(|(turn, tally)| (Arc::clone(&turn.0), tally.clone()))
+            .collect();
         move_those_who_ask(chooser, &mut self.ledger, &mut busy);
         for (service, tally) in &mut busy {
             if tally.refusal.is_some() {
@@ -254,8 +334,8 @@ impl Planner {
         self.ledger.back_to(before);
         self.ledger.seal();
         for (service, tally) in busy {
-            self.passing.push(service.key.clone());
             self.plan.record(&service, tally);
+            self.passing.push(service);
         }
     }
 }

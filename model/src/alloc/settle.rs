@@ -31,7 +31,13 @@ pub(super) fn settle<'s>(
             if tally.places.iter().any(|place| place.address == *address) {
                 continue;
             }
-            match keep(service, *address, &tally.places, snapshot, ledger) {
+            let kept = permitted(service, *address, &tally.places, snapshot, ledger);
+            let kept = kept.and_then(|pool| {
+                let held = ledger.hold(service, *address);
+                held.map(|()| pool)
+                    .map_err(|conflict| Cause::Taken { conflict })
+            });
+            match kept {
                 Ok(pool) => tally.places.push(Place {
                     address: *address,
                     pool,
@@ -50,22 +56,23 @@ pub(super) fn settle<'s>(
 }
 
 /// Takes back what [`settle`] did for the Service.
-pub(super) fn unsettle(service: &Service, tally: &Tally, ledger: &mut Ledger) {
-    for place in &tally.places {
+pub(super) fn unsettle(service: &Service, places: &[Place], lost: &[Lost], ledger: &mut Ledger) {
+    for place in places {
         ledger.release(&service.key, place.address);
     }
-    for lost in &tally.lost {
+    for lost in lost {
         ledger.unleave(&service.key, lost.address);
     }
 }
 
-/// The pool the address counts for, once the Service is known to keep it.
-fn keep(
-    service: &Arc<Service>,
+/// The pool the address counts for, if the Service may keep it as far as others do not matter.
+/// `kept` is what it keeps already.
+pub(super) fn permitted(
+    service: &Service,
     address: IpAddr,
     kept: &[Place],
     snapshot: &Snapshot,
-    ledger: &mut Ledger,
+    ledger: &Ledger,
 ) -> Result<String, Cause> {
     let family = Family::of(address);
     if !service.families.contains(&family) {
@@ -79,7 +86,7 @@ fn keep(
             kept: place.address,
         });
     }
-    let pool = match ledger
+    match ledger
         .pool_of(address)
         .and_then(|name| snapshot.pools.get(name))
     {
@@ -104,16 +111,13 @@ fn keep(
                     why,
                 });
             }
-            pool.name.clone()
+            Ok(pool.name.clone())
         }
-        None => snapshot
-            .frozen(service)
-            .ok_or_else(|| gone(service, snapshot))?,
-    };
-    ledger
-        .hold(service, address)
-        .map_err(|conflict| Cause::Taken { conflict })?;
-    Ok(pool)
+        None => {
+            let frozen = snapshot.frozen(service);
+            frozen.ok_or_else(|| gone(service, snapshot))
+        }
+    }
 }
 
 impl Snapshot {
@@ -154,16 +158,21 @@ fn gone(service: &Service, snapshot: &Snapshot) -> Cause {
 
 /// For Services that hold an address others hold too: with how many of those they cannot share.
 fn disputes<'s>(services: &[&'s Arc<Service>], ledger: &Ledger) -> BTreeMap<&'s ServiceKey, usize> {
-    let mut claims: BTreeMap<IpAddr, Vec<&'s Arc<Service>>> = BTreeMap::new();
-    for service in services {
-        for address in service.held.iter().collect::<BTreeSet<_>>() {
-            claims.entry(*address).or_default().push(service);
-        }
-    }
+    let each = services.iter().copied();
+    let mut claims: Vec<(IpAddr, &'s Arc<Service>)> = each
+        .flat_map(|service| service.held.iter().map(move |address| (*address, service)))
+        .collect();
+    claims.sort_by_key(|(address, service)| (*address, &service.key));
+    claims.dedup_by_key(|(address, service)| (*address, &service.key));
     let mut disputes = BTreeMap::new();
-    for (address, together) in claims {
+    for claims in claims.chunk_by(|one, next| one.0 == next.0) {
+        let [(address, _), _, ..] = claims else {
+            continue;
+        };
+        let address = *address;
+        let together: Vec<&'s Arc<Service>> = claims.iter().map(|(_, service)| *service).collect();
         let groups: Vec<_> = together.iter().map(|s| ledger.group(s, address)).collect();
-        if together.len() < 2 || agree(&together, &groups) {
+        if agree(&together, &groups) {
             continue;
         }
         let shares = |one: usize, other: usize| {

@@ -10,7 +10,7 @@ use super::intervals::Intervals;
 use super::sharing::{Group, Rules};
 use crate::address::{AddressRange, Count, Family, RangeSet, is_buggy, number};
 use crate::pool::Pool;
-use crate::service::PortKey;
+use crate::service::{PortKey, Service};
 
 /// Where in the order an address comes: range, number.
 type Position = (usize, u128);
@@ -48,6 +48,48 @@ pub(super) struct ShelfTally {
     pub(super) by_namespace: BTreeMap<String, u64>,
     /// Ports in use, counted where the pool names ports.
     pub(super) ports: u64,
+}
+
+impl ShelfTally {
+    /// A Service has an address; `further` when its namespace had it not.
+    pub(super) fn enter(&mut self, service: &Service, further: bool, ports: bool) {
+        if further {
+            let namespace = service.key.namespace.clone();
+            *self.by_namespace.entry(namespace).or_default() += 1;
+        }
+        if ports {
+            self.ports += service.ports.len() as u64;
+        }
+    }
+
+    /// As before [`ShelfTally::enter`].
+    pub(super) fn leave(&mut self, service: &Service, further: bool, ports: bool) {
+        if further && let Some(count) = self.by_namespace.get_mut(&service.key.namespace) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_namespace.remove(&service.key.namespace);
+            }
+        }
+        if ports {
+            self.ports -= service.ports.len() as u64;
+        }
+    }
+
+    /// An address is in use that was not.
+    pub(super) fn take(&mut self, family: Family, reserved: bool) {
+        *self.held.entry(family).or_default() += 1;
+        if reserved {
+            *self.reserved_held.entry(family).or_default() += 1;
+        }
+    }
+
+    /// As before [`ShelfTally::take`].
+    pub(super) fn put_back(&mut self, family: Family, reserved: bool) {
+        self.held.entry(family).and_modify(|n| *n -= 1);
+        if reserved {
+            self.reserved_held.entry(family).and_modify(|n| *n -= 1);
+        }
+    }
 }
 
 /// The addresses that one group holds.

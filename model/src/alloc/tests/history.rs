@@ -15,6 +15,8 @@ enum Event {
     Service(u8, Box<Service>),
     /// The same Service is seen again in another version.
     Touched(u8),
+    /// It wishes for something else, or has another port, age or family, and holds what it held.
+    Changed(u8, Box<Service>),
     Deleted(u8),
     /// The plan is carried out.
     Applied,
@@ -33,6 +35,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => (number.clone(), any_service()).prop_map(|(n, s)| Event::Service(n, Box::new(s))),
         2 => number.clone().prop_map(Event::Touched),
+        4 => (number.clone(), any_service()).prop_map(|(n, s)| Event::Changed(n, Box::new(s))),
         3 => number.clone().prop_map(Event::Deleted),
         4 => Just(Event::Applied),
         4 => number.prop_map(Event::AppliedTo),
@@ -63,6 +66,30 @@ fn after(mut snapshot: Snapshot, event: Event, plan: &Plan) -> Snapshot {
         Event::Touched(n) => {
             if let Some(service) = snapshot.services.get_mut(&numbered(n)) {
                 *service = Arc::new(Service::clone(service));
+            }
+        }
+        Event::Changed(n, other) => {
+            if let Some(service) = snapshot.services.get_mut(&numbered(n)) {
+                let was = Service::clone(service);
+                *service = Arc::new(match other.created {
+                    0 => Service {
+                        families: other.families,
+                        family_policy: other.family_policy,
+                        ..was
+                    },
+                    1 => Service {
+                        requested_addresses: other.requested_addresses,
+                        requested_pool: other.requested_pool,
+                        ..was
+                    },
+                    _ => Service {
+                        ports: other.ports,
+                        sharing_key: other.sharing_key,
+                        backend_key: other.backend_key,
+                        created: was.created + 1,
+                        ..was
+                    },
+                });
             }
         }
         Event::Deleted(n) => {
