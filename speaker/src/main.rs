@@ -32,6 +32,7 @@ mod ports;
 mod publish;
 mod rebalance;
 mod report;
+mod routers;
 mod strict_arp;
 mod world;
 
@@ -55,11 +56,12 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let mut tasks = Tasks::new();
     let mut registry = Registry::default();
     let metrics = metrics::Metrics::new(&mut registry);
+    let router_metrics = routers::Metrics::register(&mut registry);
 
     let keepsake = args.state_directory.as_ref();
     let keepsake = keepsake.map(|directory| Keepsake::new(directory.join("objects")));
     let watches = Arc::new(Watches::with(keepsake.unwrap_or_default()));
-    let copies = world::Copies::watch(&watches, &mut tasks, &client);
+    let copies = Arc::new(world::Copies::watch(&watches, &mut tasks, &client));
     let links = netlink::follow(&mut tasks).await?;
     let (fast, ends) = fast::Fast::start(&mut tasks, metrics.clone(), settings(&args))?;
     let sources = cluster::Sources::watch(
@@ -91,6 +93,24 @@ async fn run(args: Args) -> anyhow::Result<()> {
     };
     admin::serve(&mut tasks, args.admin_address, registry, Arc::new(state)).await?;
 
+    let sessions = Arc::new(watch::Sender::new(routers::States::new()));
+    let routes = Arc::default();
+    let routers = routers::Routers {
+        name: args.node_name.clone(),
+        class: args.common.lb_class.clone(),
+        watches: Arc::clone(&watches),
+        copies: Arc::clone(&copies),
+        links: links.clone(),
+        secrets: routers::Secrets {
+            client: client.clone(),
+            namespace: args.common.namespace.clone(),
+        },
+        states: Arc::clone(&sessions),
+        routes: Arc::clone(&routes),
+        metrics: router_metrics,
+    };
+    tasks.spawn("routers", routers.run(tasks.stop()));
+
     let (reports, to_publish) = watch::channel(publish::Report::default());
     let publisher = publish::Publisher::new(client.clone(), &args.node_name);
     tasks.spawn("publish", publisher.run(to_publish));
@@ -112,6 +132,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         fast,
         news: ends.news,
         telling: ends.telling,
+        sessions: sessions.subscribe(),
+        routes,
         reports,
         metrics,
         running,

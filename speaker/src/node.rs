@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use herald_beacon::NodeId;
 use herald_l2::Event;
 use herald_model::announce;
+use herald_model::bgp::Routes;
 use herald_model::placement;
 use herald_runtime::clock;
 use herald_runtime::supervise::Stop;
@@ -40,6 +41,7 @@ use crate::ports::{self, GROUPS_PER_INTERFACE, Ports};
 use crate::publish::Report;
 use crate::rebalance::{Loads, Rebalance};
 use crate::report::{self, Facts};
+use crate::routers;
 use crate::strict_arp;
 use crate::world::{Copies, View};
 
@@ -58,11 +60,14 @@ pub(crate) struct Node {
     pub rebalances: bool,
     pub beacons: Beacons,
     pub watches: Arc<Watches>,
-    pub copies: Copies,
+    pub copies: Arc<Copies>,
     pub links: watch::Receiver<Links>,
     pub fast: Fast,
     pub news: mpsc::Receiver<News>,
     pub telling: watch::Receiver<Arc<Telling>>,
+    /// The sessions with routers, and what they are to be told.
+    pub sessions: watch::Receiver<routers::States>,
+    pub routes: Arc<RwLock<Routes>>,
     pub reports: watch::Sender<Report>,
     pub chronicle: Chronicle,
     pub metrics: Metrics,
@@ -123,6 +128,10 @@ impl Node {
                 }
                 changed = self.telling.changed() => {
                     anyhow::ensure!(changed.is_ok(), "the announcing thread ended");
+                    None
+                }
+                changed = self.sessions.changed() => {
+                    anyhow::ensure!(changed.is_ok(), "speaking to routers ended");
                     None
                 }
                 news = self.news.recv() => {
@@ -402,9 +411,15 @@ impl Node {
             telling: decision.telling,
             names: decision.names,
             me: &self.name,
+            sessions: &self.sessions.borrow_and_update(),
+            boot: clock::boot(),
             now: clock::wall(),
         });
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        let routed = routers::announcements(&self.name, &routes, &self.sessions.borrow());
+        drop(routes);
         self.reports.send_replace(Report {
+            routed,
             speaker: Some(status),
             speaker_exists: view.speaker.is_some(),
             announcements: report::announcements(&self.name, held, decision.telling),

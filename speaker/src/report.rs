@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use herald_beacon::NodeId;
 use herald_crds::{
@@ -16,6 +17,7 @@ use crate::fast::Telling;
 use crate::intent::Holding;
 use crate::links::{Link, NotUsed};
 use crate::ports::Usage;
+use crate::routers;
 use crate::strict_arp::Answered;
 use crate::world::{READY, STOPPING};
 
@@ -30,6 +32,9 @@ pub(crate) struct Facts<'a> {
     pub names: &'a BTreeMap<NodeId, String>,
     /// This node's name.
     pub me: &'a str,
+    pub sessions: &'a routers::States,
+    /// The same moment by two clocks.
+    pub boot: Duration,
     pub now: Timestamp,
 }
 
@@ -75,7 +80,12 @@ pub(crate) fn speaker_status(facts: &Facts<'_>) -> SpeakerStatus {
             .into_iter()
             .map(|saying| condition(saying, before, now))
             .collect(),
-        ..SpeakerStatus::default()
+        bgp_sessions: routers::sessions(
+            facts.sessions,
+            before.map_or(&[], |before| &before.bgp_sessions),
+            facts.boot,
+            now,
+        ),
     }
 }
 
@@ -355,6 +365,8 @@ mod tests {
             telling,
             names: &names.into(),
             me: "a",
+            sessions: &routers::States::new(),
+            boot: Duration::ZERO,
             now,
         })
     }

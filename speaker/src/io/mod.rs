@@ -14,6 +14,7 @@ mod packet;
 mod poll;
 mod port;
 mod schedule;
+pub(crate) mod tcp;
 
 pub(crate) use datagram::BeaconSocket;
 pub(crate) use groups::Groups;
