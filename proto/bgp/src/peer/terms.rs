@@ -278,7 +278,7 @@ pub struct Snapshot {
     pub untold: Vec<(Obstacle, usize)>,
     /// The wish has been handed out, whole.
     pub synchronized: bool,
-    /// Prefixes that the peer announces.
+    /// Prefixes that the peer announces, without those that come back from this AS.
     pub received: usize,
     /// The peer announces a default route of these families.
     pub received_default: Families,

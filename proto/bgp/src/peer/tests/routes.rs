@@ -415,6 +415,36 @@ fn received_prefixes_are_counted_up_to_the_limit() {
     assert_eq!(scene.peer.snapshot().received, 0);
 }
 
+/// RFC 4271 section 9: FRR sends all routes back to where they came from; they are not its own.
+#[test]
+fn routes_that_come_back_are_not_counted() {
+    let mut config = config();
+    config.prefix_limit = 1;
+    let (mut scene, connection) = Scene::established(config, &router());
+    let back = |prefixes: &[&str]| {
+        let mut octets = announce(prefixes);
+        let at = octets.windows(4).position(|four| four == [0, 0, 0xfc, 1]);
+        let at = at.unwrap();
+        octets[at..at + 4].copy_from_slice(&US.0.to_be_bytes());
+        octets
+    };
+    scene.say(connection, &announce(&["192.0.2.0/24"]));
+    scene.say(
+        connection,
+        &back(&["10.0.0.0/8", "11.0.0.0/8", "12.0.0.0/8"]),
+    );
+    assert_eq!(
+        (scene.state(), scene.peer.snapshot().received),
+        (State::Established, 1)
+    );
+    scene.say(connection, &back(&["192.0.2.0/24"]));
+    assert_eq!(
+        scene.peer.snapshot().received,
+        0,
+        "it took the place of the other"
+    );
+}
+
 /// RFC 7606: the session goes on, and the routes of the UPDATE count as withdrawn.
 #[test]
 fn a_malformed_update_does_not_end_the_session() {
