@@ -46,6 +46,7 @@ fn seeds() -> Vec<Vec<u8>> {
     let texts = [
         include_str!("vectors/bird.txt"),
         include_str!("vectors/gobgp.txt"),
+        include_str!("vectors/frr.txt"),
     ];
     let lines = texts
         .iter()
