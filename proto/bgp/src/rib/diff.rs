@@ -114,8 +114,7 @@ impl AdjRibOut {
     /// The peer wants the routes of a family again (RFC 2918, RFC 7313). Asked twice while it is
     /// answered, it is answered once more.
     pub(crate) fn refresh(&mut self, family: Family) {
-        let exchanged =
-            |terms: &Terms| terms.route_refresh && terms.context.families.contains(family);
+        let exchanged = |terms: &Terms| terms.context.families.contains(family);
         if self.terms.as_ref().is_some_and(exchanged) {
             self.asked.insert(family);
         }

@@ -277,6 +277,42 @@ fn a_refresh_is_answered_with_the_routes_of_its_family() {
     }
 }
 
+/// RFC 2918 section 4: who sends one needs to have heard the capability, not to have told it.
+#[test]
+fn a_refresh_is_answered_to_a_router_that_takes_none_itself() {
+    let mut open = router();
+    let silent = [Capability::RouteRefresh, Capability::EnhancedRefresh];
+    open.capabilities
+        .retain(|capability| !silent.contains(capability));
+    let (mut scene, connection) = Scene::established(config(), &open);
+    scene.peer.set_wish(wish(&["192.0.2.1/32"]), scene.now);
+    scene.heard(connection);
+    scene.say(connection, &message(5, &[0, 1, 0, 1]));
+    assert_eq!(kinds(&scene.heard(connection)), [Kind::Update]);
+}
+
+/// RFC 9234 section 5: what goes down or sideways is marked, what goes up is not.
+#[test]
+fn routes_for_customers_are_marked() {
+    for (role, theirs, marked) in [
+        (Role::Provider, 3, true),
+        (Role::RouteServer, 2, true),
+        (Role::Peer, 4, true),
+        (Role::Customer, 0, false),
+        (Role::RouteServerClient, 1, false),
+    ] {
+        let mut config = config();
+        let strict = false;
+        config.role = Some(RoleConfig { role, strict });
+        let open = router_with(vec![Capability::Role(theirs)]);
+        let (mut scene, connection) = Scene::established(config, &open);
+        scene.peer.set_wish(wish(&["192.0.2.1/32"]), scene.now);
+        let said = updates(&scene.heard(connection));
+        let mark = said[0].attributes.contains(&Attribute::OnlyToCustomer(US));
+        assert_eq!(mark, marked, "{role:?}");
+    }
+}
+
 /// Asked a thousand times while it does not read, it is answered twice.
 #[test]
 fn a_flood_of_refreshes_is_answered_once_more() {
