@@ -23,6 +23,8 @@ pub(crate) struct AdjRibOut {
     /// The session; none: there is none.
     pub(super) terms: Option<Terms>,
     pub(super) sent: BTreeMap<Prefix, Told>,
+    /// Sent within this call of `fill`, and not yet in `sent`.
+    pub(super) fresh: Vec<(Prefix, Told)>,
     pub(super) withdrawals: BTreeSet<Prefix>,
     /// What the peer does not have.
     pub(super) first: Queue,
@@ -52,6 +54,7 @@ impl AdjRibOut {
             gone: false,
             terms: None,
             sent: BTreeMap::new(),
+            fresh: Vec::new(),
             withdrawals: BTreeSet::new(),
             first: Queue::default(),
             changed: Queue::default(),
