@@ -61,8 +61,6 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
     #[test]
     fn arbitrary_octets_never_panic(
         octets in vec(any::<u8>(), 0..600), kind in 0..7_u8, extended: bool, context in context(),

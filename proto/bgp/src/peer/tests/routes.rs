@@ -481,6 +481,71 @@ fn routes_that_come_back_are_not_counted() {
     );
 }
 
+/// RFC 4456 section 8: a reflector told who began it.
+#[test]
+fn own_routes_that_a_reflector_sends_are_not_counted() {
+    let mut config = config();
+    config.remote_as = RemoteAs::Internal;
+    let mut open = router();
+    open.capabilities[4] = Capability::FourOctetAs(US);
+    let (mut scene, connection) = Scene::established(config, &open);
+    for (last, count) in [(1, 0), (7, 1)] {
+        let attributes = [
+            0x40, 1, 1, 0, 0x40, 2, 0, 0x40, 3, 4, 10, 0, 0, 254, 0x40, 5, 4, 0, 0, 0, 100, 0x80,
+            9, 4, 10, 0, 0, last,
+        ];
+        let mut body = vec![0, 0, 0, attributes.len() as u8];
+        body.extend(attributes);
+        body.extend([8, 10]);
+        scene.say(connection, &message(2, &body));
+        let told = scene.peer.snapshot();
+        assert_eq!((told.received, told.malformed), (count, 0));
+    }
+}
+
+/// B18, RFC 8950: IPv4 over a session of IPv6, with what was agreed on and without.
+#[test]
+fn ipv4_routes_go_over_an_ipv6_session() {
+    let next_hop = crate::codec::NextHopFamily {
+        afi: 1,
+        safi: 1,
+        next_hop: 2,
+    };
+    let extended = router_with(vec![Capability::ExtendedNextHop(vec![next_hop])]);
+    let address: std::net::Ipv6Addr = "fe80::1".parse().unwrap();
+    for (open, agreed) in [(extended, true), (router(), false)] {
+        let mut config = config();
+        config.extended_next_hop = true;
+        let mut scene = Scene::new(config);
+        let connection = scene.asked().unwrap();
+        let local = Local::of(address.into());
+        scene.peer.handle_connected(connection, local, scene.now);
+        scene.say(connection, &octets(&open));
+        scene.say(connection, &KEEPALIVE);
+        scene.heard(connection);
+        scene
+            .peer
+            .set_wish(wish_of([host(1), host6(1)].into_iter()), scene.now);
+        let said = updates(&scene.heard(connection));
+        let reaches: Vec<_> = said
+            .iter()
+            .filter_map(|update| update.reach.clone())
+            .collect();
+        let of = |family, prefix| crate::codec::Reach {
+            family,
+            next_hop: crate::codec::NextHop::V6(address),
+            prefixes: vec![prefix],
+        };
+        let v6 = of(Family::Ipv6, host6(1));
+        if agreed {
+            assert_eq!(reaches, [of(Family::Ipv4, host(1)), v6]);
+        } else {
+            assert_eq!(reaches, [v6]);
+            assert_eq!(scene.peer.snapshot().untold, [(Obstacle::NextHop, 1)]);
+        }
+    }
+}
+
 /// RFC 7606: the session goes on, and the routes of the UPDATE count as withdrawn.
 #[test]
 fn a_malformed_update_does_not_end_the_session() {
