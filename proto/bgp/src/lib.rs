@@ -1,20 +1,25 @@
 //! BGP-4 as an announcer speaks it (RFC 4271): codec, session state machine, Adj-RIB-Out.
 //!
-//! One door for each router, `Peer`: octets, connections, wishes and time go in, octets, actions and
+//! One door for each router, [`Peer`]: octets, connections, wishes and time go in, octets, actions and
 //! deadlines come out. It holds no socket, no clock, no source of randomness and no task, and knows
 //! nothing of Services.
 //!
 //! ```text
-//! Peer::new(config, restarted, seed, now)
-//! set_config(config, now), set_wish(Arc<Wish>, now), start, stop(Stop, now), drain(time, text, now)
-//! handle_connected(id, Local, now), handle_accepted(Local, now) -> Option<id>
-//! handle_closed(id, words, now), handle_bytes(id, bytes, now), handle_sent(id, now)
-//! handle_bfd(BfdState, now), handle_timeout(now)
-//! poll_action() -> Option<Action>, poll_transmit(now) -> Option<Transmit>, poll_event() -> Option<Event>
-//! poll_timeout() -> Option<Time>, snapshot() -> Snapshot
+//! set_config, set_wish, start, stop, drain ──► Peer ──► poll_action: connect, close
+//! handle_connected, handle_accepted,       ──►      ──► poll_transmit: at most one chunk under way
+//! handle_closed, handle_bytes, handle_sent ──►      ──► poll_event, poll_timeout
+//! handle_bfd, handle_timeout               ──►      ──► snapshot
 //! ```
 //!
 //! Time is the time since any fixed moment, by a clock that never goes back.
+//!
+//! Inside: [`codec`] is octets to messages and back, with what follows from malformed ones; `session`
+//! the rules of opening and ending, among them the state machine as a table; `rib` the wish, what was
+//! sent, and messages that make the second the first; `peer` the door, which puts them together for
+//! up to two connections. What each clause of the RFCs comes to is in `docs/conformance/bgp.md`.
+//!
+//! Not here: sockets and their options (TTL, MD5, VRF), router advertisements of unnumbered peers,
+//! BFD itself, aggregation (the wish names what is announced), and any use of received routes.
 
 mod asn;
 pub mod codec;

@@ -306,7 +306,9 @@ impl Peer {
         let waiting = if !self.wanted {
             Some(Waiting::Stopped)
         } else if self.may_open() {
-            self.retry_at.map(Waiting::Retry)
+            let active = self.ours.state == State::Active;
+            let again = self.ours.timers.retry.filter(|_| active);
+            self.retry_at.or(again).map(Waiting::Retry)
         } else {
             Some(Waiting::Bfd)
         };

@@ -315,7 +315,7 @@ impl Peer {
         // The machine gets here only by an OPEN on a connection.
         if let (Some(agreed), Some(local)) = (lane.negotiated.clone(), lane.local) {
             let longest = Self::longest(agreed.extended_messages);
-            let terms = Terms::new(&agreed, self.config.local_as, local, longest);
+            let terms = Terms::new(&agreed, &self.config, local, longest);
             self.rib.open(terms, now);
         }
         self.account.established += 1;

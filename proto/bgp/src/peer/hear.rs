@@ -98,7 +98,7 @@ impl Peer {
         };
         let taken = Update::decode(body, &context).and_then(|update| {
             self.account.mended(&update);
-            self.received.take(&update, self.config.prefix_limit)
+            self.received.take(&update, &self.config)
         });
         match taken {
             Ok(()) => self.step(side, Input::Update, None, now),

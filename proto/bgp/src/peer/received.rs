@@ -1,10 +1,13 @@
 //! The prefixes a peer announces: known by name up to the limit, so that the count is exact, and
 //! nothing else of them is kept (R9).
+//!
+//! What comes back of this speaker's own routes, or those of others of its AS, is no route of the
+//! peer (RFC 4271 section 9, RFC 4456 section 8) and is not counted: FRR sends it all back.
 
 use std::collections::BTreeSet;
 
-use crate::codec::{Approach, Update};
-use crate::{Families, Family, Notification, Prefix};
+use crate::codec::{Approach, Attribute, Update};
+use crate::{Config, Families, Family, Notification, Prefix};
 
 /// What the peer announces on this session.
 #[derive(Debug, Default)]
@@ -17,8 +20,11 @@ impl Received {
     /// Takes an UPDATE in.
     ///
     /// # Errors
-    /// A family has more than `limit` prefixes: the NOTIFICATION to end the session with.
-    pub(super) fn take(&mut self, update: &Update, limit: u32) -> Result<(), Notification> {
+    /// A family has more prefixes than its limit: the NOTIFICATION to end the session with.
+    pub(super) fn take(&mut self, update: &Update, config: &Config) -> Result<(), Notification> {
+        let limit = config.prefix_limit;
+        let withdraws =
+            update.approach == Some(Approach::TreatAsWithdraw) || returns(update, config);
         let gone = update.unreach.iter().flat_map(|part| &part.prefixes);
         for prefix in update.withdrawn.iter().chain(gone) {
             self.of(prefix.family()).remove(prefix);
@@ -27,7 +33,7 @@ impl Received {
         for prefix in update.announced.iter().chain(there) {
             let family = prefix.family();
             let held = self.of(family);
-            if update.approach == Some(Approach::TreatAsWithdraw) {
+            if withdraws {
                 held.remove(prefix);
                 continue;
             }
@@ -62,4 +68,27 @@ impl Received {
             Family::Ipv6 => &mut self.ipv6,
         }
     }
+}
+
+/// The routes have been through this AS, or come from this speaker.
+fn returns(update: &Update, config: &Config) -> bool {
+    update.attributes.iter().any(|attribute| match attribute {
+        Attribute::AsPath(segments) | Attribute::As4Path(segments) => segments
+            .iter()
+            .any(|segment| segment.path.contains(&config.local_as)),
+        Attribute::OriginatorId(id) => *id == config.router_id,
+        Attribute::Origin(_)
+        | Attribute::NextHop(_)
+        | Attribute::Med(_)
+        | Attribute::LocalPref(_)
+        | Attribute::AtomicAggregate
+        | Attribute::Aggregator(_)
+        | Attribute::Communities(_)
+        | Attribute::ClusterList(_)
+        | Attribute::ExtendedCommunities(_)
+        | Attribute::As4Aggregator(_)
+        | Attribute::LargeCommunities(_)
+        | Attribute::OnlyToCustomer(_)
+        | Attribute::Other { .. } => false,
+    })
 }

@@ -191,7 +191,7 @@ pub struct Negotiated {
     pub families: Families,
     /// AS numbers take four octets (RFC 6793).
     pub four_octet_as: bool,
-    /// The peer may ask for the routes again (RFC 2918).
+    /// The peer told the capability of route refresh (RFC 2918). It is answered in any case.
     pub route_refresh: bool,
     /// And is told where the answer begins and ends (RFC 7313).
     pub enhanced_refresh: bool,
@@ -278,7 +278,7 @@ pub struct Snapshot {
     pub untold: Vec<(Obstacle, usize)>,
     /// The wish has been handed out, whole.
     pub synchronized: bool,
-    /// Prefixes that the peer announces.
+    /// Prefixes that the peer announces, without those that come back from this AS.
     pub received: usize,
     /// The peer announces a default route of these families.
     pub received_default: Families,

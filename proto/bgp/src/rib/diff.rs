@@ -23,6 +23,8 @@ pub(crate) struct AdjRibOut {
     /// The session; none: there is none.
     pub(super) terms: Option<Terms>,
     pub(super) sent: BTreeMap<Prefix, Told>,
+    /// Sent within this call of `fill`, and not yet in `sent`.
+    pub(super) fresh: Vec<(Prefix, Told)>,
     pub(super) withdrawals: BTreeSet<Prefix>,
     /// What the peer does not have.
     pub(super) first: Queue,
@@ -52,6 +54,7 @@ impl AdjRibOut {
             gone: false,
             terms: None,
             sent: BTreeMap::new(),
+            fresh: Vec::new(),
             withdrawals: BTreeSet::new(),
             first: Queue::default(),
             changed: Queue::default(),
@@ -114,8 +117,7 @@ impl AdjRibOut {
     /// The peer wants the routes of a family again (RFC 2918, RFC 7313). Asked twice while it is
     /// answered, it is answered once more.
     pub(crate) fn refresh(&mut self, family: Family) {
-        let exchanged =
-            |terms: &Terms| terms.route_refresh && terms.context.families.contains(family);
+        let exchanged = |terms: &Terms| terms.context.families.contains(family);
         if self.terms.as_ref().is_some_and(exchanged) {
             self.asked.insert(family);
         }

@@ -58,6 +58,7 @@ impl AdjRibOut {
             self.pace.left(now);
         }
         while out.len() < CHUNK && self.next(&terms, out, &mut sent) {}
+        self.keep_account();
         self.flowing &= !self.is_settled();
         sent
     }
@@ -74,8 +75,10 @@ impl AdjRibOut {
         } else if !self.changed.is_empty() {
             self.announce(Which::Changed, terms)
         } else if !self.again.is_empty() {
+            self.keep_account();
             self.announce(Which::Again, terms)
         } else {
+            self.keep_account();
             self.synchronized |= self.knows_wish();
             return self.bracket(terms, out, sent);
         };
@@ -86,6 +89,15 @@ impl AdjRibOut {
             sent.updates += 1;
         }
         true
+    }
+
+    /// What was handed out is what the peer has. Much of it at once is cheaper than one by one.
+    fn keep_account(&mut self) {
+        if self.fresh.len() > self.sent.len() / 8 {
+            self.sent.append(&mut self.fresh.drain(..).collect());
+        } else {
+            self.sent.extend(self.fresh.drain(..));
+        }
     }
 
     /// A family whose routes have all been told, and which was not said to be complete.
@@ -167,7 +179,7 @@ impl AdjRibOut {
         match which {
             Which::First | Which::Changed => {
                 let held = prefixes.iter().map(|prefix| (*prefix, told.clone()));
-                self.sent.extend(held);
+                self.fresh.extend(held);
             }
             // What changed meanwhile was told already.
             Which::Again => {

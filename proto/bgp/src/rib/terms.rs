@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::Route;
 use super::queue::Told;
 use crate::codec::{Attribute, Context, EMPTY, NextHop, Origin, Segment};
-use crate::{Asn, Community, Family, Local, Negotiated, Obstacle, Prefix};
+use crate::{Asn, Community, Config, Family, Local, Negotiated, Obstacle, Prefix, Role};
 
 /// LOCAL_PREF where nothing else is wished for.
 const LOCAL_PREF: u32 = 100;
@@ -18,20 +18,25 @@ pub(crate) struct Terms {
     pub(crate) context: Context,
     /// The longest message.
     pub(crate) longest: usize,
-    pub(crate) route_refresh: bool,
     pub(crate) enhanced_refresh: bool,
     pub(crate) end_of_rib: bool,
     local_as: Asn,
+    /// Routes are told to be for customers only (RFC 9234 section 5).
+    marked: bool,
     local: Local,
 }
 
 impl Terms {
     pub(crate) const fn new(
         negotiated: &Negotiated,
-        local_as: Asn,
+        config: &Config,
         local: Local,
         longest: usize,
     ) -> Self {
+        let downwards = match config.role {
+            Some(ours) => matches!(ours.role, Role::Provider | Role::RouteServer | Role::Peer),
+            None => false,
+        };
         Self {
             context: Context {
                 four_octet_as: negotiated.four_octet_as,
@@ -40,10 +45,10 @@ impl Terms {
                 extended_next_hop: negotiated.extended_next_hop,
             },
             longest,
-            route_refresh: negotiated.route_refresh,
             enhanced_refresh: negotiated.enhanced_refresh,
             end_of_rib: negotiated.end_of_rib,
-            local_as,
+            local_as: config.local_as,
+            marked: downwards && !negotiated.internal,
             local,
         }
     }
@@ -144,6 +149,8 @@ impl Terms {
             let list = route.large_communities.iter().copied().collect();
             attributes.push(Attribute::LargeCommunities(list));
         }
+        let mark = Attribute::OnlyToCustomer(self.local_as);
+        attributes.extend(self.marked.then_some(mark));
         attributes
     }
 
@@ -181,6 +188,7 @@ impl Terms {
             + 4
             + path
             + next_hop
+            + if self.marked { 7 } else { 0 }
             + if route.med.is_some() { 7 } else { 0 }
             + if self.context.internal { 7 } else { 0 }
             + listed(communities * 4)

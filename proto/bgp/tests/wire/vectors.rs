@@ -7,7 +7,8 @@ use herald_bgp::codec::{
     RouteRefresh, Segment, Subtype, Update, frame,
 };
 use herald_bgp::{
-    AnyCommunity, Asn, Community, ExtendedCommunity, Families, Family, LargeCommunity, Prefix,
+    AnyCommunity, Asn, Community, ExtendedCommunity, Families, Family, LargeCommunity,
+    Notification, Prefix,
 };
 
 const CONTEXT: Context = Context {
@@ -37,6 +38,10 @@ fn bird() -> Vec<(Kind, Vec<u8>)> {
 
 fn gobgp() -> Vec<(Kind, Vec<u8>)> {
     messages(include_str!("vectors/gobgp.txt"))
+}
+
+fn frr() -> Vec<(Kind, Vec<u8>)> {
+    messages(include_str!("vectors/frr.txt"))
 }
 
 fn updates(messages: &[(Kind, Vec<u8>)]) -> Vec<Update> {
@@ -191,6 +196,53 @@ fn what_gobgp_says_is_understood() {
     assert_eq!(v6.reach.unwrap().next_hop, NextHop::V6(hop));
     let ends: Vec<Family> = updates.iter().filter_map(Update::ends).collect();
     assert_eq!(ends, [Family::Ipv4, Family::Ipv6]);
+}
+
+#[test]
+fn what_frr_says_is_understood() {
+    let said = frr();
+    let open = Open::decode(&said[0].1).unwrap();
+    assert_eq!((open.asn(), open.hold_time), (Asn(65_003), 180));
+    assert_eq!(open.id, Ipv4Addr::new(10, 255, 0, 3));
+    let codes: Vec<u8> = open.capabilities.iter().map(Capability::code).collect();
+    assert_eq!(codes, [1, 1, 128, 2, 70, 65, 6, 69, 73, 64, 71]);
+
+    let updates = updates(&said);
+    let plain = announcing(&updates, "198.51.100.7/32");
+    let hop = Attribute::NextHop(Ipv4Addr::new(10, 255, 0, 3));
+    let expected = [
+        Attribute::Origin(Origin::Igp),
+        path(65_003),
+        hop,
+        Attribute::Med(0),
+    ];
+    assert_eq!(plain.attributes, expected);
+    let communities = Attribute::Communities(vec![
+        Community(65_003 << 16 | 100),
+        Community(65_003 << 16 | 200),
+    ]);
+    let large = Attribute::LargeCommunities(vec![LargeCommunity {
+        global: 65_003,
+        local1: 1,
+        local2: 2,
+    }]);
+    let extended = Attribute::ExtendedCommunities(vec![extended("rt:65003:7")]);
+    for prefix in ["192.0.2.0/24", "2001:db8:1::/48"] {
+        let rich = announcing(&updates, prefix);
+        for expected in [&communities, &large, &extended, &Attribute::Med(50)] {
+            assert!(rich.attributes.contains(expected), "{prefix} {expected:?}");
+        }
+    }
+    let v6 = announcing(&updates, "2001:db8:1::/48");
+    let hop = "2001:db8:ffff::3".parse().unwrap();
+    assert_eq!(v6.reach.unwrap().next_hop, NextHop::V6(hop));
+    let ends: Vec<Family> = updates.iter().filter_map(Update::ends).collect();
+    assert_eq!(ends, [Family::Ipv4, Family::Ipv6]);
+
+    let (kind, body) = said.last().unwrap();
+    assert_eq!(*kind, Kind::Notification);
+    let told = Notification::decode(body).unwrap();
+    assert_eq!(told.to_string(), "Bad Message Length (1/2), length 20");
 }
 
 /// Written again, in the same order, the messages have the same octets, but for attributes that the

@@ -46,6 +46,7 @@ fn seeds() -> Vec<Vec<u8>> {
     let texts = [
         include_str!("vectors/bird.txt"),
         include_str!("vectors/gobgp.txt"),
+        include_str!("vectors/frr.txt"),
     ];
     let lines = texts
         .iter()
@@ -60,8 +61,6 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
     #[test]
     fn arbitrary_octets_never_panic(
         octets in vec(any::<u8>(), 0..600), kind in 0..7_u8, extended: bool, context in context(),

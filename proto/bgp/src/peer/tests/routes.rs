@@ -277,6 +277,42 @@ fn a_refresh_is_answered_with_the_routes_of_its_family() {
     }
 }
 
+/// RFC 2918 section 4: who sends one needs to have heard the capability, not to have told it.
+#[test]
+fn a_refresh_is_answered_to_a_router_that_takes_none_itself() {
+    let mut open = router();
+    let silent = [Capability::RouteRefresh, Capability::EnhancedRefresh];
+    open.capabilities
+        .retain(|capability| !silent.contains(capability));
+    let (mut scene, connection) = Scene::established(config(), &open);
+    scene.peer.set_wish(wish(&["192.0.2.1/32"]), scene.now);
+    scene.heard(connection);
+    scene.say(connection, &message(5, &[0, 1, 0, 1]));
+    assert_eq!(kinds(&scene.heard(connection)), [Kind::Update]);
+}
+
+/// RFC 9234 section 5: what goes down or sideways is marked, what goes up is not.
+#[test]
+fn routes_for_customers_are_marked() {
+    for (role, theirs, marked) in [
+        (Role::Provider, 3, true),
+        (Role::RouteServer, 2, true),
+        (Role::Peer, 4, true),
+        (Role::Customer, 0, false),
+        (Role::RouteServerClient, 1, false),
+    ] {
+        let mut config = config();
+        let strict = false;
+        config.role = Some(RoleConfig { role, strict });
+        let open = router_with(vec![Capability::Role(theirs)]);
+        let (mut scene, connection) = Scene::established(config, &open);
+        scene.peer.set_wish(wish(&["192.0.2.1/32"]), scene.now);
+        let said = updates(&scene.heard(connection));
+        let mark = said[0].attributes.contains(&Attribute::OnlyToCustomer(US));
+        assert_eq!(mark, marked, "{role:?}");
+    }
+}
+
 /// Asked a thousand times while it does not read, it is answered twice.
 #[test]
 fn a_flood_of_refreshes_is_answered_once_more() {
@@ -413,6 +449,101 @@ fn received_prefixes_are_counted_up_to_the_limit() {
     assert_eq!((told.code, told.subcode), (6, 1));
     assert_eq!(told.data, [0, 1, 1, 0, 0, 0, 3]);
     assert_eq!(scene.peer.snapshot().received, 0);
+}
+
+/// RFC 4271 section 9: FRR sends all routes back to where they came from; they are not its own.
+#[test]
+fn routes_that_come_back_are_not_counted() {
+    let mut config = config();
+    config.prefix_limit = 1;
+    let (mut scene, connection) = Scene::established(config, &router());
+    let back = |prefixes: &[&str]| {
+        let mut octets = announce(prefixes);
+        let at = octets.windows(4).position(|four| four == [0, 0, 0xfc, 1]);
+        let at = at.unwrap();
+        octets[at..at + 4].copy_from_slice(&US.0.to_be_bytes());
+        octets
+    };
+    scene.say(connection, &announce(&["192.0.2.0/24"]));
+    scene.say(
+        connection,
+        &back(&["10.0.0.0/8", "11.0.0.0/8", "12.0.0.0/8"]),
+    );
+    assert_eq!(
+        (scene.state(), scene.peer.snapshot().received),
+        (State::Established, 1)
+    );
+    scene.say(connection, &back(&["192.0.2.0/24"]));
+    assert_eq!(
+        scene.peer.snapshot().received,
+        0,
+        "it took the place of the other"
+    );
+}
+
+/// RFC 4456 section 8: a reflector told who began it.
+#[test]
+fn own_routes_that_a_reflector_sends_are_not_counted() {
+    let mut config = config();
+    config.remote_as = RemoteAs::Internal;
+    let mut open = router();
+    open.capabilities[4] = Capability::FourOctetAs(US);
+    let (mut scene, connection) = Scene::established(config, &open);
+    for (last, count) in [(1, 0), (7, 1)] {
+        let attributes = [
+            0x40, 1, 1, 0, 0x40, 2, 0, 0x40, 3, 4, 10, 0, 0, 254, 0x40, 5, 4, 0, 0, 0, 100, 0x80,
+            9, 4, 10, 0, 0, last,
+        ];
+        let mut body = vec![0, 0, 0, attributes.len() as u8];
+        body.extend(attributes);
+        body.extend([8, 10]);
+        scene.say(connection, &message(2, &body));
+        let told = scene.peer.snapshot();
+        assert_eq!((told.received, told.malformed), (count, 0));
+    }
+}
+
+/// B18, RFC 8950: IPv4 over a session of IPv6, with what was agreed on and without.
+#[test]
+fn ipv4_routes_go_over_an_ipv6_session() {
+    let next_hop = crate::codec::NextHopFamily {
+        afi: 1,
+        safi: 1,
+        next_hop: 2,
+    };
+    let extended = router_with(vec![Capability::ExtendedNextHop(vec![next_hop])]);
+    let address: std::net::Ipv6Addr = "fe80::1".parse().unwrap();
+    for (open, agreed) in [(extended, true), (router(), false)] {
+        let mut config = config();
+        config.extended_next_hop = true;
+        let mut scene = Scene::new(config);
+        let connection = scene.asked().unwrap();
+        let local = Local::of(address.into());
+        scene.peer.handle_connected(connection, local, scene.now);
+        scene.say(connection, &octets(&open));
+        scene.say(connection, &KEEPALIVE);
+        scene.heard(connection);
+        scene
+            .peer
+            .set_wish(wish_of([host(1), host6(1)].into_iter()), scene.now);
+        let said = updates(&scene.heard(connection));
+        let reaches: Vec<_> = said
+            .iter()
+            .filter_map(|update| update.reach.clone())
+            .collect();
+        let of = |family, prefix| crate::codec::Reach {
+            family,
+            next_hop: crate::codec::NextHop::V6(address),
+            prefixes: vec![prefix],
+        };
+        let v6 = of(Family::Ipv6, host6(1));
+        if agreed {
+            assert_eq!(reaches, [of(Family::Ipv4, host(1)), v6]);
+        } else {
+            assert_eq!(reaches, [v6]);
+            assert_eq!(scene.peer.snapshot().untold, [(Obstacle::NextHop, 1)]);
+        }
+    }
 }
 
 /// RFC 7606: the session goes on, and the routes of the UPDATE count as withdrawn.

@@ -16,10 +16,10 @@ fn terms(local_as: Asn, local: Local, change: impl FnOnce(&mut Context)) -> Term
             extended_next_hop: false,
         },
         longest: 4096,
-        route_refresh: true,
         enhanced_refresh: true,
         end_of_rib: true,
         local_as,
+        marked: false,
         local,
     };
     change(&mut terms.context);
@@ -183,10 +183,11 @@ fn what_is_reckoned_is_never_less_than_what_is_written() {
                         }));
                 }
                 let asn = if on(5) { WIDE } else { Asn(1) };
-                let terms = terms(asn, local, |context| {
+                let mut terms = terms(asn, local, |context| {
                     context.internal = on(3);
                     context.four_octet_as = on(4);
                 });
+                terms.marked = on(1);
                 let told = Told {
                     route: Arc::new(route),
                     leaving: on(0),
