@@ -5,6 +5,7 @@
 
 mod addresses;
 mod bad_input;
+mod bgp;
 mod claims;
 mod eviction;
 mod forms;
@@ -248,6 +249,26 @@ pub const ALL: &[Scenario] = &[
         run: eviction::until_it_speaks,
     },
     Scenario {
+        name: "frr_routes_to_every_node_that_announces",
+        herald: true,
+        run: bgp::frr,
+    },
+    Scenario {
+        name: "bird_routes_to_every_node_that_announces",
+        herald: true,
+        run: bgp::bird,
+    },
+    Scenario {
+        name: "gobgp_knows_every_node_that_announces",
+        herald: true,
+        run: bgp::gobgp,
+    },
+    Scenario {
+        name: "a_session_is_secured_by_a_password_and_carries_both_families",
+        herald: true,
+        run: bgp::secured,
+    },
+    Scenario {
         name: "the_shipped_rights_are_enough",
         herald: true,
         run: rights::enough,
@@ -387,7 +408,12 @@ fn tidy(lab: &mut Lab) -> Result<()> {
     if lab.herald.is_none() {
         return Ok(());
     }
-    for kind in ["ipaddresspools", "l2advertisements"] {
+    for kind in [
+        "ipaddresspools",
+        "l2advertisements",
+        "bgpadvertisements",
+        "bgppeers",
+    ] {
         let path = format!("/apis/heraldlb.io/v1beta1/{kind}");
         for object in lab.api.list(&path)? {
             match object["metadata"]["name"].as_str() {
