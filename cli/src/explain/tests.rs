@@ -378,3 +378,66 @@ fn a_cordoned_node_is_told_apart_from_the_others() {
     assert_eq!(remarks.len(), 1, "{explanation:?}");
     assert!(explanation.ok);
 }
+
+#[test]
+fn what_only_the_controller_knows_is_told_in_its_words() {
+    let mut cluster = working();
+    let mut waiting = service();
+    waiting["status"] = json!({"conditions": [{
+        "type": "heraldlb.io/AddressAllocated", "status": "False", "reason": "Exhausted",
+        "message": "Service shop/web gets no IPv4 address: all of lan are taken",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }]});
+    cluster.services = vec![object(waiting)];
+    let explanation = explained(cluster);
+    let failed = explanation
+        .checks
+        .iter()
+        .find(|c| c.outcome == Outcome::Failed);
+    let failed = failed.unwrap();
+    assert_eq!(failed.name, "allocation");
+    assert_eq!(
+        failed.advice,
+        "Service shop/web gets no IPv4 address: all of lan are taken"
+    );
+}
+
+#[test]
+fn a_quota_and_a_reservation_are_explained_with_their_names() {
+    let mut limited = pool("lan", &["192.0.2.240-192.0.2.250"]);
+    limited["spec"]["quotas"] = json!([{"namespaces": ["shop"], "maxAddresses": 1}]);
+    let mut second = service();
+    second["metadata"]["name"] = json!("second");
+    second["metadata"]["annotations"] = json!({});
+    second["status"] = json!({});
+    for (reserve, wish, words) in [
+        (
+            false,
+            json!({}),
+            "quotas[0] allows namespace shop 1, and it has 1; release one or raise maxAddresses",
+        ),
+        (
+            true,
+            json!({"heraldlb.io/loadBalancerIPs": "192.0.2.245"}),
+            "IPReservation r keeps it from every Service",
+        ),
+    ] {
+        let mut cluster = working();
+        cluster.pools = vec![object(limited.clone())];
+        let mut second = second.clone();
+        second["metadata"]["annotations"] = wish;
+        cluster.services.push(object(second));
+        if reserve {
+            let spec = json!({"addresses": ["192.0.2.245"]});
+            cluster.reservations = vec![object(json!({"metadata": {"name": "r"}, "spec": spec}))];
+        }
+        let explanation = explain(&facts(cluster), &ServiceKey::new("shop", "second"));
+        let failed = explanation
+            .checks
+            .iter()
+            .find(|c| c.outcome == Outcome::Failed);
+        let failed = failed.unwrap();
+        assert_eq!(failed.name, "allocation");
+        assert!(failed.advice.contains(words), "{}", failed.advice);
+    }
+}
