@@ -3,6 +3,7 @@
 
 mod change;
 mod history;
+mod metallb;
 mod packing;
 mod policies;
 mod properties;
