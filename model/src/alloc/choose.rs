@@ -169,22 +169,47 @@ impl<'a> Chooser<'a> {
             got.extend(places);
             return Ok(());
         }
-        let mut refusal = None;
-        for family in missing {
-            match pools
-                .iter()
-                .find_map(|pool| self.take(service, family, pool, ledger))
-            {
-                Some(place) => got.push(place),
-                None => {
-                    refusal.get_or_insert_with(|| self.refusal(service, family, &pools, ledger));
-                }
+        let before = ledger.moment();
+        let (mut places, mut refusal) = self.take_each(service, &missing, &pools, ledger);
+        if refusal.is_some() && missing.len() > 1 {
+            // What the first family took of a quota may be what the second needed.
+            ledger.back_to(before);
+            missing.reverse();
+            let other_way = self.take_each(service, &missing, &pools, ledger);
+            if other_way.1.is_none() {
+                (places, refusal) = other_way;
+            } else {
+                ledger.back_to(before);
+                missing.reverse();
+                (places, refusal) = self.take_each(service, &missing, &pools, ledger);
             }
         }
+        got.extend(places);
         match refusal {
             Some(refusal) if !enough(got) => Err(refusal),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// An address of each family from the first pool that has one, and why one family got none.
+    fn take_each(
+        &self,
+        service: &Arc<Service>,
+        families: &[Family],
+        pools: &[&Pool],
+        ledger: &mut Ledger,
+    ) -> (Vec<Place>, Option<Refusal>) {
+        let (mut places, mut refusal) = (Vec::new(), None);
+        for family in families {
+            let mut taken = pools.iter();
+            match taken.find_map(|pool| self.take(service, *family, pool, ledger)) {
+                Some(place) => places.push(place),
+                None => {
+                    refusal.get_or_insert_with(|| self.refusal(service, *family, pools, ledger));
+                }
+            }
+        }
+        (places, refusal)
     }
 
     /// Whether the Service may ask this pool for an address.

@@ -128,7 +128,9 @@ pub(super) fn applied(mut snapshot: Snapshot, plan: &Plan) -> Snapshot {
         .retain(|address, _| !plan.expired.contains(address));
     let held = |address: &IpAddr| snapshot.services.values().any(|s| s.held.contains(address));
     given_up.retain(|address, _| !held(address));
-    snapshot.freed.extend(given_up);
+    for (address, freed) in given_up {
+        snapshot.freed.entry(address).or_insert(freed);
+    }
     snapshot
 }
 

@@ -449,6 +449,21 @@ fn both_families_count_and_two_are_not_taken_where_one_is_allowed() {
     assert_eq!(given(&plan, "s"), ["192.0.2.1 p", "2001:db8:1::1 q"]);
 }
 
+/// The first family does not take what is left of a quota when only the second needs it there.
+#[test]
+fn two_families_divide_two_quotas_either_way_round() {
+    let tight = |name: &str, addresses: &str| Pool {
+        quotas: vec![at_most(1)],
+        ..pool(name, addresses)
+    };
+    let pools = [
+        tight("a", "192.0.2.1,2001:db8::1"),
+        tight("b", "198.51.100.1"),
+    ];
+    let plan = plan(&snapshot(pools, [dual("s", FamilyPolicy::RequireDual)]));
+    assert_eq!(given(&plan, "s"), ["198.51.100.1 b", "2001:db8::1 a"]);
+}
+
 // Sharing.
 
 #[test]

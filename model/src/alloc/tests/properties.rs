@@ -33,6 +33,10 @@ pub(super) fn any_pool(number: u8) -> impl Strategy<Value = Option<Pool>> {
                 namespaces: ["other".into()].into(),
                 ..Allocation::default()
             }),
+            2 => Some(Allocation {
+                namespace_selectors: vec![Selector::labels([("team", "a")])],
+                ..Allocation::default()
+            }),
             1 => Some(Allocation {
                 priority: u32::from(number),
                 ..Allocation::default()
@@ -163,7 +167,13 @@ prop_compose! {
         reservations in (any_reservation(0), any_reservation(1), any_reservation(2)),
         freed in prop::collection::btree_map(any_address(), any_freed(), 0..5),
         now in 0i64..20,
+        in_team in any::<bool>(),
     ) -> Snapshot {
+        let team = |name: &str| {
+            let labelled = in_team && name == "other";
+            let team = labelled.then(|| ("team".to_owned(), "a".to_owned()));
+            (name.to_owned(), team.into_iter().collect::<Labels>())
+        };
         let pools = [pools.0, pools.1, pools.2].into_iter().flatten();
         let named = services.into_iter().enumerate().map(|(i, mut service)| {
             service.key.name = format!("s{i}");
@@ -172,7 +182,7 @@ prop_compose! {
         Snapshot {
             pools: pools.map(|p| (p.name.clone(), p)).collect(),
             quarantined_pools: BTreeSet::new(),
-            namespaces: NAMESPACES.map(|n| (n.to_owned(), Labels::new())).into(),
+            namespaces: NAMESPACES.map(team).into(),
             services: named.collect(),
             reservations: [reservations.0, reservations.1, reservations.2]
                 .into_iter()
@@ -201,9 +211,15 @@ fn written_out(pool: &Pool) -> Vec<IpAddr> {
         .collect()
 }
 
-fn may_use(pool: &Pool, service: &Service) -> bool {
-    let namespaces = pool.allocation.as_ref().map(|a| &a.namespaces);
-    namespaces.is_none_or(|n| n.is_empty() || n.contains(&service.key.namespace))
+fn may_use(snapshot: &Snapshot, pool: &Pool, service: &Service) -> bool {
+    let namespace = &service.key.namespace;
+    let in_team = snapshot.namespaces[namespace].contains_key("team");
+    pool.allocation
+        .as_ref()
+        .is_none_or(|a| match a.namespace_selectors.is_empty() {
+            true => a.namespaces.is_empty() || a.namespaces.contains(namespace),
+            false => in_team,
+        })
         && (pool.ports.is_empty() || service.ports.iter().all(|port| pool.ports.contains(*port)))
 }
 
@@ -296,7 +312,7 @@ proptest! {
             for place in places {
                 let pool = &snapshot.pools[&place.pool];
                 prop_assert!(written_out(pool).contains(&place.address), "{place:?}");
-                prop_assert!(may_use(pool, service));
+                prop_assert!(may_use(&snapshot, pool, service));
                 prop_assert!(service.families.contains(&Family::of(place.address)));
                 let new = !service.held.contains(&place.address);
                 prop_assert!(!(new && pool.draining), "{place:?} from a draining pool");
@@ -378,13 +394,14 @@ proptest! {
                 continue;
             }
             for pool in snapshot.pools.values() {
-                if pool.auto_assign && !pool.draining && may_use(pool, service) {
+                if pool.auto_assign && !pool.draining && may_use(&snapshot, pool, service) {
                     let namespace = &service.key.namespace;
                     let mine = of_namespace(&snapshot, &plan, &pool.name, namespace);
                     let room = allowed(pool, namespace).is_none_or(|max| (mine.len() as u64) < max);
                     let free = written_out(pool).into_iter().find(|a| {
                         // Who waits for it may be younger, and share it only from then on.
-                        let in_status = snapshot.services.values().any(|s| s.held.contains(a));
+                        let has_kept = |t: &Vec<&Service>| t.iter().any(|s| s.held.contains(a));
+                        let in_status = tenants.get(a).is_some_and(has_kept);
                         let waits = (!in_status && held_back(&snapshot, pool, *a, key))
                             || (left(a) && !pool.reuse_delay.is_zero());
                         Family::of(*a) == service.families[0] && fits(service, a)
@@ -411,7 +428,7 @@ proptest! {
             let legal = service.families.contains(&Family::of(held))
                 && !reserved_for_another(&snapshot, held, &service.key)
                 && snapshot.pools.values().any(|pool| {
-                    written_out(pool).contains(&held) && may_use(pool, service)
+                    written_out(pool).contains(&held) && may_use(&snapshot, pool, service)
                 });
             if legal && !disputed && !asks {
                 let places = plan.places(&service.key);
