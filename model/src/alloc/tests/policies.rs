@@ -427,6 +427,21 @@ fn holders_beyond_a_quota_keep_what_they_have() {
 }
 
 #[test]
+fn a_quota_does_not_refuse_what_is_reserved_and_counts_it() {
+    let holder = holding(with_ports("h", &[80]), &["192.0.2.1"], &["p"]);
+    let services = [holder, with_ports("web", &[80]), with_ports("z", &[80])];
+    let mut snapshot = snapshot([limited(vec![at_most(1)])], services);
+    reserve(&mut snapshot, "r", "192.0.2.5", Some("web"));
+    let plan = plan(&snapshot);
+    assert_eq!(given(&plan, "web"), ["192.0.2.5 p"]);
+    assert!(
+        refusal(&plan, "z")
+            .1
+            .contains("allows namespace default 1, and it has 2")
+    );
+}
+
+#[test]
 fn where_a_quota_is_reached_another_pool_may_serve() {
     let services = ["a", "b"].map(|name| with_ports(name, &[80]));
     let second = pool("q", "198.51.100.1");
