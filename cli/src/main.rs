@@ -14,6 +14,7 @@ mod manifests;
 mod pools;
 mod status;
 mod table;
+mod waiting;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use anyhow::bail;
-use herald_crds::IPAddressPoolStatus;
 use herald_model::address::{Count, Family, RangeSet};
+use herald_model::alloc::Freed;
 use herald_model::pool as model;
 use herald_model::service::{PortKey, Service};
-use kube::ResourceExt as _;
+use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
 use crate::facts::Facts;
@@ -40,6 +40,8 @@ struct Pool {
     addresses: Vec<Held>,
     /// Addresses that reservations keep, held or not.
     reserved: Vec<Reserved>,
+    /// Addresses that wait for the Service that had them last.
+    waiting: Vec<Waiting>,
 }
 
 /// Addresses of one family of a pool.
@@ -48,7 +50,7 @@ pub(crate) struct Counts {
     capacity: i64,
     /// Services hold them.
     pub(crate) assigned: i64,
-    /// Held back for the Service that had them last, as the controller reports.
+    /// Held back for the Service that had them last.
     retained: i64,
     /// Kept by reservations, and nobody holds them.
     reserved: i64,
@@ -71,6 +73,14 @@ struct Reserved {
     /// Whom they are for; absent, nobody.
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Waiting {
+    address: IpAddr,
+    service: String,
+    /// When it was given up, and how.
+    since: String,
 }
 
 /// The pools in force of these names, or all of them.
@@ -111,6 +121,7 @@ fn one(facts: &Facts, pool: &model::Pool) -> Pool {
         ports_per_address: (!pool.ports.is_empty()).then(|| pool.ports.count()),
         addresses: held.into_iter().map(row).collect(),
         reserved: reserved(facts, pool),
+        waiting: waiting(facts, pool),
     }
 }
 
@@ -136,11 +147,13 @@ pub(crate) fn counts(facts: &Facts, pool: &model::Pool) -> (Counts, Counts) {
     let reservations = &facts.compiled.config.reservations;
     let kept = reservations.values().flat_map(|r| r.addresses.iter());
     let kept: RangeSet = kept.copied().collect();
-    let mut objects = facts.cluster.pools.iter();
-    let object = objects.find(|object| object.name_any() == pool.name);
-    let status = object.and_then(|object| object.status.clone());
-    let status = status.unwrap_or_default();
-    let of = |family| family_counts(pool, family, &held, &kept, &status);
+    let waiting = waiting(facts, pool);
+    let waiting: BTreeSet<IpAddr> = waiting
+        .into_iter()
+        .map(|waiting| waiting.address)
+        .filter(|address| !kept.contains(*address) && !held.contains(address))
+        .collect();
+    let of = |family| family_counts(pool, family, &held, &kept, &waiting);
     (of(Family::V4), of(Family::V6))
 }
 
@@ -149,7 +162,7 @@ fn family_counts(
     family: Family,
     held: &BTreeSet<IpAddr>,
     kept: &RangeSet,
-    status: &IPAddressPoolStatus,
+    waiting: &BTreeSet<IpAddr>,
 ) -> Counts {
     let mine = held
         .iter()
@@ -160,11 +173,10 @@ fn family_counts(
     let mut open = pool.clone();
     open.excluded = pool.excluded.iter().chain(kept.iter()).copied().collect();
     let (capacity, open) = (pool.capacity(family), open.capacity(family));
-    let reported = match family {
-        Family::V4 => status.retained_ipv4,
-        Family::V6 => status.retained_ipv6,
-    };
-    let retained = Count::new(u128::try_from(reported.unwrap_or_default()).unwrap_or_default());
+    let retained = waiting
+        .iter()
+        .filter(|address| Family::of(**address) == family);
+    let retained = number(retained.count());
     Counts {
         capacity: capacity.to_i64(),
         assigned: assigned.to_i64(),
@@ -192,6 +204,26 @@ fn reserved(facts: &Facts, pool: &model::Pool) -> Vec<Reserved> {
     rows
 }
 
+/// What of the pool waits still: nobody holds it, and its time is not over.
+fn waiting(facts: &Facts, pool: &model::Pool) -> Vec<Waiting> {
+    let given_up = facts.cluster.given_up.iter();
+    let here = given_up.filter(|(address, _)| {
+        pool.ranges.contains(**address)
+            && pool.forbidden(**address).is_none()
+            && !facts.plan.expired.contains(*address)
+    });
+    let row = |(address, freed): (&IpAddr, &Freed)| {
+        let at = Timestamp::from_second(freed.at).unwrap_or_default();
+        let how = if freed.deleted { "deleted" } else { "moved" };
+        Waiting {
+            address: *address,
+            service: freed.holder.to_string(),
+            since: format!("{how} {at}"),
+        }
+    };
+    here.map(row).collect()
+}
+
 /// For people.
 pub(crate) fn text(pools: &Pools) -> String {
     if pools.pools.is_empty() {
@@ -214,7 +246,24 @@ pub(crate) fn text(pools: &Pools) -> String {
         text += "\n";
         text += &table(["POOL", "RESERVED", "FOR", "IPRESERVATION"], &reserved);
     }
+    let waiting: Vec<[String; 4]> = pools.pools.iter().flat_map(waiting_rows).collect();
+    if !waiting.is_empty() {
+        text += "\n";
+        text += &table(["POOL", "RETAINED", "FOR", "SINCE"], &waiting);
+    }
     text
+}
+
+fn waiting_rows(pool: &Pool) -> Vec<[String; 4]> {
+    let row = |waiting: &Waiting| {
+        [
+            pool.name.clone(),
+            waiting.address.to_string(),
+            waiting.service.clone(),
+            waiting.since.clone(),
+        ]
+    };
+    pool.waiting.iter().map(row).collect()
 }
 
 fn summary_rows(pool: &Pool) -> Vec<[String; 7]> {

@@ -7,9 +7,6 @@ use herald_model::service::{Service, ServiceKey};
 use super::{Failure, Finding, Found};
 use crate::facts::Facts;
 
-/// The condition in which the controller says whether a Service has its addresses.
-const ADDRESS_ALLOCATED: &str = "heraldlb.io/AddressAllocated";
-
 /// The Service, once [`ours`] has passed.
 pub(super) fn ours_or_fail<'a>(facts: &'a Facts, key: &ServiceKey) -> Result<&'a Service, Failure> {
     facts.services.get(key).ok_or_else(|| {
@@ -150,9 +147,6 @@ pub(super) fn allocated(facts: &Facts, key: &ServiceKey) -> Finding {
     let service = ours_or_fail(facts, key)?;
     let refusal = facts.plan.refuse.get(key).map(ToString::to_string);
     if let Some(assignment) = facts.plan.assign.get(key) {
-        if let Some(word) = refused_by_controller(facts, key).filter(|_| facts.leader().is_some()) {
-            return Err(Failure::new("the Service has no address", word));
-        }
         let (what, to) = match &assignment.change {
             Change::New => ("get", list(&assignment.places)),
             Change::Added(_) => ("also get", list(&assignment.places)),
@@ -187,16 +181,6 @@ pub(super) fn allocated(facts: &Facts, key: &ServiceKey) -> Finding {
             Ok(Found::new(list(places)))
         }
     }
-}
-
-/// What the controller says against it. It knows which addresses wait for who had them last
-/// (`retain`, `reuseDelay`), which no object of the cluster tells.
-fn refused_by_controller(facts: &Facts, key: &ServiceKey) -> Option<String> {
-    let service = facts.all_services.get(key)?;
-    let conditions = service.status.as_ref()?.conditions.as_ref()?;
-    let allocated = conditions.iter().find(|c| c.type_ == ADDRESS_ALLOCATED)?;
-    let refused = allocated.status == "False" && !allocated.message.is_empty();
-    refused.then(|| allocated.message.clone())
 }
 
 fn list(places: &[Place]) -> String {

@@ -1,3 +1,4 @@
+use herald_model::alloc::Freed;
 use serde_json::{Value, json};
 
 use super::*;
@@ -380,37 +381,20 @@ fn a_cordoned_node_is_told_apart_from_the_others() {
 }
 
 #[test]
-fn what_only_the_controller_knows_is_told_in_its_words() {
-    let mut cluster = working();
-    let mut waiting = service();
-    waiting["status"] = json!({"conditions": [{
-        "type": "heraldlb.io/AddressAllocated", "status": "False", "reason": "Exhausted",
-        "message": "Service shop/web gets no IPv4 address: all of lan are taken",
-        "lastTransitionTime": "2026-01-01T00:00:00Z",
-    }]});
-    cluster.services = vec![object(waiting)];
-    let explanation = explained(cluster);
-    let failed = explanation
-        .checks
-        .iter()
-        .find(|c| c.outcome == Outcome::Failed);
-    let failed = failed.unwrap();
-    assert_eq!(failed.name, "allocation");
-    assert_eq!(
-        failed.advice,
-        "Service shop/web gets no IPv4 address: all of lan are taken"
-    );
-}
-
-#[test]
-fn a_quota_and_a_reservation_are_explained_with_their_names() {
+fn a_quota_a_reservation_and_retention_are_explained_with_their_names() {
     let mut limited = pool("lan", &["192.0.2.240-192.0.2.250"]);
     limited["spec"]["quotas"] = json!([{"namespaces": ["shop"], "maxAddresses": 1}]);
     let mut second = service();
     second["metadata"]["name"] = json!("second");
     second["metadata"]["annotations"] = json!({});
     second["status"] = json!({});
+    limited["spec"]["retain"] = json!("1h");
     for (reserve, wish, words) in [
+        (
+            false,
+            json!({"heraldlb.io/loadBalancerIPs": "192.0.2.246"}),
+            "shop/old had it last, and retain of pool lan keeps it from others for a while",
+        ),
         (
             false,
             json!({}),
@@ -424,6 +408,12 @@ fn a_quota_and_a_reservation_are_explained_with_their_names() {
     ] {
         let mut cluster = working();
         cluster.pools = vec![object(limited.clone())];
+        let freed = Freed {
+            holder: ServiceKey::new("shop", "old"),
+            at: 0,
+            deleted: true,
+        };
+        cluster.given_up = [("192.0.2.246".parse().unwrap(), freed)].into();
         let mut second = second.clone();
         second["metadata"]["annotations"] = wish;
         cluster.services.push(object(second));

@@ -1,3 +1,4 @@
+use herald_model::service::ServiceKey;
 use serde_json::json;
 
 use super::*;
@@ -7,7 +8,7 @@ use crate::fixture::{facts, object, pool, service, working};
 fn facts_of_two_pools() -> Facts {
     let mut cluster = working();
     let mut lan = pool("lan", &["192.0.2.240-192.0.2.242", "2001:db8::/64"]);
-    lan["status"] = json!({"retainedIPv4": 1});
+    lan["spec"]["retain"] = json!("1h");
     let mut shared = pool("shared", &["198.51.100.1"]);
     shared["spec"]["sharing"] = json!("Automatic");
     shared["spec"]["ports"] = json!(["1000-1099/TCP"]);
@@ -26,6 +27,15 @@ fn facts_of_two_pools() -> Facts {
             "addresses": ["192.0.2.241"], "service": {"namespace": "shop", "name": "api"},
         },
     }))];
+    let freed = |at| Freed {
+        holder: ServiceKey::new("shop", "old"),
+        at,
+        deleted: true,
+    };
+    cluster.given_up = [("192.0.2.242", 100), ("2001:db8::7", 90)]
+        .map(|(address, at)| (address.parse().unwrap(), freed(at)))
+        .into();
+    cluster.now = 3695;
     facts(cluster)
 }
 
@@ -45,6 +55,9 @@ shared  198.51.100.1  shop/a, shop/b  TCP/1000,TCP/1001 (2 of 100)
 
 POOL  RESERVED     FOR       IPRESERVATION
 lan   192.0.2.241  shop/api  api
+
+POOL  RETAINED     FOR       SINCE
+lan   192.0.2.242  shop/old  deleted 1970-01-01T00:01:40Z
 "
     );
 }
