@@ -1,15 +1,16 @@
 //! The whole of what users wrote, compiled at once.
 //!
-//! Not here: the kinds (`pools`, `reservations`, `l2`, `unbuilt`). Same objects in any order, same result.
+//! Not here: the kinds (`pools`, `reservations`, `l2`, `bgp`). Same objects in any order, same result.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use herald_model::announce;
+use herald_model::bgp::Policy;
 use herald_model::pool::{Pool, Reservation};
 
 use crate::objects::Objects;
 use crate::problem::{ObjectRef, Problem, Verdict};
-use crate::{l2, pools, reservations, unbuilt};
+use crate::{bgp, l2, pools, reservations};
 
 /// What is left when everything wrong is set aside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Config {
     pub reservations: BTreeMap<String, Reservation>,
     /// The advertisements in force, by name.
     pub l2_advertisements: Vec<announce::L2Advertisement>,
+    /// Routers and what they are told.
+    pub bgp: Policy,
 }
 
 /// The outcome of [`compile`].
@@ -53,12 +56,13 @@ pub fn compile(objects: &Objects) -> Compiled {
     let in_force = pools::compile(objects, &mut problems);
     let reservations = reservations::compile(objects, &in_force, &mut problems);
     let l2_advertisements = l2::compile(objects, &mut problems);
-    unbuilt::compile(objects, &mut problems);
+    let bgp = bgp::compile(objects, &mut problems);
 
     let covered = |pool: &str| {
-        l2_advertisements
-            .iter()
-            .any(|ad| ad.pools.as_ref().is_none_or(|pools| pools.contains(pool)))
+        let selects =
+            |pools: &Option<BTreeSet<String>>| pools.as_ref().is_none_or(|p| p.contains(pool));
+        l2_advertisements.iter().any(|ad| selects(&ad.pools))
+            || bgp.advertisements.iter().any(|ad| selects(&ad.pools))
     };
     pools::note_not_advertised(&in_force, &covered, &mut problems);
 
@@ -76,6 +80,7 @@ pub fn compile(objects: &Objects) -> Compiled {
             quarantined_pools,
             reservations,
             l2_advertisements,
+            bgp,
         },
         problems,
     }

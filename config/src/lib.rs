@@ -8,6 +8,7 @@
 //! Not here: reading objects, writing conditions (the controller does), allocation (`model`).
 
 mod addresses;
+mod bgp;
 mod compile;
 mod l2;
 pub mod node;
@@ -18,7 +19,6 @@ mod problem;
 mod reservations;
 mod selector;
 pub mod service;
-mod unbuilt;
 
 #[cfg(test)]
 mod tests;

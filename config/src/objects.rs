@@ -1,6 +1,6 @@
 //! What a configuration is compiled from, and in which order its kinds are looked at.
 //!
-//! Not here: what the objects say (`pools`, `reservations`, `l2`, `unbuilt`).
+//! Not here: what the objects say (`pools`, `reservations`, `l2`, `bgp`).
 
 use std::collections::BTreeMap;
 

@@ -57,7 +57,7 @@ pub(crate) fn duration(field: &str, text: Option<&str>, report: &mut Report<'_>)
 }
 
 /// Numbers with units, as Go writes them: `1h30m`, `0.5s`, `250ms`.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
     while !rest.is_empty() {

@@ -110,8 +110,12 @@ pub enum Reason {
     UnknownBfdProfile,
     /// A community name that no Community defines.
     UnknownCommunity,
+    /// Text that is not a community.
+    NotACommunity,
     /// A community name that is defined twice.
     CommunityDefinedTwice,
+    /// Two advertisements that say different things of the same prefixes.
+    ConflictingLocalPref,
     /// A field or kind that this version stores but does not act on.
     FieldNotImplemented,
     /// A value that only a later version knows.
@@ -155,7 +159,9 @@ impl Reason {
             Self::UnknownPeer => "UnknownPeer",
             Self::UnknownBfdProfile => "UnknownBfdProfile",
             Self::UnknownCommunity => "UnknownCommunity",
+            Self::NotACommunity => "NotACommunity",
             Self::CommunityDefinedTwice => "CommunityDefinedTwice",
+            Self::ConflictingLocalPref => "ConflictingLocalPref",
             Self::FieldNotImplemented => "FieldNotImplemented",
             Self::UnknownValue => "UnknownValue",
             Self::NotAdvertised => "NotAdvertised",

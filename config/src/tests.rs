@@ -1,9 +1,9 @@
+mod bgp;
 mod l2;
 mod policy;
 mod pools;
 mod properties;
 mod reservations;
-mod unbuilt;
 
 use herald_crds::{IPAddressPool, L2Advertisement};
 use serde_json::{Value, json};

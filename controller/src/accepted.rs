@@ -23,7 +23,7 @@ use crate::report::{Report, Sent, Target};
 pub(crate) fn reports(
     objects: &Objects,
     decision: &Decision,
-    sent: &Sent,
+    sent: &mut Sent,
     now: Timestamp,
 ) -> Vec<Report> {
     let Objects {
@@ -37,7 +37,7 @@ pub(crate) fn reports(
         namespaces: _,
         nodes: _,
     } = objects;
-    let reporter = Reporter {
+    let mut reporter = Reporter {
         compiled: &decision.compiled,
         sent,
         now,
@@ -135,12 +135,12 @@ fn counted(counts: &PoolCounts) -> Map<String, Value> {
 
 struct Reporter<'a> {
     compiled: &'a Compiled,
-    sent: &'a Sent,
+    sent: &'a mut Sent,
     now: Timestamp,
 }
 
 impl Reporter<'_> {
-    fn plain<K>(&self, kind: &'static str, object: &K) -> Option<Report>
+    fn plain<K>(&mut self, kind: &'static str, object: &K) -> Option<Report>
     where
         K: Resource<DynamicType = ()> + Serialize,
     {
@@ -148,7 +148,7 @@ impl Reporter<'_> {
     }
 
     fn report<K>(
-        &self,
+        &mut self,
         kind: &'static str,
         object: &K,
         counts: impl Fn(&str) -> Option<Map<String, Value>>,

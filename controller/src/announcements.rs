@@ -19,11 +19,11 @@ use k8s_openapi::jiff::Timestamp;
 use kube::core::ApiResource;
 use serde_json::{Value, json};
 
-use crate::assign;
 use crate::condition::{Wanted, find, is_news, merged};
 use crate::decision::{Decision, ours};
 use crate::observed::Observed;
 use crate::report::{Report, Sent, Target};
+use crate::{allocated, assign};
 
 const KIND: &str = "ServiceAnnouncement";
 
@@ -64,19 +64,23 @@ pub(crate) fn orphans(observed: &Observed, class: &str) -> Vec<(ServiceKey, Stri
         .collect()
 }
 
-/// The reports that say something new.
-pub(crate) fn reports(facts: &Facts<'_>, sent: &Sent, now: Timestamp) -> Vec<Report> {
-    let (services, _) = ours(facts.observed, facts.class);
-    let report = |service: &Service| {
-        let object = facts.observed.services.get(&service.key)?;
-        let announcement = facts
-            .observed
-            .announcements
-            .get(&service.key)
-            .map(AsRef::as_ref);
-        report(facts, service, object, announcement, sent, now)
-    };
-    services.values().filter_map(report).collect()
+/// The reports that say something new; first those about Services that do not get what they ask for.
+pub(crate) fn reports(facts: &Facts<'_>, sent: &mut Sent, now: Timestamp) -> Vec<Report> {
+    let services = ours(facts.observed, facts.class);
+    let unmet =
+        |key| facts.decision.plan.refuse.contains_key(key) || facts.failed.contains_key(key);
+    let (first, then): (Vec<_>, Vec<_>) = services.values().partition(|one| unmet(&one.key));
+    let mut reports = Vec::new();
+    for service in first.into_iter().chain(then) {
+        let Some(object) = facts.observed.services.get(&service.key) else {
+            continue;
+        };
+        let announcement = facts.observed.announcements.get(&service.key);
+        let announcement = announcement.map(AsRef::as_ref);
+        reports.extend(allocated::report(facts, service, object, sent, now));
+        reports.extend(report(facts, service, object, announcement, sent, now));
+    }
+    reports
 }
 
 fn report(
@@ -84,7 +88,7 @@ fn report(
     service: &Service,
     object: &KubeService,
     announcement: Option<&ServiceAnnouncement>,
-    sent: &Sent,
+    sent: &mut Sent,
     now: Timestamp,
 ) -> Option<Report> {
     let status = announcement
@@ -108,7 +112,7 @@ fn report(
             pool: facts.decision.pool_of(service, *address),
         })
         .collect();
-    let allocated = allocated(facts, service, &addresses);
+    let allocated = allocated::judged(facts, service, ALLOCATED);
     let verdicts = facts.desired.verdicts.get(&service.key);
     let announced = announced(facts, service, verdicts, &status.layer2);
     let (allocated_reason, announced_reason) = (allocated.reason, announced.reason);
@@ -182,40 +186,6 @@ fn fields(addresses: &[AllocatedAddress], conditions: &[Condition]) -> Value {
         .filter(|c| [ALLOCATED, ANNOUNCED].contains(&c.type_.as_str()));
     let ours: BTreeMap<&str, &Condition> = ours.map(|c| (c.type_.as_str(), c)).collect();
     json!({"addresses": addresses, "conditions": ours.into_values().collect::<Vec<_>>()})
-}
-
-fn allocated(facts: &Facts<'_>, service: &Service, addresses: &[AllocatedAddress]) -> Wanted {
-    let wanted = |status, reason, message| Wanted {
-        type_: ALLOCATED,
-        status,
-        reason,
-        message,
-    };
-    let has: Vec<String> = addresses
-        .iter()
-        .map(|a| format!("{} from pool {}", a.address, a.pool))
-        .collect();
-    if let Some(error) = facts.failed.get(&service.key) {
-        let message = format!("The status of the Service could not be written: {error}.");
-        return wanted(false, "NotWritten", message);
-    }
-    match (facts.decision.plan.refuse.get(&service.key), has.is_empty()) {
-        (Some(refusal), true) => wanted(false, refusal.label(), format!("{refusal}.")),
-        (Some(refusal), false) => {
-            let message = format!("{refusal}. It keeps {}.", has.join(" and "));
-            wanted(false, refusal.label(), message)
-        }
-        (None, false) => wanted(
-            true,
-            "Allocated",
-            format!("The Service has {}.", has.join(" and ")),
-        ),
-        (None, true) => wanted(
-            false,
-            "Pending",
-            "The Service gets its addresses now.".to_owned(),
-        ),
-    }
 }
 
 /// A speaker's entry counts while its node exists and the Service holds the address.

@@ -3,6 +3,7 @@
 //! Every write looks at the Lease first, carries the version it was decided on or names exactly
 //! the fields the controller owns, and ends after [`LIMIT`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -12,13 +13,14 @@ use herald_model::service::ServiceKey;
 use herald_runtime::events::Events;
 use herald_runtime::lease::Leadership;
 use herald_runtime::{apply, client};
-use k8s_openapi::api::core::v1::{Node, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Service};
 use kube::api::{DeleteParams, ListParams, Patch as Body, PatchParams, Preconditions};
 use kube::core::DynamicObject;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 
 use crate::assign::Patch;
+use crate::holders::{self, PAGES, Page};
 use crate::members::Leaver;
 use crate::report::Report;
 
@@ -72,14 +74,22 @@ impl fmt::Display for Refused {
 #[derive(Clone)]
 pub(crate) struct Writer {
     client: Client,
+    /// Where Herald is installed.
+    namespace: String,
     leadership: Leadership,
     events: Events,
 }
 
 impl Writer {
-    pub(crate) fn new(client: Client, leadership: Leadership, events: Events) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        namespace: String,
+        leadership: Leadership,
+        events: Events,
+    ) -> Self {
         Self {
             client,
+            namespace,
             leadership,
             events,
         }
@@ -129,11 +139,56 @@ impl Writer {
         limited(self.service_api(key).get_opt(&key.name)).await
     }
 
-    /// Writes a Service's status and annotation and says so.
+    /// What an earlier life wrote down of who holds which address. Where this may not be read there is
+    /// nothing, and that is told: addresses go on being given.
+    pub(crate) async fn holders(&self) -> Result<Vec<Page>, Refused> {
+        let api = self.pages();
+        let mut pages = Vec::new();
+        for number in 0..PAGES {
+            let object = match api.get_opt(&page_name(number)).await {
+                Err(error) if client::status_code(&error) == Some(403) => {
+                    let error = client::describe(&error);
+                    tracing::error!(%error, "who held an address is not known: retain and reuseDelay begin anew");
+                    return Ok(Vec::new());
+                }
+                object => limited(std::future::ready(object)).await?,
+            };
+            let lines = object.and_then(|object| object.data).unwrap_or_default();
+            let line = |(key, line): (String, String)| Some((holders::from_key(&key)?, line));
+            pages.push(lines.into_iter().filter_map(line).collect());
+        }
+        Ok(pages)
+    }
+
+    /// Writes down who holds which address, page by page.
+    pub(crate) async fn write_down(&self, pages: &BTreeMap<u8, Page>) -> Result<(), Refused> {
+        for (number, page) in pages {
+            self.check()?;
+            let name = page_name(*number);
+            let data: BTreeMap<String, &String> = page
+                .iter()
+                .map(|(address, line)| (holders::to_key(*address), line))
+                .collect();
+            let object = json!({
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": name},
+                "data": data,
+            });
+            limited(apply::object(&self.pages(), MANAGER, &name, &object)).await?;
+        }
+        Ok(())
+    }
+
+    fn pages(&self) -> Api<ConfigMap> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Writes a Service's status, condition and annotation and says so.
     pub(crate) async fn assign(&self, patch: &Patch) -> Result<Service, Refused> {
         self.check()?;
         let (api, parameters) = (self.service_api(&patch.key), PatchParams::default());
-        let body = Body::Merge(&patch.body);
+        let body = Body::Strategic(&patch.body);
         let written = limited(api.patch_status(&patch.key.name, &parameters, &body)).await?;
         patch
             .happening
@@ -215,6 +270,11 @@ impl Writer {
             Err(Refused::NotLeading)
         }
     }
+}
+
+/// Names a ConfigMap with a page of holders.
+fn page_name(number: u8) -> String {
+    format!("herald-holders-{number:x}")
 }
 
 /// Deletes only this very object, not one of the same name.

@@ -24,6 +24,16 @@ pub(crate) struct Args {
     #[arg(long, env = "HERALD_POD_NAME", value_name = "NAME")]
     pub(crate) identity: Option<String>,
 
+    /// How long, in seconds, a replica that died keeps the others from working; 3 at least. A shorter
+    /// Lease is renewed more often
+    #[arg(
+        long,
+        default_value_t = 15,
+        value_parser = clap::value_parser!(u16).range(3..=300),
+        value_name = "SECONDS"
+    )]
+    pub(crate) lease_duration: u16,
+
     /// Take the pods of a node that most speakers do not hear out of their Services at once, instead
     /// of after about 50 s; needs the rights in deploy/addons/fast-endpoint-eviction
     #[arg(long)]
@@ -63,6 +73,9 @@ mod tests {
         assert_eq!(args.common.namespace, "herald-system");
         assert_eq!(args.common.lb_class, herald_config::service::DEFAULT_CLASS);
         assert!(!args.fast_endpoint_eviction);
+        assert_eq!(args.lease_duration, 15);
+        let short = ["herald-controller", "--lease-duration=2"];
+        assert!(Args::try_parse_from(short).is_err());
     }
 
     #[test]

@@ -7,16 +7,17 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use herald_config::service::{self, ALLOCATED_FROM_POOL};
-use herald_model::alloc::{Assignment, Change, Lost, Place, Release};
+use herald_model::alloc::{Assignment, Change, Lost, Place, Plan, Release};
 use herald_model::service::ServiceKey;
 use herald_runtime::events::{Happening, Kind};
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, ObjectReference, Service};
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::decision::Decision;
-use crate::observed::Observed;
+use crate::allocated::{self, ADDRESS_ALLOCATED, named};
+use crate::condition::merged;
 
-/// One write to a Service: a merge patch of its status subresource that the API server takes only
+/// One write to a Service: a strategic merge patch of its status subresource that the API server takes only
 /// while the Service is still the version it was decided on.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Patch {
@@ -62,20 +63,24 @@ pub(crate) fn reference(service: &Service) -> ObjectReference {
     }
 }
 
-/// Every write that the plan needs.
-pub(crate) fn patches(observed: &Observed, decision: &Decision, class: &str) -> Vec<Patch> {
-    let patch = |(key, object): (&ServiceKey, &std::sync::Arc<Service>)| {
-        if service::is_ours(object, class) {
-            ours(key, object, decision)
-        } else {
-            formerly_ours(key, object, observed)
-        }
-    };
-    observed.services.iter().filter_map(patch).collect()
+/// The write that a Service needs to be as planned, if any. `given` are the addresses that its
+/// ServiceAnnouncement lists, as far as it matters.
+pub(crate) fn patch(
+    key: &ServiceKey,
+    object: &Service,
+    plan: &Plan,
+    class: &str,
+    given: impl FnOnce() -> Vec<String>,
+    now: Timestamp,
+) -> Option<Patch> {
+    if service::is_ours(object, class) {
+        ours(key, object, plan, now)
+    } else {
+        formerly_ours(key, object, given)
+    }
 }
 
-fn ours(key: &ServiceKey, object: &Service, decision: &Decision) -> Option<Patch> {
-    let plan = &decision.plan;
+fn ours(key: &ServiceKey, object: &Service, plan: &Plan, now: Timestamp) -> Option<Patch> {
     let places = plan.places(key);
     let happening = if let Some(assignment) = plan.assign.get(key) {
         Some(assigned(object, assignment))
@@ -88,24 +93,30 @@ fn ours(key: &ServiceKey, object: &Service, decision: &Decision) -> Option<Patch
         .iter()
         .map(|place| vip(&place.address.to_string()))
         .collect();
-    patch(key, object, wanted, pools_of(places), happening)
+    let condition = allocated::wanted(ADDRESS_ALLOCATED, places, plan.refuse.get(key));
+    let condition = merged(allocated::conditions(object), condition, None, now);
+    write(
+        key,
+        object,
+        wanted,
+        pools_of(places),
+        json!(condition),
+        happening,
+    )
 }
 
 /// A Service that carries our mark but is not ours any more. Addresses that another controller
 /// gave it stay: ours are those its ServiceAnnouncement lists, and all of them when it is of
 /// another type.
-fn formerly_ours(key: &ServiceKey, object: &Service, observed: &Observed) -> Option<Patch> {
+fn formerly_ours(
+    key: &ServiceKey,
+    object: &Service,
+    given: impl FnOnce() -> Vec<String>,
+) -> Option<Patch> {
     annotation(object)?;
     let balanced = object.spec.as_ref().and_then(|s| s.type_.as_deref()) == Some("LoadBalancer");
-    let announcement = observed
-        .announcements
-        .get(key)
-        .and_then(|a| a.status.as_ref());
-    let given: BTreeSet<&str> = announcement
-        .iter()
-        .flat_map(|status| &status.addresses)
-        .map(|address| address.address.as_str())
-        .collect();
+    let given = given();
+    let given: BTreeSet<&str> = given.iter().map(String::as_str).collect();
     let is_given =
         |ingress: &&LoadBalancerIngress| ingress.ip.as_deref().is_some_and(|ip| given.contains(ip));
     let kept = ingress(object)
@@ -123,15 +134,17 @@ fn formerly_ours(key: &ServiceKey, object: &Service, observed: &Observed) -> Opt
     };
     let note = format!("Released {addresses}: {why}.");
     let happening = happening(object, Kind::Normal, "IPReleased", "Release", note);
-    patch(key, object, kept, None, Some(happening))
+    let condition = json!({"$patch": "delete", "type": ADDRESS_ALLOCATED});
+    write(key, object, kept, None, condition, Some(happening))
 }
 
 /// The write, when there is a difference.
-fn patch(
+fn write(
     key: &ServiceKey,
     object: &Service,
     wanted: Vec<LoadBalancerIngress>,
     pools: Option<String>,
+    condition: Value,
     happening: Option<Happening>,
 ) -> Option<Patch> {
     let current = ingress(object);
@@ -142,7 +155,7 @@ fn patch(
     let list = (!wanted.is_empty()).then_some(&wanted);
     let body = json!({
         "metadata": {"resourceVersion": version, "annotations": {ALLOCATED_FROM_POOL: pools}},
-        "status": {"loadBalancer": {"ingress": list}},
+        "status": {"loadBalancer": {"ingress": list}, "conditions": [condition]},
     });
     let (holds, wants) = (addresses(current), addresses(&wanted));
     Some(Patch {
@@ -215,11 +228,6 @@ fn released(object: &Service, release: &Release) -> Happening {
         causes(&release.lost)
     );
     happening(object, Kind::Warning, "IPReleased", "Release", note)
-}
-
-fn named(places: &[Place]) -> String {
-    let name = |place: &Place| format!("{} from pool {}", place.address, place.pool);
-    places.iter().map(name).collect::<Vec<_>>().join(" and ")
 }
 
 fn causes(lost: &[Lost]) -> String {

@@ -1,13 +1,13 @@
-//! What follows from what was observed: configuration, plan, and who may announce. Pure.
+//! What was decided on one look at everything, and who may announce what follows from it. Pure.
 //!
-//! Not here: turning it into writes (`assign`, `announcements`, `accepted`).
+//! Not here: deciding (`book`), and turning it into writes (`assign`, `announcements`, `accepted`).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use herald_config::{Compiled, Problem, compile, service};
-use herald_model::alloc::{Plan, Snapshot, plan};
+use herald_config::{Compiled, Problem, service};
+use herald_model::alloc::Plan;
 use herald_model::announce::{Desired, World, desired};
 use herald_model::service::{Service, ServiceKey};
 
@@ -17,40 +17,18 @@ use crate::observed::Observed;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Decision {
     /// The configuration in force, and what is wrong with the rest.
-    pub(crate) compiled: Compiled,
+    pub(crate) compiled: Arc<Compiled>,
     /// What is wrong with Services.
     pub(crate) service_problems: Vec<Problem>,
     /// Who gets which address.
     pub(crate) plan: Plan,
 }
 
-/// Decides for everything observed. `class` is the loadBalancerClass that is served.
-pub(crate) fn decide(observed: &Observed, class: &str) -> Decision {
-    let compiled = compile(&observed.objects);
-    let (services, service_problems) = ours(observed, class);
-    let plan = plan(&Snapshot {
-        pools: compiled.config.pools.clone(),
-        quarantined_pools: compiled.config.quarantined_pools.clone(),
-        namespaces: observed.objects.namespaces.clone().unwrap_or_default(),
-        services: services
-            .into_iter()
-            .map(|(k, s)| (k, Arc::new(s)))
-            .collect(),
-        reservations: compiled.config.reservations.clone(),
-        ..Snapshot::default()
-    });
-    Decision {
-        compiled,
-        service_problems,
-        plan,
-    }
-}
-
 /// Who may announce what, on what the Services' status says now.
 pub(crate) fn announceable(observed: &Observed, decision: &Decision, class: &str) -> Desired {
     let nodes = observed.objects.nodes.iter().flatten();
     desired(&World {
-        services: ours(observed, class).0,
+        services: ours(observed, class),
         pools: decision.compiled.config.pools.clone(),
         quarantined_pools: decision.compiled.config.quarantined_pools.clone(),
         advertisements: decision.compiled.config.l2_advertisements.clone(),
@@ -60,29 +38,18 @@ pub(crate) fn announceable(observed: &Observed, decision: &Decision, class: &str
     })
 }
 
-/// The Services that are ours, translated.
-pub(crate) fn ours(
-    observed: &Observed,
-    class: &str,
-) -> (BTreeMap<ServiceKey, Service>, Vec<Problem>) {
-    let mut services = BTreeMap::new();
-    let mut problems = Vec::new();
-    for (key, object) in observed
+/// The Services that are ours, translated, with their endpoints.
+pub(crate) fn ours(observed: &Observed, class: &str) -> BTreeMap<ServiceKey, Service> {
+    let ours = observed
         .services
         .iter()
-        .filter(|(_, s)| service::is_ours(s, class))
-    {
-        let slices = observed
-            .slices
-            .get(key)
-            .into_iter()
-            .flatten()
-            .map(AsRef::as_ref);
-        let (service, found) = service::from_service(object, slices);
-        services.insert(key.clone(), service);
-        problems.extend(found);
-    }
-    (services, problems)
+        .filter(|(_, object)| service::is_ours(object, class));
+    ours.map(|(key, object)| {
+        let slices = observed.slices.get(key).into_iter().flatten();
+        let (service, _) = service::from_service(object, slices.map(AsRef::as_ref));
+        (key.clone(), service)
+    })
+    .collect()
 }
 
 impl Decision {

@@ -23,7 +23,6 @@ use k8s_openapi::api::core::v1::{Node, ObjectReference};
 use crate::apply::Refused;
 use crate::observed;
 
-mod bucket;
 mod hands;
 mod hearing;
 mod ledger;

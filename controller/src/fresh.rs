@@ -5,8 +5,11 @@
 //! to a second Service. So the newest version seen is kept, and whoever vanishes while it holds an
 //! address, or falls back, is doubted until the API server has been asked directly.
 //!
+//! A look costs a comparison of pointers for each Service that did not change.
+//!
 //! Not here: asking (`apply`).
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -21,11 +24,50 @@ struct Entry {
     newest: Arc<Service>,
     /// The newest version the watch has shown.
     shown: u64,
+    /// What the watch showed last, when nothing is open about it.
+    seen: Option<Arc<Service>>,
+}
+
+impl Entry {
+    /// Takes in what the watch shows; whether it is to be doubted.
+    fn observe(&mut self, object: &Arc<Service>) -> Seen {
+        if self
+            .seen
+            .as_ref()
+            .is_some_and(|seen| Arc::ptr_eq(seen, object))
+        {
+            return Seen::Same;
+        }
+        let version = version(&**object);
+        let seen = if version >= self::version(&*self.newest) {
+            self.newest = Arc::clone(object);
+            Seen::Newer(version)
+        } else if version >= self.shown {
+            Seen::Same
+        } else {
+            return Seen::Doubted;
+        };
+        self.shown = version;
+        self.seen = Some(Arc::clone(object));
+        seen
+    }
+}
+
+/// What a look at one Service found.
+enum Seen {
+    Same,
+    Newer(u64),
+    Doubted,
 }
 
 /// The newest Services.
 #[derive(Debug, Default)]
-pub(crate) struct Fresh(BTreeMap<ServiceKey, Entry>);
+pub(crate) struct Fresh {
+    entries: BTreeMap<ServiceKey, Entry>,
+    /// Those that are not as they were when somebody last asked.
+    changed: BTreeSet<ServiceKey>,
+    newest: u64,
+}
 
 impl Fresh {
     /// Takes in what the watch shows; gives the Services that have to be asked for directly before
@@ -35,84 +77,115 @@ impl Fresh {
         snapshot: &BTreeMap<ObjectName, Arc<Service>>,
     ) -> BTreeSet<ServiceKey> {
         let mut doubted = BTreeSet::new();
-        let mut shown = BTreeSet::new();
-        for object in snapshot.values() {
-            let key = service::key(object);
-            shown.insert(key.clone());
-            let version = version(&**object);
-            let Some(entry) = self.0.get_mut(&key) else {
-                self.0.insert(
-                    key,
-                    Entry {
-                        newest: Arc::clone(object),
-                        shown: version,
-                    },
-                );
-                continue;
+        let (mut added, mut vanished) = (Vec::new(), Vec::new());
+        let mut shown = snapshot.iter().peekable();
+        let mut known = self.entries.iter_mut().peekable();
+        loop {
+            let order = match (shown.peek(), known.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((name, _)), Some((key, _))) => {
+                    (&name.namespace, &name.name).cmp(&(&key.namespace, &key.name))
+                }
             };
-            if version >= self::version(&*entry.newest) {
-                *entry = Entry {
-                    newest: Arc::clone(object),
-                    shown: version,
-                };
-            } else if version >= entry.shown {
-                entry.shown = version;
-            } else {
-                doubted.insert(key);
+            let (object, entry) = match order {
+                Ordering::Less => (shown.next(), None),
+                Ordering::Greater => (None, known.next()),
+                Ordering::Equal => (shown.next(), known.next()),
+            };
+            match (object, entry) {
+                (Some((_, object)), Some((key, entry))) => match entry.observe(object) {
+                    Seen::Same => {}
+                    Seen::Newer(version) => {
+                        self.newest = self.newest.max(version);
+                        self.changed.insert(key.clone());
+                    }
+                    Seen::Doubted => {
+                        doubted.insert(key.clone());
+                    }
+                },
+                (Some((_, object)), None) => added.push(Arc::clone(object)),
+                (None, Some((key, entry))) if holds(&entry.newest) => {
+                    doubted.insert(key.clone());
+                }
+                (None, Some((key, _))) => vanished.push(key.clone()),
+                (None, None) => {}
             }
         }
-        self.0.retain(|key, entry| {
-            let vanished = !shown.contains(key);
-            if vanished && holds(&entry.newest) {
-                doubted.insert(key.clone());
-            }
-            !vanished || holds(&entry.newest)
-        });
+        for key in vanished {
+            self.entries.remove(&key);
+            self.changed.insert(key);
+        }
+        for object in added {
+            let shown = version(&*object);
+            let entry = Entry {
+                newest: Arc::clone(&object),
+                shown,
+                seen: Some(Arc::clone(&object)),
+            };
+            self.set(service::key(&object), entry);
+        }
         doubted
     }
 
     /// Takes in what the API server answered when it was asked directly, or to a write: the truth,
     /// also when it is older.
     pub(crate) fn confirm(&mut self, key: ServiceKey, object: Option<Service>) {
-        match object {
-            Some(object) => {
-                self.0.insert(
-                    key,
-                    Entry {
-                        newest: Arc::new(object),
-                        shown: 0,
-                    },
-                );
-            }
-            None => {
-                self.0.remove(&key);
-            }
+        if let Some(object) = object {
+            let entry = Entry {
+                newest: Arc::new(object),
+                shown: 0,
+                seen: None,
+            };
+            self.set(key, entry);
+        } else {
+            self.entries.remove(&key);
+            self.changed.insert(key);
         }
     }
 
     /// Takes in a complete list that the API server answered.
     pub(crate) fn confirm_all(&mut self, objects: Vec<Service>) {
-        self.0.clear();
+        self.changed
+            .extend(std::mem::take(&mut self.entries).into_keys());
         for object in objects {
             self.confirm(service::key(&object), Some(object));
         }
     }
 
-    /// The newest version of any Service.
+    fn set(&mut self, key: ServiceKey, entry: Entry) {
+        self.newest = self.newest.max(version(&*entry.newest));
+        self.changed.insert(key.clone());
+        self.entries.insert(key, entry);
+    }
+
+    /// The newest version of any Service, ever.
     pub(crate) fn newest(&self) -> u64 {
-        self.0
-            .values()
-            .map(|entry| version(&*entry.newest).max(entry.shown))
-            .max()
-            .unwrap_or(0)
+        self.newest
+    }
+
+    /// The newest version of a Service; none when it is gone.
+    pub(crate) fn get(&self, key: &ServiceKey) -> Option<&Arc<Service>> {
+        self.entries.get(key).map(|entry| &entry.newest)
     }
 
     /// The newest version of every Service.
     pub(crate) fn services(&self) -> BTreeMap<ServiceKey, Arc<Service>> {
-        self.0
+        self.entries
             .iter()
             .map(|(key, entry)| (key.clone(), Arc::clone(&entry.newest)))
             .collect()
+    }
+
+    /// The names of all Services.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.entries.keys()
+    }
+
+    /// The Services that came, changed or went since this was last asked.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<ServiceKey> {
+        std::mem::take(&mut self.changed)
     }
 }
 

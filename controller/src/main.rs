@@ -1,24 +1,30 @@
 //! herald-controller: gives Services of type LoadBalancer their addresses.
 //!
-//! A thin shell: watches go in (`sources`), one pure decision is made for everything (`decision`),
-//! the difference to what stands on the API server is worked out (`assign`, `announcements`,
-//! `accepted`, `members`), and written (`apply`). `rounds` is the loop; beside it `secret` sees to the
-//! speakers' key, and `eviction`, where it is asked for, to the pods of dead nodes. Any number of replicas
+//! A thin shell: watches go in (`sources`), one pure decision is made for everything (`book`), the
+//! difference to what stands on the API server is worked out (`assign`) and written (`apply`):
+//! `rounds` is that loop. Behind it `reporter` says what was done (`announcements`, `allocated`,
+//! `accepted`, `members`); between them is `desk`. Beside both, `secret` sees to the speakers' key, and `eviction`, where it is asked for, to the pods of dead nodes. Any number of replicas
 //! may run; the one that holds the Lease works.
 
 mod accepted;
+mod allocated;
 mod announcements;
 mod apply;
 mod args;
 mod assign;
+mod book;
 mod condition;
 mod decision;
+mod desk;
 mod eviction;
 mod fresh;
+mod holders;
 mod members;
 mod metrics;
+mod noted;
 mod observed;
 mod report;
+mod reporter;
 mod rounds;
 mod secret;
 mod sources;
@@ -26,10 +32,12 @@ mod view;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use args::Args;
 use clap::Parser as _;
 use herald_runtime::events::Events;
+use herald_runtime::lease::election::Timing;
 use herald_runtime::supervise::Tasks;
 use herald_runtime::watch::Watches;
 use herald_runtime::{admin, client, lease, logging};
@@ -56,6 +64,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         identity,
         fast_endpoint_eviction,
         eviction_max_share,
+        lease_duration,
     } = args;
     logging::init(common.log_format, &common.log_level)?;
     let identity = identity.map_or_else(args::own_identity, Ok)?;
@@ -73,6 +82,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         &common.namespace,
         NAME,
         &identity,
+        Timing::lasting(Duration::from_secs(lease_duration.into())),
     );
     let keep = secret::keep(client.clone(), common.namespace.clone(), leadership.clone());
     tasks.spawn_service("secret", keep);
@@ -91,16 +101,27 @@ async fn run(args: Args) -> anyhow::Result<()> {
         tasks.spawn_service("eviction", eviction.run(leadership.clone()));
     }
     admin::serve(&mut tasks, admin_address, registry, Arc::clone(&view)).await?;
-    let rounds = rounds::Rounds {
+    let writer = apply::Writer::new(client, common.namespace, leadership.clone(), events);
+    let (sources, desk) = (Arc::new(sources), Arc::new(desk::Desk::default()));
+    let reporter = reporter::Reporter {
+        sources: Arc::clone(&sources),
+        writer: writer.clone(),
+        metrics: metrics.clone(),
+        view: Arc::clone(&view),
+        desk: Arc::clone(&desk),
+        class: common.lb_class.clone(),
+        memory: reporter::Memory::default(),
+    };
+    tasks.spawn_service("reporter", reporter.run());
+    let rounds = rounds::Rounds::new(
         sources,
         watches,
-        writer: apply::Writer::new(client, leadership.clone(), events),
+        writer,
         metrics,
         view,
-        class: common.lb_class,
-        memory: rounds::Memory::default(),
-        newest: 0,
-    };
+        desk,
+        common.lb_class,
+    );
     tasks.spawn_service("rounds", rounds.run(leadership));
     tracing::info!(identity, version = env!("CARGO_PKG_VERSION"), "started");
     tasks.run().await

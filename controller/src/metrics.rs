@@ -89,9 +89,13 @@ impl Metrics {
         }
     }
 
-    /// Counts one plan and shows what it says.
-    pub(crate) fn planned(&self, decision: &Decision) {
+    /// Counts one plan.
+    pub(crate) fn planned(&self) {
         self.plans.inc();
+    }
+
+    /// Shows what a decision says.
+    pub(crate) fn decided(&self, decision: &Decision) {
         self.assigned.clear();
         self.available.clear();
         for (pool, counts) in &decision.plan.counts {

@@ -49,10 +49,15 @@ struct Write {
 impl Sent {
     /// The fields as they stand on the API server: those of the object at `version`, or what was
     /// written since if the watch does not show it yet.
-    pub(crate) fn standing(&self, target: &Target, version: &str, shown: Value) -> Value {
-        let pending = self.0.get(target);
-        let pending = pending.filter(|w| (w.decided..w.made).contains(&number(version)));
-        pending.map_or(shown, |write| write.status.clone())
+    pub(crate) fn standing(&mut self, target: &Target, version: &str, shown: Value) -> Value {
+        let Some(write) = self.0.get(target) else {
+            return shown;
+        };
+        if (write.decided..write.made).contains(&number(version)) {
+            return write.status.clone();
+        }
+        self.0.remove(target);
+        shown
     }
 
     /// Remembers a report and the version it made.
@@ -69,11 +74,6 @@ impl Sent {
     /// Forgets the object.
     pub(crate) fn forget(&mut self, target: &Target) {
         self.0.remove(target);
-    }
-
-    /// Forgets everything: somebody else may have written meanwhile.
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
     }
 }
 

@@ -1,127 +1,170 @@
-//! observe -> decide -> assign -> report: the controller's one loop.
+//! observe -> decide -> assign: the controller's one loop.
 //!
 //! Each round looks at everything and decides for everything; what a round could not write, the
 //! next one decides again. Nothing is decided before every watch has synced, and nothing by a
-//! replica that does not hold the Lease. Addresses are written first; reports say what was written.
+//! replica that does not hold the Lease. A round writes addresses and nothing else: `reporter` says
+//! behind it, at its own pace, what was written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
-use herald_config::service;
 use herald_model::service::ServiceKey;
 use herald_runtime::clock;
 use herald_runtime::lease::Leadership;
 use herald_runtime::watch::Watches;
+use k8s_openapi::api::core::v1::Service;
 
 use crate::apply::{Refused, Writer};
-use crate::assign::{Patch, patches};
-use crate::decision::{Decision, announceable, decide};
-use crate::fresh::{Fresh, number};
+use crate::assign::{self, Patch};
+use crate::book::Book;
+use crate::desk::{Desk, Told};
+use crate::fresh::Fresh;
+use crate::holders::Holders;
 use crate::metrics::Metrics;
-use crate::observed::Observed;
-use crate::report::{Report, Sent, Target};
+use crate::noted::Noted;
 use crate::sources::Sources;
-use crate::view::{Shown, View};
-use crate::{accepted, announcements, members};
+use crate::view::View;
 
-/// Changes come in bursts; a round waits this long for the rest of one.
-const SETTLE: Duration = Duration::from_millis(20);
+/// Changes come in bursts: a round waits this long for the rest of one, and as long as the last one
+/// thought if that was longer.
+const SETTLE: Duration = Duration::from_millis(2);
 
-/// Waits after rounds in a row that could not write everything; the last one repeats.
-const RETRY: [Duration; 5] = [
-    Duration::from_millis(100),
-    Duration::from_millis(500),
-    Duration::from_secs(2),
-    Duration::from_secs(10),
-    Duration::from_secs(30),
-];
+/// A reporter that asks is told after this long even though addresses are still being given.
+const REPORT: Duration = Duration::from_secs(60);
 
 /// How many requests are under way at once.
 const CONCURRENT: usize = 16;
 
+/// More doubts than this are settled by one list instead of one question each.
+const DOUBTS: usize = 32;
+
 /// The loop and what it remembers between rounds.
 pub(crate) struct Rounds {
-    pub(crate) sources: Sources,
-    pub(crate) watches: Arc<Watches>,
-    pub(crate) writer: Writer,
-    pub(crate) metrics: Metrics,
-    pub(crate) view: Arc<View>,
+    sources: Arc<Sources>,
+    watches: Arc<Watches>,
+    writer: Writer,
+    metrics: Metrics,
+    view: Arc<View>,
+    desk: Arc<Desk>,
     /// The loadBalancerClass that is served.
-    pub(crate) class: String,
-    pub(crate) memory: Memory,
+    class: String,
+    memory: Memory,
     /// The newest version of anything that was ever shown.
-    pub(crate) newest: u64,
+    newest: u64,
+    /// Since when the reporter waits to be told.
+    asked: Option<Instant>,
+    /// Counts how often this replica began to lead.
+    term: u64,
 }
 
 /// What is known beyond what the watches show; worthless once another replica has led.
-#[derive(Default)]
-pub(crate) struct Memory {
+struct Memory {
     leading: bool,
     fresh: Fresh,
-    sent: Sent,
-    /// What could not be written in the last round, and why.
-    failed: BTreeMap<String, String>,
-    failures: usize,
+    book: Book,
+    holders: Holders,
+    /// The revision of the configuration that is in the book.
+    configured: Option<u64>,
+    /// Services whose status may not be as planned.
+    unsettled: BTreeSet<ServiceKey>,
+    /// Services whose addresses could not be written in the last round, and why.
+    failed: BTreeMap<ServiceKey, String>,
+    noted: Noted,
+    /// How long the last round thought.
+    thought: Duration,
+    /// When something is free again though nothing changes, in seconds since 1970.
+    next: Option<i64>,
 }
 
-/// How far a round came.
-enum Outcome {
-    /// Everything stands as decided, or there was nothing to do.
-    Complete,
-    /// Some writes were refused and noted; the rest is done.
-    Partial,
+impl Memory {
+    fn new(class: &str) -> Self {
+        Self {
+            leading: false,
+            fresh: Fresh::default(),
+            book: Book::new(class),
+            holders: Holders::default(),
+            configured: None,
+            unsettled: BTreeSet::new(),
+            failed: BTreeMap::new(),
+            noted: Noted::default(),
+            thought: Duration::ZERO,
+            next: None,
+        }
+    }
 }
 
 impl Rounds {
+    pub(crate) fn new(
+        sources: Arc<Sources>,
+        watches: Arc<Watches>,
+        writer: Writer,
+        metrics: Metrics,
+        view: Arc<View>,
+        desk: Arc<Desk>,
+        class: String,
+    ) -> Self {
+        let memory = Memory::new(&class);
+        Self {
+            sources,
+            watches,
+            writer,
+            metrics,
+            view,
+            desk,
+            class,
+            memory,
+            newest: 0,
+            asked: None,
+            term: 0,
+        }
+    }
+
     /// Runs until it is dropped.
     pub(crate) async fn run(mut self, mut leadership: Leadership) -> anyhow::Result<()> {
         let mut changed = self.watches.subscribe();
         let mut retry = None;
         loop {
+            let next = self.memory.next.map(until);
+            let desk = Arc::clone(&self.desk);
             tokio::select! {
                 told = changed.changed() => told.context("the watches ended")?,
                 () = leadership.changed() => {}
                 () = after(retry) => {}
+                () = after(next) => {}
+                () = desk.asked() => {
+                    self.asked.get_or_insert_with(clock::now);
+                }
             }
-            tokio::time::sleep(SETTLE).await;
+            tokio::time::sleep(SETTLE.max(self.memory.thought)).await;
             changed.mark_unchanged();
             retry = match self.look().await {
-                Ok(Outcome::Complete) => {
-                    self.memory.failures = 0;
-                    None
-                }
-                Ok(Outcome::Partial) => Some(self.later()),
+                Ok(refused) => self.memory.noted.note(refused),
                 Err(refused @ Refused::WentBack { .. }) => anyhow::bail!("{refused}"),
                 Err(refused) => {
-                    self.note(BTreeMap::from([("this round".to_owned(), refused)]));
-                    Some(self.later())
+                    let refused = BTreeMap::from([("this round".to_owned(), refused)]);
+                    self.memory.noted.note(refused)
                 }
             };
         }
     }
 
-    /// How long to wait after one more round in a row that could not write everything.
-    fn later(&mut self) -> Duration {
-        let wait = RETRY[self.memory.failures.min(RETRY.len() - 1)];
-        self.memory.failures += 1;
-        wait
-    }
-
-    /// One round, if this replica leads and has seen everything.
-    async fn look(&mut self) -> Result<Outcome, Refused> {
+    /// One round, if this replica leads and has seen everything. Gives what was refused; the rest
+    /// is done.
+    async fn look(&mut self) -> Result<BTreeMap<String, Refused>, Refused> {
         let leads = self.writer.leads();
         self.metrics.leads(leads);
         self.view.leads(leads);
         if !leads {
-            self.memory = Memory::default();
-            return Ok(Outcome::Complete);
+            self.memory = Memory::new(&self.class);
+            self.desk.rest();
+            return Ok(BTreeMap::new());
         }
         if !self.watches.synced() {
-            return Ok(Outcome::Complete);
+            return Ok(BTreeMap::new());
         }
         if !self.memory.leading {
             // The replica that led before may have written what our watches do not show yet.
@@ -129,15 +172,43 @@ impl Rounds {
             self.memory
                 .fresh
                 .confirm_all(self.writer.services(self.newest).await?);
-            self.memory.sent.clear();
+            self.memory.holders = Holders::recall(self.writer.holders().await?);
+            self.memory.book.free(self.memory.holders.freed());
             self.memory.leading = true;
+            self.term += 1;
         }
         self.round().await
     }
 
-    async fn round(&mut self) -> Result<Outcome, Refused> {
-        let doubted = self.memory.fresh.observe(&self.sources.services());
+    async fn round(&mut self) -> Result<BTreeMap<String, Refused>, Refused> {
+        let fresh = &mut self.memory.fresh;
+        let doubted = self.sources.look_at_services(|shown| fresh.observe(shown));
         self.newest = self.newest.max(self.memory.fresh.newest());
+        self.ask(doubted).await?;
+
+        let started = clock::now();
+        let patches = self.decide();
+        self.memory.thought = clock::now().duration_since(started);
+        let quiet = patches.is_empty();
+        self.memory.failed = self.assign(patches).await?;
+        let refused = self
+            .memory
+            .failed
+            .iter()
+            .map(|(key, error)| (format!("Service {key}"), Refused::Error(error.clone())))
+            .collect();
+        let round = self.desk.round();
+        self.tell(round, quiet);
+        Ok(refused)
+    }
+
+    /// Settles doubts about Services with the API server itself.
+    async fn ask(&mut self, doubted: BTreeSet<ServiceKey>) -> Result<(), Refused> {
+        if doubted.len() > DOUBTS {
+            let all = self.writer.services(self.newest).await?;
+            self.memory.fresh.confirm_all(all);
+            return Ok(());
+        }
         if !doubted.is_empty() {
             self.writer.check_history(self.newest).await?;
         }
@@ -145,45 +216,65 @@ impl Rounds {
             let answer = self.writer.service(&key).await?;
             self.memory.fresh.confirm(key, answer);
         }
-        let mut observed = self.sources.observe(self.memory.fresh.services());
-        let decision = decide(&observed, &self.class);
-        self.metrics.planned(&decision);
+        Ok(())
+    }
 
-        let failed = self
-            .assign(patches(&observed, &decision, &self.class))
-            .await?;
-        observed.services = self.memory.fresh.services();
-        let desired = announceable(&observed, &decision, &self.class);
-        let facts = announcements::Facts {
-            observed: &observed,
-            decision: &decision,
-            desired: &desired,
-            failed: &failed,
-            class: &self.class,
-        };
+    /// Brings the book up to date and gives the writes that its plan needs.
+    fn decide(&mut self) -> Vec<Patch> {
         let now = clock::wall();
-        let mut reports = announcements::reports(&facts, &self.memory.sent, now);
-        reports.extend(accepted::reports(
-            &observed.objects,
-            &decision,
-            &self.memory.sent,
-            now,
-        ));
-        let mut problems: BTreeMap<String, Refused> = failed
-            .iter()
-            .map(|(key, error)| (format!("Service {key}"), Refused::Error(error.clone())))
-            .collect();
-        problems.extend(self.report(reports).await);
-        problems.extend(self.remove(&observed).await);
-        self.metrics.events_dropped(self.writer.events_dropped());
-        self.show(&observed, decision, desired);
-        let outcome = if problems.is_empty() {
-            Outcome::Complete
-        } else {
-            Outcome::Partial
-        };
-        self.note(problems);
-        Ok(outcome)
+        self.enter(now.as_second());
+        let memory = &mut self.memory;
+        let plan = memory.book.plan(now.as_second());
+        self.metrics.planned();
+        memory.next = plan.next;
+        memory.holders.forget(&plan.expired);
+        let changes = plan.assign.keys().chain(plan.release.keys());
+        memory.unsettled.extend(changes.cloned());
+        let mut patches = Vec::new();
+        memory.unsettled.retain(|key| {
+            let patch = memory.fresh.get(key).and_then(|object| {
+                let given = || self.sources.given(key);
+                assign::patch(key, object, plan, &self.class, given, now)
+            });
+            let settled = patch.is_none();
+            patches.extend(patch);
+            !settled
+        });
+        self.write_down();
+        patches
+    }
+
+    /// Enters what changed since the last round.
+    fn enter(&mut self, now: i64) {
+        let memory = &mut self.memory;
+        let mut changed = memory.fresh.take_changed();
+        for key in &changed {
+            let object = memory.fresh.get(key).map(AsRef::as_ref);
+            memory.book.enter(key, object);
+        }
+        let revision = self.sources.configuration();
+        if memory.configured != Some(revision) {
+            memory.configured = Some(revision);
+            memory.book.configure(&self.sources.objects());
+            changed.extend(memory.fresh.keys().cloned());
+            changed.extend(memory.holders.services());
+        }
+        for key in &changed {
+            let (remembered, ours) = memory.book.remembered(key);
+            memory.holders.enter(key, remembered, ours, now);
+        }
+        memory.unsettled.extend(changed);
+        self.write_down();
+    }
+
+    /// Has what changed about holders written down, and the planner know it.
+    fn write_down(&mut self) {
+        let memory = &mut self.memory;
+        let pages = memory.holders.take_stale();
+        if !pages.is_empty() {
+            memory.book.free(memory.holders.freed());
+            self.desk.write_down(pages);
+        }
     }
 
     /// Writes addresses, first where that makes some free; gives the Services the API server
@@ -229,10 +320,7 @@ impl Rounds {
         conflict.map_or(Ok(failed), Err)
     }
 
-    async fn send(
-        &self,
-        patches: Vec<Patch>,
-    ) -> Vec<(Patch, Result<k8s_openapi::api::core::v1::Service, Refused>)> {
+    async fn send(&self, patches: Vec<Patch>) -> Vec<(Patch, Result<Service, Refused>)> {
         let send = |patch: Patch| async move {
             let outcome = self.writer.assign(&patch).await;
             (patch, outcome)
@@ -244,92 +332,27 @@ impl Rounds {
             .await
     }
 
-    /// Writes reports; gives those that were refused. One whose object went meanwhile needs no
-    /// report any more.
-    async fn report(&mut self, reports: Vec<Report>) -> BTreeMap<String, Refused> {
-        let send = |report: Report| {
-            let writer = self.writer.clone();
-            async move {
-                let outcome = writer.report(&report).await;
-                (report, outcome)
-            }
-        };
-        let sending = futures::stream::iter(reports)
-            .map(send)
-            .buffer_unordered(CONCURRENT);
-        let outcomes: Vec<_> = sending.collect().await;
-        let mut refused = BTreeMap::new();
-        for (report, outcome) in outcomes {
-            let Target {
-                kind,
-                namespace,
-                name,
-            } = &report.target;
-            self.metrics.wrote(kind, outcome.as_ref().err());
-            match outcome {
-                Ok(version) => {
-                    self.newest = self.newest.max(number(&version));
-                    self.memory.sent.remember(&report, &version);
-                }
-                Err(Refused::Conflict) => self.memory.sent.forget(&report.target),
-                Err(
-                    error @ (Refused::NotLeading | Refused::WentBack { .. } | Refused::Error(_)),
-                ) => {
-                    refused.insert(format!("{kind} {namespace}/{name}"), error);
-                }
-            }
+    /// Tells the reporter, if it asked, once nothing more urgent is to be done.
+    fn tell(&mut self, round: u64, quiet: bool) {
+        let Some(asked) = self.asked else { return };
+        if quiet || clock::now().duration_since(asked) > REPORT {
+            self.asked = None;
+            self.desk.tell(Told {
+                round,
+                term: self.term,
+                services: self.memory.fresh.services(),
+                decision: self.memory.book.decision(),
+                failed: self.memory.failed.clone(),
+            });
         }
-        refused
     }
+}
 
-    /// Removes what belongs to nobody any more.
-    async fn remove(&mut self, observed: &Observed) -> BTreeMap<String, Refused> {
-        let mut refused = BTreeMap::new();
-        for (key, uid) in announcements::orphans(observed, &self.class) {
-            self.memory.sent.forget(&announcements::target(&key));
-            if let Err(error) = self.writer.remove_announcement(&key, &uid).await {
-                refused.insert(format!("ServiceAnnouncement {key}"), error);
-            }
-        }
-        for leaver in members::leavers(observed) {
-            if let Err(error) = self.writer.remove_speaker(&leaver).await {
-                refused.insert(format!("Speaker {}", leaver.node), error);
-            }
-        }
-        refused
-    }
-
-    fn show(
-        &self,
-        observed: &Observed,
-        decision: Decision,
-        desired: herald_model::announce::Desired,
-    ) {
-        let ours = observed
-            .services
-            .iter()
-            .filter(|(_, s)| service::is_ours(s, &self.class));
-        let services = ours.map(|(key, _)| key.clone()).collect();
-        self.view.show(Shown {
-            services,
-            decision,
-            desired,
-        });
-    }
-
-    /// Logs what is refused, once per change.
-    fn note(&mut self, problems: BTreeMap<String, Refused>) {
-        let mut now = BTreeMap::new();
-        for (what, refused) in problems {
-            if let Refused::Error(error) = refused {
-                if self.memory.failed.get(&what) != Some(&error) {
-                    tracing::warn!(%what, %error, "not written, trying again");
-                }
-                now.insert(what, error);
-            }
-        }
-        self.memory.failed = now;
-    }
+/// How long from now until a time in seconds since 1970.
+fn until(second: i64) -> Duration {
+    let seconds = second.saturating_sub(clock::wall().as_second());
+    // Not at once again, should the clocks disagree about a fraction of a second.
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0).max(1))
 }
 
 /// Waits so long, or for ever.

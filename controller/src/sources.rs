@@ -70,9 +70,43 @@ impl Sources {
         (self.speakers.clone(), self.nodes.clone())
     }
 
-    /// The Services as the watch shows them.
-    pub(crate) fn services(&self) -> BTreeMap<ObjectName, Arc<Service>> {
-        self.services.snapshot()
+    /// Looks at the Services as the watch shows them.
+    pub(crate) fn look_at_services<R>(
+        &self,
+        look: impl FnOnce(&BTreeMap<ObjectName, Arc<Service>>) -> R,
+    ) -> R {
+        self.services.read(look)
+    }
+
+    /// The addresses that the ServiceAnnouncement of a Service lists.
+    pub(crate) fn given(&self, key: &ServiceKey) -> Vec<String> {
+        let name = ObjectName {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+        };
+        self.announcements.read(|announcements| {
+            let status = announcements.get(&name).and_then(|a| a.status.as_ref());
+            let addresses = status.into_iter().flat_map(|status| &status.addresses);
+            addresses.map(|one| one.address.clone()).collect()
+        })
+    }
+
+    /// A number that grows when anything changes that a configuration is compiled from.
+    pub(crate) fn configuration(&self) -> u64 {
+        [
+            self.namespaces.revision(),
+            self.nodes.revision(),
+            self.speakers.revision(),
+            self.pools.revision(),
+            self.reservations.revision(),
+            self.l2_advertisements.revision(),
+            self.bgp_advertisements.revision(),
+            self.bgp_peers.revision(),
+            self.bfd_profiles.revision(),
+            self.communities.revision(),
+        ]
+        .into_iter()
+        .sum()
     }
 
     /// The newest version of anything the watches show.
@@ -97,9 +131,20 @@ impl Sources {
 
     /// Everything as of now, with these Services.
     pub(crate) fn observe(&self, services: BTreeMap<ServiceKey, Arc<Service>>) -> Observed {
+        Observed {
+            services,
+            slices: observed::by_service(&self.slices.snapshot()),
+            speakers: observed::by_name(self.speakers.snapshot()),
+            announcements: observed::by_key(self.announcements.snapshot()),
+            objects: self.objects(),
+        }
+    }
+
+    /// What a configuration is compiled from, as of now.
+    pub(crate) fn objects(&self) -> Objects {
         let speakers = observed::by_name(self.speakers.snapshot());
         let nodes = observed::node_facts(&self.nodes.snapshot(), &speakers);
-        let objects = Objects {
+        Objects {
             pools: all(&self.pools),
             reservations: all(&self.reservations),
             l2_advertisements: all(&self.l2_advertisements),
@@ -109,13 +154,6 @@ impl Sources {
             communities: all(&self.communities),
             namespaces: Some(observed::namespace_labels(&self.namespaces.snapshot())),
             nodes: Some(nodes),
-        };
-        Observed {
-            services,
-            slices: observed::by_service(&self.slices.snapshot()),
-            speakers,
-            announcements: observed::by_key(self.announcements.snapshot()),
-            objects,
         }
     }
 }

@@ -9,6 +9,7 @@
 pub mod address;
 pub mod alloc;
 pub mod announce;
+pub mod bgp;
 pub mod labels;
 pub mod placement;
 pub mod pool;

@@ -14,7 +14,8 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Wall-clock time in UTC, for what people read. It may jump: nothing is decided by it.
+/// Wall-clock time in UTC, for what people read and what has to outlive a restart. It may jump: whoever
+/// decides by it bears that.
 #[must_use]
 pub fn wall() -> Timestamp {
     #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]

@@ -1,11 +1,13 @@
 //! Kubernetes Events: one for a change, never one for a look.
 //!
 //! The caller says what changed; a bounded queue and one task bring it to the API server behind
-//! everything else. When the queue is full the newest Event is dropped and counted: an Event is a
-//! courtesy, the status is the truth.
+//! everything else, a few at once and then at a steady pace, so that ten thousand of them do not take
+//! the API server from those who wait for it. When the queue is full the newest Event is dropped and
+//! counted: an Event is a courtesy, the status is the truth.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
@@ -14,11 +16,16 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 
+use crate::bucket::Bucket;
 use crate::supervise::Tasks;
 use crate::{client, clock};
 
 /// Events waiting to be written. Full: the newest is dropped and counted.
-const QUEUE: usize = 4096;
+const QUEUE: usize = 12_288;
+
+/// So many are written at once after a rest, and one each so often in the long run.
+const BURST: usize = 25;
+const PACE: Duration = Duration::from_millis(50);
 
 /// The longest note the API server accepts, in bytes.
 const NOTE_LIMIT: usize = 1024;
@@ -102,7 +109,11 @@ struct Writer {
 
 impl Writer {
     async fn run(mut self, mut waiting: mpsc::Receiver<Happening>) -> anyhow::Result<()> {
+        let mut bucket = Bucket::new(PACE);
         while let Some(happening) = waiting.recv().await {
+            while let Err(later) = bucket.take(BURST, clock::now()) {
+                tokio::time::sleep(later).await;
+            }
             let event = self.event(happening);
             let namespace = event.metadata.namespace.clone().unwrap_or_default();
             let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);

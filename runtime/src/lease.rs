@@ -47,12 +47,13 @@ pub fn compete(
     namespace: &str,
     name: &'static str,
     identity: &str,
+    timing: Timing,
 ) -> Leadership {
     let (held, leadership) = channel::channel(false);
     let candidate = Candidate {
         api: Api::namespaced(client, namespace),
         name,
-        election: Election::new(identity.to_owned(), Timing::default()),
+        election: Election::new(identity.to_owned(), timing),
         held,
         last_error: None,
     };

@@ -49,6 +49,9 @@ const RELIST: usize = 5;
 /// the process wrote down.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// A whole object once more, as an annotation.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// How one watch is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -257,6 +260,22 @@ impl<K> Watched<K> {
             .objects()
             .clone()
     }
+
+    /// Looks at every object as of now, by namespace and name, without copying the map. Events wait
+    /// meanwhile.
+    pub fn read<R>(&self, look: impl FnOnce(&BTreeMap<ObjectName, Arc<K>>) -> R) -> R {
+        let replica = self.replica.read().unwrap_or_else(PoisonError::into_inner);
+        look(replica.objects())
+    }
+
+    /// A number that grows with every change of the copy.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.replica
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .revision()
+    }
 }
 
 struct Pump<K> {
@@ -326,6 +345,7 @@ where
     }
 
     fn apply(&self, event: Event<K>) {
+        let event = event.modify(trim);
         let changed = {
             let mut replica = self.replica.write().unwrap_or_else(PoisonError::into_inner);
             replica.apply(event, name_of)
@@ -368,6 +388,16 @@ where
             (None, None) => {}
         }
         self.changed.send_replace(());
+    }
+}
+
+/// Leaves out what nobody here reads and what makes most of many objects: who wrote which field, and
+/// what kubectl applied last.
+fn trim<K: Resource>(object: &mut K) {
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED);
     }
 }
 

@@ -55,6 +55,11 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = PartitionPolicy::Available)]
     pub partition_policy: PartitionPolicy,
 
+    /// With two nodes and the policy exclusive: whichever gets Lease herald-witness goes on when they do
+    /// not hear each other; the same on both
+    #[arg(long)]
+    pub lease_witness: bool,
+
     /// How much is announced unasked
     #[arg(long, value_enum, default_value_t = ArpProfile::Default)]
     pub arp_profile: ArpProfile,
@@ -108,12 +113,24 @@ pub(crate) enum PartitionPolicy {
     Exclusive,
 }
 
-impl PartitionPolicy {
-    pub(crate) fn policy(self) -> Policy {
-        match self {
-            Self::Available => Policy::Available,
-            Self::Exclusive => Policy::Exclusive,
+impl Args {
+    /// What to do without a majority.
+    pub(crate) fn policy(&self) -> Policy {
+        match self.partition_policy {
+            PartitionPolicy::Available => Policy::Available,
+            PartitionPolicy::Exclusive if self.lease_witness => Policy::Witnessed,
+            PartitionPolicy::Exclusive => Policy::Exclusive,
         }
+    }
+
+    /// # Errors
+    /// Flags that make no sense together.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !self.lease_witness || self.partition_policy == PartitionPolicy::Exclusive,
+            "--lease-witness needs --partition-policy exclusive: the policy available asks the network and no Lease"
+        );
+        Ok(())
     }
 }
 
@@ -150,6 +167,20 @@ mod tests {
         let args = Args::try_parse_from(["herald-speaker", "--node-name", "n1"]).expect("enough");
         assert_eq!(args.node_name, "n1");
         assert!(args.exclude_interfaces.contains(&"veth*".to_owned()));
+    }
+
+    #[test]
+    fn a_lease_is_a_witness_for_exclusive_only() {
+        let args = |more: &[&'static str]| {
+            let name = ["herald-speaker", "--node-name", "n1"].iter();
+            Args::try_parse_from(name.chain(more)).expect("known flags")
+        };
+        let exclusive = args(&["--partition-policy=exclusive"]);
+        assert_eq!(exclusive.policy(), Policy::Exclusive);
+        let witnessed = args(&["--partition-policy=exclusive", "--lease-witness"]);
+        assert_eq!(witnessed.policy(), Policy::Witnessed);
+        assert!(witnessed.check().is_ok());
+        assert!(args(&["--lease-witness"]).check().is_err());
     }
 
     #[test]

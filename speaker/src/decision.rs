@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use herald_beacon::NodeId;
+use herald_beacon::{LinkId, NodeId};
 use herald_model::announce;
 
 use crate::fast::Telling;
 use crate::intent::{Bid, Holding};
-use crate::links::Links;
+use crate::links::{Link, Links};
 use crate::ports::Usage;
 use crate::world::View;
 
@@ -52,4 +52,79 @@ pub(crate) fn held(telling: &Telling, bids: &BTreeMap<IpAddr, Bid>) -> BTreeMap<
 pub(crate) fn used(usages: &[Usage]) -> Vec<String> {
     let used = usages.iter().filter(|usage| usage.used.is_ok());
     used.map(|usage| usage.link.name.clone()).collect()
+}
+
+/// Who returned too often lately goes behind the others.
+pub(crate) fn hold_down(desired: &mut announce::Desired, flapping: &BTreeSet<String>) {
+    for announcement in desired.addresses.values_mut() {
+        for name in flapping {
+            if let Some(candidate) = announcement.candidates.get_mut(name) {
+                candidate.reluctance.flapping = true;
+            }
+        }
+    }
+}
+
+/// Who is not heard on a network goes last for what it would announce there.
+pub(crate) fn pass_over(
+    desired: &mut announce::Desired,
+    unheard: &BTreeMap<NodeId, BTreeSet<LinkId>>,
+    names: &BTreeMap<NodeId, String>,
+) {
+    for (node, links) in unheard {
+        let Some(name) = names.get(node) else {
+            continue;
+        };
+        for announcement in desired.addresses.values_mut() {
+            if let Some(candidate) = announcement.candidates.get_mut(name) {
+                let mut interfaces = candidate.interfaces.iter();
+                let vain = interfaces.any(|name| links.contains(&Link::id(name)));
+                candidate.reluctance.unheard |= vain;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use herald_model::announce::{Announcement, Candidate};
+
+    use super::*;
+
+    #[test]
+    fn a_node_goes_last_for_addresses_of_the_network_it_is_not_heard_on() {
+        let addresses = [1, 2].map(|last| IpAddr::from([192, 0, 2, last]));
+        let announcement = |interface: &str| {
+            let candidate = Candidate {
+                interfaces: BTreeSet::from([interface.to_owned()]),
+                ..Candidate::default()
+            };
+            let both = ["a", "b"].map(|node| (node.to_owned(), candidate.clone()));
+            Announcement {
+                candidates: both.into(),
+                ..Announcement::default()
+            }
+        };
+        let mut desired = announce::Desired {
+            addresses: [
+                (addresses[0], announcement("eth0")),
+                (addresses[1], announcement("eth1")),
+            ]
+            .into(),
+            ..announce::Desired::default()
+        };
+        let unheard = BTreeMap::from([
+            (7, BTreeSet::from([Link::id("eth0")])),
+            (9, BTreeSet::new()),
+        ]);
+        let names = BTreeMap::from([(7, "a".to_owned()), (8, "b".to_owned())]);
+        pass_over(&mut desired, &unheard, &names);
+        let last = |address: IpAddr| {
+            let candidates = desired.addresses[&address].candidates.iter();
+            let last = candidates.filter(|(_, one)| one.reluctance.unheard);
+            last.map(|(node, _)| node.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(last(addresses[0]), ["a"]);
+        assert!(last(addresses[1]).is_empty());
+    }
 }

@@ -96,7 +96,9 @@ fn bid(situation: &Situation<'_>, address: IpAddr, announcement: &Announcement) 
     let before = situation.before.get(&address);
     let before = before.map(|before| &before.interfaces);
     let interfaces = candidate.map(|one| &one.interfaces).or(before);
-    let damped = candidate.is_some() && situation.damped.contains(&address);
+    // Whoever fails, and a node that is not heard does, is followed however often that is.
+    let able = candidate.is_some_and(|one| !one.reluctance.unheard);
+    let damped = able && situation.damped.contains(&address);
     Some(Bid {
         holding: Holding {
             interfaces: interfaces.cloned().unwrap_or_default(),

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
+use herald_beacon::LinkId;
 use herald_l2::Mac;
+use sha2::{Digest as _, Sha256};
 
 /// Interfaces of other programs: pod ends, tunnels, virtual switches. A trailing `*` stands for any
 /// end of the name.
@@ -55,6 +57,17 @@ pub(crate) struct Link {
     pub gateways: Vec<IpAddr>,
     /// Grows whenever the interface came up again.
     pub epoch: u64,
+}
+
+impl Link {
+    /// What beacons call an interface of this name: the first four bytes of its SHA-256, and never 0.
+    pub(crate) fn id(name: &str) -> LinkId {
+        let digest = Sha256::digest(name.as_bytes());
+        let first = digest.iter().take(4);
+        first
+            .fold(0, |sum, byte| sum << 8 | u32::from(*byte))
+            .max(1)
+    }
 }
 
 /// Every interface, by index.

@@ -19,6 +19,7 @@ mod chronicle;
 mod cluster;
 mod decision;
 mod fast;
+mod flaps;
 mod inspect;
 mod intent;
 mod io;
@@ -31,6 +32,7 @@ mod ports;
 mod publish;
 mod rebalance;
 mod report;
+mod routers;
 mod strict_arp;
 mod world;
 
@@ -49,15 +51,17 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     logging::init(args.common.log_format, &args.common.log_level)?;
+    args.check()?;
     let client = client::connect(args.common.kubeconfig.as_deref()).await?;
     let mut tasks = Tasks::new();
     let mut registry = Registry::default();
     let metrics = metrics::Metrics::new(&mut registry);
+    let router_metrics = routers::Metrics::register(&mut registry);
 
     let keepsake = args.state_directory.as_ref();
     let keepsake = keepsake.map(|directory| Keepsake::new(directory.join("objects")));
     let watches = Arc::new(Watches::with(keepsake.unwrap_or_default()));
-    let copies = world::Copies::watch(&watches, &mut tasks, &client);
+    let copies = Arc::new(world::Copies::watch(&watches, &mut tasks, &client));
     let links = netlink::follow(&mut tasks).await?;
     let (fast, ends) = fast::Fast::start(&mut tasks, metrics.clone(), settings(&args))?;
     let sources = cluster::Sources::watch(
@@ -78,6 +82,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         fast: fast.clone(),
         notices: ends.notices,
         telling: ends.telling.clone(),
+        breaks_ties: args.lease_witness,
     };
     tasks.spawn("keepsake", Arc::clone(&watches).keep(tasks.stop()));
     tasks.spawn("membership", membership.run(tasks.stop()));
@@ -87,6 +92,24 @@ async fn run(args: Args) -> anyhow::Result<()> {
         running: Arc::clone(&running),
     };
     admin::serve(&mut tasks, args.admin_address, registry, Arc::new(state)).await?;
+
+    let sessions = Arc::new(watch::Sender::new(routers::States::new()));
+    let routes = Arc::default();
+    let routers = routers::Routers {
+        name: args.node_name.clone(),
+        class: args.common.lb_class.clone(),
+        watches: Arc::clone(&watches),
+        copies: Arc::clone(&copies),
+        links: links.clone(),
+        secrets: routers::Secrets {
+            client: client.clone(),
+            namespace: args.common.namespace.clone(),
+        },
+        states: Arc::clone(&sessions),
+        routes: Arc::clone(&routes),
+        metrics: router_metrics,
+    };
+    tasks.spawn("routers", routers.run(tasks.stop()));
 
     let (reports, to_publish) = watch::channel(publish::Report::default());
     let publisher = publish::Publisher::new(client.clone(), &args.node_name);
@@ -109,6 +132,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         fast,
         news: ends.news,
         telling: ends.telling,
+        sessions: sessions.subscribe(),
+        routes,
         reports,
         metrics,
         running,
@@ -122,7 +147,7 @@ fn settings(args: &Args) -> fast::Settings {
         beacon: fast::Template {
             me: cluster::id(&args.node_name),
             timers: args.failover_profile.timers(),
-            policy: args.partition_policy.policy(),
+            policy: args.policy(),
         },
         port: args.beacon_port,
         limits: args.arp_profile.limits(),

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use herald_beacon::NodeId;
 use herald_l2::Event;
 use herald_model::announce;
+use herald_model::bgp::Routes;
 use herald_model::placement;
 use herald_runtime::clock;
 use herald_runtime::supervise::Stop;
@@ -27,8 +28,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::chronicle::Chronicle;
 use crate::cluster;
-use crate::decision::{Decision, held, owners, used};
+use crate::decision::{self, Decision, held, owners, used};
 use crate::fast::{Candidacy, Fast, News, Telling, Wish};
+use crate::flaps::Flaps;
 use crate::inspect::Running;
 use crate::intent::{self, Bid, Holding, Situation};
 use crate::io::Groups;
@@ -39,6 +41,7 @@ use crate::ports::{self, GROUPS_PER_INTERFACE, Ports};
 use crate::publish::Report;
 use crate::rebalance::{Loads, Rebalance};
 use crate::report::{self, Facts};
+use crate::routers;
 use crate::strict_arp;
 use crate::world::{Copies, View};
 
@@ -57,11 +60,14 @@ pub(crate) struct Node {
     pub rebalances: bool,
     pub beacons: Beacons,
     pub watches: Arc<Watches>,
-    pub copies: Copies,
+    pub copies: Arc<Copies>,
     pub links: watch::Receiver<Links>,
     pub fast: Fast,
     pub news: mpsc::Receiver<News>,
     pub telling: watch::Receiver<Arc<Telling>>,
+    /// The sessions with routers, and what they are to be told.
+    pub sessions: watch::Receiver<routers::States>,
+    pub routes: Arc<RwLock<Routes>>,
     pub reports: watch::Sender<Report>,
     pub chronicle: Chronicle,
     pub metrics: Metrics,
@@ -81,6 +87,7 @@ struct Memory {
     ports: Ports,
     groups: Groups,
     moves: Moves,
+    flaps: Flaps,
     rebalance: Rebalance,
     held: BTreeMap<IpAddr, Holding>,
     bids: BTreeMap<IpAddr, Bid>,
@@ -91,7 +98,10 @@ struct Memory {
 impl Node {
     /// Runs until asked to end, then until others have taken over or [`FAREWELL`] has passed.
     pub(crate) async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
-        let mut memory = Memory::default();
+        let mut memory = Memory {
+            ports: Ports::new(self.beacons.port),
+            ..Memory::default()
+        };
         let mut changes = self.watches.subscribe();
         let mut farewell: Option<Instant> = None;
         loop {
@@ -118,6 +128,10 @@ impl Node {
                 }
                 changed = self.telling.changed() => {
                     anyhow::ensure!(changed.is_ok(), "the announcing thread ended");
+                    None
+                }
+                changed = self.sessions.changed() => {
+                    anyhow::ensure!(changed.is_ok(), "speaking to routers ended");
                     None
                 }
                 news = self.news.recv() => {
@@ -158,19 +172,24 @@ impl Node {
             me.stopping |= stopping;
             me.interfaces = used(&usages);
         }
-        let desired = announce::desired(&view.world);
+        let mut desired = announce::desired(&view.world);
         let names: BTreeMap<NodeId, String> = view
             .world
             .nodes
             .keys()
             .map(|name| (cluster::id(name), name.clone()))
             .collect();
+        decision::pass_over(&mut desired, &telling.unheard, &names);
+        decision::hold_down(&mut desired, &memory.flaps.held_down(now));
         let live = if telling.member {
             let live = telling.live.iter();
             live.filter_map(|id| names.get(id).cloned()).collect()
         } else {
             names.values().cloned().collect()
         };
+        if telling.member && telling.quorum {
+            memory.flaps.note(&live, now);
+        }
         let owners = owners(&telling, &names);
         memory.moves.note(&owners, now);
         let mut previous = owners.clone();
@@ -392,9 +411,15 @@ impl Node {
             telling: decision.telling,
             names: decision.names,
             me: &self.name,
+            sessions: &self.sessions.borrow_and_update(),
+            boot: clock::boot(),
             now: clock::wall(),
         });
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        let routed = routers::announcements(&self.name, &routes, &self.sessions.borrow());
+        drop(routes);
         self.reports.send_replace(Report {
+            routed,
             speaker: Some(status),
             speaker_exists: view.speaker.is_some(),
             announcements: report::announcements(&self.name, held, decision.telling),

@@ -28,6 +28,8 @@ struct Open {
 pub(crate) struct Ports {
     open: BTreeMap<u32, Open>,
     refused: BTreeMap<u32, String>,
+    /// UDP port of copies of beacons.
+    beacons: u16,
 }
 
 /// One interface and whether it is used.
@@ -39,6 +41,14 @@ pub(crate) struct Usage {
 }
 
 impl Ports {
+    /// None open yet.
+    pub(crate) fn new(beacons: u16) -> Self {
+        Self {
+            beacons,
+            ..Self::default()
+        }
+    }
+
     /// Opens and closes until what qualifies is open; says what became of every interface.
     pub(crate) fn update(&mut self, links: &Links, excluded: &[String]) -> Vec<Usage> {
         self.open.retain(|index, open| {
@@ -93,7 +103,7 @@ impl Ports {
         if self.open.contains_key(&index) {
             return Ok(());
         }
-        match Port::open(index) {
+        match Port::open(&link.name, index, self.beacons) {
             Ok(port) => {
                 self.refused.remove(&index);
                 tracing::info!(interface = link.name, index, "announcing on this interface");

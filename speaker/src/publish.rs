@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_crds::{Layer2Announcement, ServiceAnnouncement, Speaker, SpeakerStatus};
+use herald_crds::{
+    BgpAnnouncement, Layer2Announcement, ServiceAnnouncement, Speaker, SpeakerStatus,
+};
 use herald_model::service::ServiceKey;
 use herald_runtime::{apply, client};
 use kube::{Api, Client};
@@ -27,6 +29,8 @@ pub(crate) struct Report {
     pub speaker_exists: bool,
     /// What this node announces, by Service.
     pub announcements: BTreeMap<ServiceKey, Vec<Layer2Announcement>>,
+    /// What this node announces to routers, by Service.
+    pub routed: BTreeMap<ServiceKey, Vec<BgpAnnouncement>>,
     /// The ServiceAnnouncements there are.
     pub existing: BTreeMap<ServiceKey, Arc<ServiceAnnouncement>>,
 }
@@ -45,7 +49,14 @@ pub(crate) struct Publisher {
 struct Written {
     uid: Option<String>,
     version: u64,
-    entries: Vec<Layer2Announcement>,
+    entries: Entries,
+}
+
+/// What a node says in one ServiceAnnouncement.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Entries {
+    layer2: Vec<Layer2Announcement>,
+    bgp: Vec<BgpAnnouncement>,
 }
 
 /// Writes the Speaker object. Nothing waits for it and it waits for nothing: whom this node does not
@@ -98,16 +109,19 @@ impl Publisher {
             .retain(|key, _| report.existing.contains_key(key));
         let mut outcome = Ok(());
         for (key, object) in &report.existing {
-            let wanted = report.announcements.get(key).map_or(&[][..], Vec::as_slice);
+            let wanted = Entries {
+                layer2: report.announcements.get(key).cloned().unwrap_or_default(),
+                bgp: report.routed.get(key).cloned().unwrap_or_default(),
+            };
             if said(&self.node, object, self.written.get(key)) == wanted {
                 continue;
             }
-            match self.write_entries(key, wanted).await {
+            match self.write_entries(key, &wanted).await {
                 Ok(Some(version)) => {
                     let written = Written {
                         uid: object.metadata.uid.clone(),
                         version,
-                        entries: wanted.to_vec(),
+                        entries: wanted,
                     };
                     self.written.insert(key.clone(), written);
                 }
@@ -122,14 +136,14 @@ impl Publisher {
     async fn write_entries(
         &self,
         key: &ServiceKey,
-        entries: &[Layer2Announcement],
+        entries: &Entries,
     ) -> kube::Result<Option<u64>> {
         let api: Api<ServiceAnnouncement> = Api::namespaced(self.client.clone(), &key.namespace);
         let object = json!({
             "apiVersion": "heraldlb.io/v1beta1",
             "kind": "ServiceAnnouncement",
             "metadata": {"name": key.name, "namespace": key.namespace},
-            "status": {"layer2": entries},
+            "status": {"layer2": entries.layer2, "bgp": entries.bgp},
         });
         match apply::status(&api, &self.manager, &key.name, &object).await {
             Ok(object) => Ok(Some(version(&object))),
@@ -206,21 +220,20 @@ impl Turns {
 
 /// What a node says in a ServiceAnnouncement: what was written last, until the copy has caught up
 /// with that; then what the copy shows, so that what somebody else removed is said again.
-fn said(
-    node: &str,
-    copy: &ServiceAnnouncement,
-    written: Option<&Written>,
-) -> Vec<Layer2Announcement> {
+fn said(node: &str, copy: &ServiceAnnouncement, written: Option<&Written>) -> Entries {
     match written {
         Some(written) if written.uid == copy.metadata.uid && version(copy) < written.version => {
             written.entries.clone()
         }
         Some(_) | None => {
-            let entries = copy.status.iter().flat_map(|status| &status.layer2);
-            let own = entries.filter(|entry| entry.node == node);
-            let mut own: Vec<Layer2Announcement> = own.cloned().collect();
-            own.sort_by(|a, b| a.address.cmp(&b.address));
-            own
+            let status = copy.status.as_ref();
+            let layer2 = status.into_iter().flat_map(|status| &status.layer2);
+            let mut layer2: Vec<Layer2Announcement> =
+                layer2.filter(|entry| entry.node == node).cloned().collect();
+            layer2.sort_by(|a, b| a.address.cmp(&b.address));
+            let bgp = status.into_iter().flat_map(|status| &status.bgp);
+            let bgp = bgp.filter(|entry| entry.node == node).cloned().collect();
+            Entries { layer2, bgp }
         }
     }
 }
@@ -248,7 +261,11 @@ mod tests {
     #[test]
     fn what_was_written_counts_until_the_copy_shows_it_and_then_the_copy_counts() {
         let entries = said("a", &copy(1, &["a"]), None);
-        assert_eq!(entries.len(), 1, "after a restart the copy is all there is");
+        assert_eq!(
+            entries.layer2.len(),
+            1,
+            "after a restart the copy is all there is"
+        );
         let written = Written {
             uid: Some("u".to_owned()),
             version: 5,
@@ -262,10 +279,14 @@ mod tests {
         ];
         for (version, nodes, expected, what) in cases {
             let said = said("a", &copy(version, nodes), Some(&written));
-            assert_eq!(said.len(), expected, "{what}");
+            assert_eq!(said.layer2.len(), expected, "{what}");
         }
         let mut another = copy(2, &[]);
         another.metadata.uid = Some("v".to_owned());
-        assert!(said("a", &another, Some(&written)).is_empty(), "made anew");
+        assert_eq!(
+            said("a", &another, Some(&written)),
+            Entries::default(),
+            "made anew"
+        );
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use herald_beacon::NodeId;
 use herald_crds::{
@@ -14,8 +15,9 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::fast::Telling;
 use crate::intent::Holding;
-use crate::links::NotUsed;
+use crate::links::{Link, NotUsed};
 use crate::ports::Usage;
+use crate::routers;
 use crate::strict_arp::Answered;
 use crate::world::{READY, STOPPING};
 
@@ -30,6 +32,9 @@ pub(crate) struct Facts<'a> {
     pub names: &'a BTreeMap<NodeId, String>,
     /// This node's name.
     pub me: &'a str,
+    pub sessions: &'a routers::States,
+    /// The same moment by two clocks.
+    pub boot: Duration,
     pub now: Timestamp,
 }
 
@@ -58,6 +63,7 @@ pub(crate) fn speaker_status(facts: &Facts<'_>) -> SpeakerStatus {
         ready(usages, stopping),
         strict_arp(answered),
         quorum(telling),
+        heard(facts),
     ];
     SpeakerStatus {
         interfaces: usages
@@ -74,7 +80,12 @@ pub(crate) fn speaker_status(facts: &Facts<'_>) -> SpeakerStatus {
             .into_iter()
             .map(|saying| condition(saying, before, now))
             .collect(),
-        ..SpeakerStatus::default()
+        bgp_sessions: routers::sessions(
+            facts.sessions,
+            before.map_or(&[], |before| &before.bgp_sessions),
+            facts.boot,
+            now,
+        ),
     }
 }
 
@@ -121,7 +132,13 @@ fn peers(facts: &Facts<'_>) -> Vec<MemberPeer> {
 }
 
 fn quorum(telling: &Telling) -> Saying {
-    let (live, members) = (telling.live.len(), telling.members.len());
+    let members = telling.voters.len();
+    let live = telling.voters.intersection(&telling.live).count();
+    let speakers = if telling.voters == telling.members {
+        "speakers"
+    } else {
+        "voting speakers"
+    };
     let (holds, reason, message) = if !telling.member {
         (
             false,
@@ -134,14 +151,14 @@ fn quorum(telling: &Telling) -> Saying {
         (
             true,
             "Majority",
-            format!("{live} of {members} speakers are heard"),
+            format!("{live} of {members} {speakers} are heard"),
         )
     } else {
         (
             false,
             "NoMajority",
             format!(
-                "only {live} of {members} speakers are heard, fewer than a majority: check that UDP \
+                "only {live} of {members} {speakers} are heard, fewer than a majority: check that UDP \
                  beacons pass between the nodes; nodes that are gone for good are forgotten when \
                  their Node object is deleted"
             ),
@@ -149,6 +166,32 @@ fn quorum(telling: &Telling) -> Saying {
     };
     Saying {
         kind: QUORUM,
+        holds,
+        reason,
+        message,
+    }
+}
+
+/// Whether announcing reaches somebody, as far as the speakers can tell.
+fn heard(facts: &Facts<'_>) -> Saying {
+    let me = crate::cluster::id(facts.me);
+    let unheard = facts.telling.unheard.get(&me);
+    let names = facts.usages.iter().map(|usage| usage.link.name.as_str());
+    let names = names.filter(|name| unheard.is_some_and(|links| links.contains(&Link::id(name))));
+    let names: Vec<&str> = names.collect();
+    let (holds, reason, message) = if names.is_empty() {
+        let message = "no other speaker says otherwise".to_owned();
+        (true, "NotMissed", message)
+    } else {
+        let message = format!(
+            "on {} the other speakers hear each other and not this node, and no gateway answers: its \
+             addresses there go to others; check the port of the switch and the VLAN",
+            names.join(", ")
+        );
+        (false, "Unheard", message)
+    };
+    Saying {
+        kind: "Heard",
         holds,
         reason,
         message,
@@ -280,7 +323,6 @@ fn condition(saying: Saying, before: Option<&SpeakerStatus>, now: Timestamp) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::links::Link;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("in range")
@@ -323,6 +365,8 @@ mod tests {
             telling,
             names: &names.into(),
             me: "a",
+            sessions: &routers::States::new(),
+            boot: Duration::ZERO,
             now,
         })
     }
@@ -334,6 +378,7 @@ mod tests {
             member: true,
             view: 3,
             members: [id("a"), id("b"), id("gone")].into(),
+            voters: [id("a"), id("b"), id("gone")].into(),
             live: [id("a"), id("b")].into(),
             quorum: true,
             ..Telling::default()
@@ -367,6 +412,31 @@ mod tests {
         );
         let reasons = [&first, &second].map(|status| status.conditions[2].reason.clone());
         assert_eq!(reasons, ["Majority", "NoMajority"]);
+        assert_eq!(first.conditions[2].message, "2 of 3 speakers are heard");
+        telling.voters = [id("a")].into();
+        telling.quorum = true;
+        let council = status_of(&telling, &[], false, None, at(3));
+        assert_eq!(
+            council.conditions[2].message,
+            "1 of 1 voting speakers are heard"
+        );
+    }
+
+    #[test]
+    fn a_network_on_which_a_node_is_not_heard_is_named() {
+        let id = crate::cluster::id;
+        let usages = [usage("eth0", Ok(())), usage("eth1", Ok(()))];
+        let mut telling = Telling {
+            unheard: [(id("b"), [Link::id("eth1")].into())].into(),
+            ..Telling::default()
+        };
+        let others = status_of(&telling, &usages, false, None, at(1));
+        assert_eq!(others.conditions[3].reason, "NotMissed");
+        telling.unheard.insert(id("a"), [Link::id("eth1")].into());
+        let own = status_of(&telling, &usages, false, None, at(1));
+        let heard = &own.conditions[3];
+        assert_eq!((&*heard.type_, &*heard.status), ("Heard", "False"));
+        assert!(heard.message.starts_with("on eth1 "), "{}", heard.message);
     }
 
     fn ready_of(status: &SpeakerStatus) -> (&str, &str, Timestamp) {

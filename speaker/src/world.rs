@@ -3,13 +3,17 @@
 //! After this file nobody sees a raw object.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use herald_config::{Config, NodeFacts, Objects, compile, service};
-use herald_crds::{IPAddressPool, L2Advertisement, ServiceAnnouncement, Speaker};
+use herald_crds::{
+    BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement,
+    ServiceAnnouncement, Speaker,
+};
 use herald_l2::Mac;
 use herald_model::announce::World;
+use herald_model::bgp::Policy;
 use herald_model::service::ServiceKey;
 use herald_runtime::supervise::Tasks;
 use herald_runtime::watch::{ObjectName, Watched, Watches};
@@ -34,6 +38,10 @@ pub(crate) struct Copies {
     advertisements: Watched<L2Advertisement>,
     pub speakers: Watched<Speaker>,
     announcements: Watched<ServiceAnnouncement>,
+    bgp_peers: Watched<BGPPeer>,
+    bgp_advertisements: Watched<BGPAdvertisement>,
+    bfd_profiles: Watched<BFDProfile>,
+    communities: Watched<Community>,
 }
 
 /// One snapshot, translated.
@@ -65,6 +73,10 @@ impl Copies {
             advertisements: watches.watch(tasks, "l2advertisements", Api::all(client.clone())),
             speakers: watches.watch(tasks, "speakers", Api::all(client.clone())),
             announcements: watches.watch(tasks, "serviceannouncements", Api::all(client.clone())),
+            bgp_peers: watches.watch(tasks, "bgppeers", Api::all(client.clone())),
+            bgp_advertisements: watches.watch(tasks, "bgpadvertisements", Api::all(client.clone())),
+            bfd_profiles: watches.watch(tasks, "bfdprofiles", Api::all(client.clone())),
+            communities: watches.watch(tasks, "communities", Api::all(client.clone())),
         }
     }
 
@@ -75,15 +87,7 @@ impl Copies {
         let own = |name: &ObjectName| name.name == me;
         let node = raw.iter().find(|(name, _)| own(name));
         let node = node.map(|(_, node)| Arc::clone(node));
-        let nodes: BTreeMap<String, NodeFacts> = raw
-            .into_iter()
-            .map(|(name, node)| {
-                let speaker = speakers.get(&name).map(AsRef::as_ref);
-                let mut facts = NodeFacts::new(&node, speaker);
-                facts.stopping |= speaker.is_some_and(is_stopping);
-                (name.name, facts)
-            })
-            .collect();
+        let nodes = facts(raw, &speakers);
         let announcements = by_service(self.announcements.snapshot());
         let services = self.services.snapshot();
         View {
@@ -95,9 +99,19 @@ impl Copies {
                 .find(|(name, _)| own(name))
                 .map(|(_, speaker)| Arc::clone(speaker)),
             service_uids: uids(&services),
-            world: self.world(&services, nodes, class),
+            world: self.world(&services, nodes, class).0,
             announcements,
         }
+    }
+
+    /// What routes are decided from, and the first internal IPv4 address of node `me`.
+    pub(crate) fn routing(&self, me: &str, class: &str) -> (World, Policy, Option<Ipv4Addr>) {
+        let raw = self.nodes.snapshot();
+        let own = raw.iter().find(|(name, _)| name.name == me);
+        let address = own.and_then(|(_, node)| internal_ipv4(node));
+        let nodes = facts(raw, &self.speakers.snapshot());
+        let (world, policy) = self.world(&self.services.snapshot(), nodes, class);
+        (world, policy, address)
     }
 
     fn world(
@@ -105,7 +119,7 @@ impl Copies {
         services: &BTreeMap<ObjectName, Arc<Service>>,
         nodes: BTreeMap<String, NodeFacts>,
         class: &str,
-    ) -> World {
+    ) -> (World, Policy) {
         let model_nodes = nodes
             .iter()
             .map(|(name, facts)| (name.clone(), facts.to_model()))
@@ -113,6 +127,10 @@ impl Copies {
         let objects = Objects {
             pools: values(&self.pools),
             l2_advertisements: values(&self.advertisements),
+            bgp_peers: values(&self.bgp_peers),
+            bgp_advertisements: values(&self.bgp_advertisements),
+            bfd_profiles: values(&self.bfd_profiles),
+            communities: values(&self.communities),
             nodes: Some(nodes),
             ..Objects::default()
         };
@@ -120,6 +138,9 @@ impl Copies {
             pools,
             quarantined_pools,
             l2_advertisements,
+            // What is held is announced, whoever else may have wished for it.
+            reservations: _,
+            bgp,
         } = compile(&objects).config;
         let mut slices: BTreeMap<ServiceKey, Vec<Arc<EndpointSlice>>> = BTreeMap::new();
         for slice in self.slices.snapshot().into_values() {
@@ -136,14 +157,39 @@ impl Copies {
                 (key, service::from_service(object, slices).0)
             })
             .collect();
-        World {
+        let world = World {
             services,
             pools,
             quarantined_pools,
             advertisements: l2_advertisements,
             nodes: model_nodes,
-        }
+        };
+        (world, bgp)
     }
+}
+
+/// What is known of every node.
+fn facts(
+    nodes: BTreeMap<ObjectName, Arc<Node>>,
+    speakers: &BTreeMap<ObjectName, Arc<Speaker>>,
+) -> BTreeMap<String, NodeFacts> {
+    nodes
+        .into_iter()
+        .map(|(name, node)| {
+            let speaker = speakers.get(&name).map(AsRef::as_ref);
+            let mut facts = NodeFacts::new(&node, speaker);
+            facts.stopping |= speaker.is_some_and(is_stopping);
+            (name.name, facts)
+        })
+        .collect()
+}
+
+fn internal_ipv4(node: &Node) -> Option<Ipv4Addr> {
+    let status = node.status.as_ref()?;
+    let addresses = status.addresses.iter().flatten();
+    addresses
+        .filter(|address| address.type_ == "InternalIP")
+        .find_map(|address| address.address.parse().ok())
 }
 
 /// Whether a speaker says that it is about to end.

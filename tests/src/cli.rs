@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use herald_tests::measure::{Output, calm, drain, eviction, failover, partition};
+use herald_tests::measure::{Output, alloc, calm, drain, eviction, failover, kills, partition};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -101,6 +101,10 @@ pub(crate) enum Action {
     Partition(partition::Options),
     /// See that nothing moves while nothing happens.
     Calm(calm::Options),
+    /// See how fast Services get their addresses, beside bare writes.
+    Alloc(alloc::Options),
+    /// Kill the leading controller again and again while Services come and go.
+    Kills(kills::Options),
     /// A shell in a kept lab.
     Shell {
         /// client, router, control, sw, node-N or pods-N.
@@ -150,6 +154,8 @@ impl Action {
             Self::Eviction(options) => Some(options.output),
             Self::Partition(options) => Some(options.output),
             Self::Calm(options) => Some(options.output),
+            Self::Alloc(options) => Some(options.output),
+            Self::Kills(options) => Some(options.output),
             Self::Up { .. }
             | Self::Demo { .. }
             | Self::Shell { .. }

@@ -98,6 +98,13 @@ impl Lab {
         .map(drop)
     }
 
+    /// Ends every speaker and kube-proxy for good: what is left is the control plane and the controllers.
+    pub fn quiet(&mut self) -> Result<()> {
+        self.herald()?.speakers.clear();
+        self.proxies.clear();
+        Ok(())
+    }
+
     fn nodes_ready(&self) -> Result<bool> {
         let ready = |node: &serde_json::Value| {
             let conditions = node["status"]["conditions"].as_array();

@@ -137,6 +137,18 @@ impl Herald {
         self.wait_ready()
     }
 
+    /// Kills every speaker and starts it with further arguments of its own.
+    pub fn restart_speakers_each(
+        &mut self,
+        extra: impl Fn(NodeNumber) -> Vec<String>,
+    ) -> Result<()> {
+        for (node, part) in &mut self.speakers {
+            part.with(&extra(*node));
+        }
+        self.restart_speakers()?;
+        self.wait_ready()
+    }
+
     /// Kills both controllers and starts them with these further arguments.
     pub fn restart_controllers_with(&mut self, extra: &[String]) -> Result<()> {
         for part in &mut self.controllers {

@@ -10,7 +10,9 @@ use herald_tests::clock::Stopwatch;
 use herald_tests::figures::Figure;
 use herald_tests::herald::Extra;
 use herald_tests::lab::{Lab, Options};
-use herald_tests::measure::{Output, Profile, calm, drain, eviction, failover, partition};
+use herald_tests::measure::{
+    Output, Profile, alloc, calm, drain, eviction, failover, kills, partition,
+};
 use herald_tests::programs::Programs;
 use herald_tests::sandbox::{self, Sandbox};
 use herald_tests::scenarios::{self, Counts};
@@ -95,7 +97,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         | Action::Drain(_)
         | Action::Eviction(_)
         | Action::Partition(_)
-        | Action::Calm(_) => in_sandbox(&cli, &apart(&cli)?, false),
+        | Action::Calm(_)
+        | Action::Alloc(_)
+        | Action::Kills(_) => in_sandbox(&cli, &apart(&cli)?, false),
     }
 }
 
@@ -229,6 +233,16 @@ fn inside(cli: &Cli, state: &std::path::Path, keep: bool) -> Result<ExitCode> {
         Action::Calm(options) => {
             lab.install_herald(&say)?;
             let figures = calm::measure(&mut lab, options)?;
+            conclude(cli, &figures, true)
+        }
+        Action::Alloc(options) => {
+            lab.install_herald(&say)?;
+            let figures = alloc::measure(&mut lab, options)?;
+            conclude(cli, &figures, true)
+        }
+        Action::Kills(options) => {
+            lab.install_herald(&say)?;
+            let figures = kills::measure(&mut lab, options)?;
             conclude(cli, &figures, true)
         }
         Action::Shell { .. } | Action::Kubectl { .. } | Action::Down | Action::Pod { .. } => {

@@ -1,14 +1,17 @@
 //! What is measured on the lab, each with a command of its own: how long an address is dark after a
-//! fault, what a planned move loses, who answers in a partition, what moves when nothing should.
+//! fault, what a planned move loses, who answers in a partition, what moves when nothing should, and how
+//! fast Services get their addresses.
 //!
 //! Scenarios ([`crate::scenarios`]) say whether something holds; these say how well, many times over.
 
+pub mod alloc;
 pub mod calm;
 pub mod drain;
 pub mod eviction;
 pub mod failover;
 mod hogs;
 mod keepalived;
+pub mod kills;
 pub mod partition;
 pub mod planner;
 mod played;

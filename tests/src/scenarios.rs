@@ -20,6 +20,7 @@ mod rights;
 mod sharing;
 mod takeover;
 mod tool;
+mod unheard;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -235,6 +236,11 @@ pub const ALL: &[Scenario] = &[
         name: "a_dead_owner_is_replaced",
         herald: true,
         run: takeover::killed,
+    },
+    Scenario {
+        name: "a_node_that_is_not_heard_on_the_lan_hands_over",
+        herald: true,
+        run: unheard::hands_over,
     },
     Scenario {
         name: "a_silent_nodes_pods_are_unready_until_it_speaks",

@@ -15,6 +15,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
+use lab::Profile;
 use steps::Steps;
 use workspace::{Metadata, cargo};
 
@@ -54,10 +55,17 @@ enum Task {
         first: u64,
     },
     /// The lab: up [--keep], shell [PLACE], kubectl ..., check [FILTER], down; failover, drain,
-    /// eviction, partition and calm measure.
+    /// eviction, partition, calm, alloc and kills measure.
     Lab {
         /// Arguments of `herald-lab`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Measure on optimised programs: `alloc`, how fast Services get their addresses; as `lab` the
+    /// commands failover, drain, eviction, partition, calm and kills.
+    Bench {
+        /// What, and arguments of `herald-lab`, as --json and --strict.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
     /// Check who depends on whom.
@@ -89,8 +97,9 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Demo { arguments } => {
             let mut words = vec!["demo".to_owned()];
             words.extend(arguments);
-            hand_over(lab::prepared(&words)?)
+            hand_over(lab::prepared(&words, Profile::Debug)?)
         }
+        Task::Bench { arguments } => hand_over(lab::prepared(&arguments, Profile::Release)?),
         Task::Test { fast } => test(fast),
         Task::Soak { seeds, first } => Ok(soak(seeds, first)),
         Task::Lab { arguments } => {
@@ -103,6 +112,8 @@ fn run(task: Task) -> Result<ExitCode> {
                 "eviction",
                 "partition",
                 "calm",
+                "alloc",
+                "kills",
             ];
             let listing = arguments.iter().any(|word| word == "--list");
             if arguments
@@ -110,9 +121,9 @@ fn run(task: Task) -> Result<ExitCode> {
                 .is_some_and(|word| starts.contains(&word.as_str()))
                 && !listing
             {
-                hand_over(lab::prepared(&arguments)?)
+                hand_over(lab::prepared(&arguments, Profile::Debug)?)
             } else {
-                hand_over(lab::plain(&arguments))
+                hand_over(lab::plain(&arguments, Profile::Debug))
             }
         }
         Task::Layers => one(|steps, metadata| steps.check("layers", || layers::check(metadata))),
@@ -187,7 +198,7 @@ fn test(fast: bool) -> Result<ExitCode> {
         steps.skip("lab", "left out by --fast");
         return Ok(steps.finish());
     }
-    match lab::prepared(&["check".to_owned()]) {
+    match lab::prepared(&["check".to_owned()], Profile::Debug) {
         Ok(mut command) => steps.tests("lab", &mut command, steps::lab_counts),
         Err(error) if in_ci() => steps.check("lab", || Err(error)),
         Err(error) => steps.skip("lab", &format!("{error:#}")),

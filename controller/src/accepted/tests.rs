@@ -2,21 +2,21 @@ use herald_config::Objects;
 use serde_json::json;
 
 use super::*;
+use crate::assign::tests::decide;
 use crate::assign::tests::{observed, pool, service};
-use crate::decision::decide;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn reports_on(objects: &Objects, sent: &Sent, second: i64) -> Vec<Report> {
+fn reports_on(objects: &Objects, sent: &mut Sent, second: i64) -> Vec<Report> {
     let mut observed = observed(service(&json!({})), &[]);
     let namespaces = observed.objects.namespaces.take();
     observed.objects = Objects {
         namespaces,
         ..objects.clone()
     };
-    let decision = decide(&observed, "heraldlb.io/herald");
+    let decision = decide(&observed);
     reports(&observed.objects, &decision, sent, at(second))
 }
 
@@ -38,8 +38,8 @@ fn written(objects: &mut Objects, report: &Report, version: &str) {
 #[test]
 fn a_pool_gets_its_condition_and_counts_once() {
     let mut objects = pools("192.0.2.0/30");
-    let sent = Sent::default();
-    let reports = reports_on(&objects, &sent, 10);
+    let mut sent = Sent::default();
+    let reports = reports_on(&objects, &mut sent, 10);
     let [report] = reports.as_slice() else {
         panic!("{reports:?}")
     };
@@ -71,7 +71,7 @@ fn a_pool_gets_its_condition_and_counts_once() {
 
     written(&mut objects, report, "9");
     assert_eq!(
-        reports_on(&objects, &sent, 20),
+        reports_on(&objects, &mut sent, 20),
         [],
         "nothing new, nothing written"
     );
@@ -81,17 +81,17 @@ fn a_pool_gets_its_condition_and_counts_once() {
 fn nothing_is_said_twice_while_the_watch_lags() {
     let objects = pools("192.0.2.1/30");
     let mut sent = Sent::default();
-    let reports = reports_on(&objects, &sent, 10);
+    let reports = reports_on(&objects, &mut sent, 10);
     assert_eq!(reports[0].happenings.len(), 1);
     sent.remember(&reports[0], "9");
-    assert_eq!(reports_on(&objects, &sent, 20), []);
+    assert_eq!(reports_on(&objects, &mut sent, 20), []);
 }
 
 #[test]
 fn a_mistake_is_a_warning_and_its_repair_a_normal_event() {
     let mut objects = pools("192.0.2.1/30");
-    let sent = Sent::default();
-    let broken = reports_on(&objects, &sent, 10).remove(0);
+    let mut sent = Sent::default();
+    let broken = reports_on(&objects, &mut sent, 10).remove(0);
     let condition = &broken.status["conditions"][0];
     assert_eq!(
         (&condition["status"], &condition["reason"]),
@@ -113,9 +113,9 @@ fn a_mistake_is_a_warning_and_its_repair_a_normal_event() {
     assert_eq!(warning.regarding.uid.as_deref(), Some("p1"));
 
     written(&mut objects, &broken, "9");
-    assert_eq!(reports_on(&objects, &sent, 15), []);
+    assert_eq!(reports_on(&objects, &mut sent, 15), []);
     objects.pools[0].spec.addresses = vec!["192.0.2.0/30".into()];
-    let repaired = reports_on(&objects, &sent, 20).remove(0);
+    let repaired = reports_on(&objects, &mut sent, 20).remove(0);
     let condition = &repaired.status["conditions"][0];
     assert_eq!(condition["status"], "True");
     assert_eq!(condition["lastTransitionTime"], "1970-01-01T00:00:20Z");
@@ -144,7 +144,7 @@ fn every_kind_gets_its_condition() {
         namespaces: None,
         nodes: None,
     };
-    let reports = reports_on(&objects, &Sent::default(), 10);
+    let reports = reports_on(&objects, &mut Sent::default(), 10);
     let kinds: Vec<_> = reports
         .iter()
         .map(|r| {

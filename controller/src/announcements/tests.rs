@@ -4,8 +4,8 @@ use herald_config::NodeFacts;
 use serde_json::json;
 
 use super::*;
-use crate::assign::tests::{merge, observed, service};
-use crate::decision::{announceable, decide};
+use crate::assign::tests::{decide, merge, observed, service};
+use crate::decision::announceable;
 
 const CLASS: &str = "heraldlb.io/herald";
 
@@ -58,7 +58,7 @@ fn announcement(observed: &mut Observed, status: &Value) {
 }
 
 fn reports_on(observed: &Observed, failed: &[(&str, &str)], second: i64) -> Vec<Report> {
-    let decision = decide(observed, CLASS);
+    let decision = decide(observed);
     let desired = announceable(observed, &decision, CLASS);
     let failed = failed
         .iter()
@@ -70,7 +70,32 @@ fn reports_on(observed: &Observed, failed: &[(&str, &str)], second: i64) -> Vec<
         failed: &failed.collect(),
         class: CLASS,
     };
-    reports(&facts, &Sent::default(), at(second))
+    let reports = reports(&facts, &mut Sent::default(), at(second));
+    let (about_services, reports): (Vec<_>, Vec<_>) = reports
+        .into_iter()
+        .partition(|report| report.target.kind == "Service");
+    for report in &about_services {
+        agree(observed, report, &reports);
+    }
+    reports
+}
+
+/// A Service's own condition says what its ServiceAnnouncement says.
+fn agree(observed: &Observed, about: &Report, reports: &[Report]) {
+    let own = &about.status["conditions"][0];
+    assert_eq!(own["type"], allocated::ADDRESS_ALLOCATED);
+    let key = ServiceKey::new(&about.target.namespace, &about.target.name);
+    let written = reports.iter().find(|report| report.target == target(&key));
+    let stands = observed.announcements.get(&key);
+    let status = written.map_or_else(
+        || serde_json::to_value(&stands.unwrap().status).unwrap(),
+        |report| report.status.clone(),
+    );
+    let conditions = status["conditions"].as_array().unwrap();
+    let other = conditions.iter().find(|c| c["type"] == ALLOCATED).unwrap();
+    for field in ["status", "reason", "message"] {
+        assert_eq!(own[field], other[field]);
+    }
 }
 
 fn said(status: &Value, type_: &str) -> String {

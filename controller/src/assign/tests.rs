@@ -4,7 +4,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::decision::decide;
+use crate::book::Book;
+use crate::decision::Decision;
+use crate::observed::Observed;
 
 const CLASS: &str = "heraldlb.io/herald";
 
@@ -57,8 +59,29 @@ pub(crate) fn observed(service: Arc<Service>, pools: &[(&str, &str)]) -> Observe
     observed
 }
 
+/// What a new book says of everything.
+pub(crate) fn decide(observed: &Observed) -> Decision {
+    let mut book = Book::new(CLASS);
+    book.configure(&observed.objects);
+    for (key, object) in &observed.services {
+        book.enter(key, Some(object));
+    }
+    book.decision()
+}
+
 fn patches_of(observed: &Observed) -> Vec<Patch> {
-    patches(observed, &decide(observed, CLASS), CLASS)
+    let plan = decide(observed).plan;
+    let services = observed.services.iter();
+    let write = |(key, object): (&ServiceKey, &Arc<Service>)| {
+        let given = || {
+            let announcement = observed.announcements.get(key);
+            let status = announcement.and_then(|a| a.status.clone());
+            let addresses = status.map(|status| status.addresses).unwrap_or_default();
+            addresses.into_iter().map(|one| one.address).collect()
+        };
+        patch(key, object, &plan, CLASS, given, Timestamp::UNIX_EPOCH)
+    };
+    services.filter_map(write).collect()
 }
 
 fn holding(address: &str, pool: &str) -> Value {
@@ -150,7 +173,20 @@ fn each_difference_between_plan_and_service_is_one_patch_with_one_event() {
             "metadata": {"resourceVersion": "7", "annotations": {ALLOCATED_FROM_POOL: annotation}},
             "status": {"loadBalancer": {"ingress": ingress}},
         });
-        assert_eq!(patch.body, body, "{what}");
+        let mut written = patch.body.clone();
+        let conditions = written["status"]
+            .as_object_mut()
+            .unwrap()
+            .remove("conditions");
+        assert_eq!(written, body, "{what}");
+        let condition = &conditions.unwrap()[0];
+        assert_eq!(condition["type"], ADDRESS_ALLOCATED, "{what}");
+        let told = match what {
+            "released" => json!("False"),
+            "another type" => Value::Null,
+            _ => json!("True"),
+        };
+        assert_eq!(condition["status"], told, "{what}");
         let happening = patch.happening.as_ref();
         let heard = happening.map(|h| format!("{:?} {} {}", h.kind, h.reason, h.note));
         assert_eq!(heard.as_deref(), said, "{what}");

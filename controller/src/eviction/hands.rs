@@ -19,9 +19,9 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::Value;
 
-use super::bucket::Bucket;
 use super::pods;
 use crate::apply::{MANAGER, Refused, within};
+use herald_runtime::bucket::Bucket;
 
 /// How long one request may take: a node that dies meanwhile waits for it.
 const LIMIT: Duration = Duration::from_secs(3);

@@ -12,8 +12,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::bucket::Bucket;
 use super::hearing::{Hearing, Standing};
+use herald_runtime::bucket::Bucket;
 
 /// A node is given back when it was heard for this long without a break, so that one that comes and
 /// goes does not make its endpoints do so.

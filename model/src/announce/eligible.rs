@@ -119,7 +119,7 @@ impl<'a> Judge<'a> {
 impl World {
     /// The pool an address counts for: the one that contains it, else the quarantined one it came
     /// from.
-    fn pool_of<'a>(&'a self, service: &'a Service, address: IpAddr) -> Option<&'a str> {
+    pub(crate) fn pool_of<'a>(&'a self, service: &'a Service, address: IpAddr) -> Option<&'a str> {
         let containing = self
             .pools
             .values()
@@ -171,7 +171,7 @@ fn on_node(ads: &[&L2Advertisement], node: &Node) -> Result<Candidate, NodeObsta
         .fold(0u32, |sum, (weight, _)| sum.saturating_add(*weight));
     let reluctance = Reluctance {
         stopping: node.stopping,
-        terminating: false,
+        ..Reluctance::default()
     };
     Ok(Candidate {
         interfaces,

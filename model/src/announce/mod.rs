@@ -56,20 +56,28 @@ pub struct Candidate {
 /// node is still better than none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reluctance {
+    /// Others are heard on a network it announces the address on, and it is not.
+    pub unheard: bool,
     /// Policy Local, and its endpoints are all terminating.
     pub terminating: bool,
     /// It is cordoned, being drained or shutting down.
     pub stopping: bool,
+    /// It fell silent and returned too often lately.
+    pub flapping: bool,
 }
 
 impl Reluctance {
     /// What to say of the node, after its name; None when it is not reluctant at all.
     #[must_use]
     pub fn remark(self) -> Option<&'static str> {
-        if self.terminating {
+        if self.unheard {
+            Some("is not heard on the announced network and announces when no better node lives")
+        } else if self.terminating {
             Some("has only endpoints that are terminating and announces when no better node lives")
         } else if self.stopping {
             Some("is cordoned, draining or shutting down and announces when no better node lives")
+        } else if self.flapping {
+            Some("fell silent too often lately and announces when no better node lives")
         } else {
             None
         }

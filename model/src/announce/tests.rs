@@ -189,10 +189,12 @@ fn a_stopping_node_and_one_whose_endpoints_terminate_are_reluctant_candidates() 
     let stopping = Reluctance {
         stopping: true,
         terminating: false,
+        ..Reluctance::default()
     };
     let terminating = Reluctance {
         stopping: false,
         terminating: true,
+        ..Reluctance::default()
     };
     assert_eq!(reluctance("a"), stopping);
     assert_eq!(reluctance("b"), terminating);

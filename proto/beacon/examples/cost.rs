@@ -38,10 +38,7 @@ fn home(id: NodeId) -> SocketAddr {
 
 impl Cluster {
     fn new() -> Result<Self, ConfigError> {
-        let view = View {
-            number: 1,
-            members: (1..=NODES).collect(),
-        };
+        let view = View::of_equals(1, (1..=NODES).collect());
         let homes = (1..=NODES).map(|id| (id, home(id))).collect();
         let mut nodes = BTreeMap::new();
         for me in 1..=NODES {

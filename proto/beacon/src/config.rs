@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::{Keys, Life, NodeId};
+use crate::{Keys, Life, NodeId, Time};
 
 /// Nodes of one cluster may have different timers, while a user changes them one by one. None may
 /// count on a promise for longer than this.
@@ -64,6 +64,17 @@ pub enum Policy {
     Available,
     /// It is silent.
     Exclusive,
+    /// It is silent, unless it is one of two and holds what breaks the tie ([`Tie`]).
+    Witnessed,
+}
+
+/// A thing outside that only one of two nodes can have at a time, such as a Lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tie {
+    /// The view it was taken in, which is the last one: nobody writes the next while it is held.
+    pub view: u64,
+    /// Not from then on; before that nobody else has it.
+    pub until: Time,
 }
 
 /// What does not change while a node lives, except for the keys.

@@ -21,8 +21,8 @@
 //! machines run against each other in `tests/cluster`.
 //!
 //! Not here: who writes the chain of views and where a node keeps the number it adopted (the
-//! caller), witness sets above 32 nodes, digests and pulls (tables travel as deltas that each peer
-//! acknowledges), beacons on the announced LAN, key derivation, placement and the damping of moves
+//! caller), who votes in a large cluster (the caller; `docs/adr/0010`), digests and pulls (tables travel as deltas that each peer
+//! acknowledges), key derivation, placement and the damping of moves
 //! (ranks come with the wishes). What was changed of the written design is in `docs/adr/0007` and
 //! `0008`.
 
@@ -30,6 +30,7 @@ mod agenda;
 mod claims;
 mod config;
 mod discard;
+mod lan;
 mod limit;
 mod lot;
 mod node;
@@ -43,12 +44,13 @@ mod witness;
 use std::time::Duration;
 
 pub use claims::{Hold, Takeover};
-pub use config::{Config, ConfigError, LONGEST_GRANT, Policy, Timers, Wish};
+pub use config::{Config, ConfigError, LONGEST_GRANT, Policy, Tie, Timers, Wish};
 pub use discard::Discard;
+pub use lan::{LinkId, LinkWord};
 pub use node::{Event, HANDOVER_PATIENCE, Node, Question, Transmit};
 pub use seal::{Key, Keys};
 pub use table::Claim;
-pub use view::View;
+pub use view::{MAX_VOTERS, View};
 pub use wire::{Beacon, Body, Entry, Heard, MAX_DATAGRAM, Message, Nonce};
 
 /// Time since the machine started.
@@ -61,4 +63,4 @@ pub type NodeId = u64;
 pub type Life = u64;
 
 /// The most members of a view.
-pub const MAX_MEMBERS: usize = 32;
+pub const MAX_MEMBERS: usize = 128;

@@ -17,13 +17,15 @@ use std::time::Duration;
 
 use crate::agenda::Agenda;
 use crate::claims::{Hope, Standing};
+use crate::lan::Lan;
 use crate::limit::Limit;
 use crate::peer::Peer;
 use crate::table::{Sight, Table};
 use crate::wire::Body;
 use crate::witness::Witness;
 use crate::{
-    Claim, Config, ConfigError, Hold, Keys, Life, MAX_MEMBERS, NodeId, Takeover, Time, View, Wish,
+    Claim, Config, ConfigError, Hold, Keys, Life, LinkId, MAX_VOTERS, NodeId, Policy, Takeover,
+    Tie, Time, View, Wish,
 };
 
 /// How long a node that handed an address over leaves it to others.
@@ -55,6 +57,8 @@ pub enum Question {
     Gateway,
     /// Whether somebody else answers for the address: an ARP probe or DAD solicitation.
     Address(IpAddr),
+    /// Whether a gateway answers on this link; not of the witness path.
+    GatewayOn(LinkId),
 }
 
 /// One speaker.
@@ -74,6 +78,8 @@ pub struct Node {
     strangers: Limit,
     /// The peers that were not silent at the last judgement.
     sounding: BTreeSet<NodeId>,
+    /// Whom the voters heard at the last judgement, where this node has no vote.
+    told: Vec<BTreeSet<NodeId>>,
     /// Since when a majority sounds.
     majority_since: Option<Time>,
     /// It was awake (R5) at the last judgement.
@@ -104,6 +110,9 @@ pub struct Node {
     resort_at: Option<Time>,
     /// When the majority ends unless it is heard from again.
     lapse: Option<Time>,
+    lan: Lan,
+    /// What breaks the tie, while this node has it.
+    tie: Option<Tie>,
 }
 
 impl Node {
@@ -124,6 +133,7 @@ impl Node {
             peers: BTreeMap::new(),
             strangers: Limit::default(),
             sounding: BTreeSet::new(),
+            told: Vec::new(),
             majority_since: None,
             awoken: false,
             restless: true,
@@ -143,6 +153,8 @@ impl Node {
             had_majority: false,
             resort_at: None,
             lapse: None,
+            lan: Lan::default(),
+            tie: None,
         })
     }
 
@@ -154,7 +166,7 @@ impl Node {
             .view
             .as_ref()
             .is_none_or(|old| view.number > old.number);
-        if !later || view.members.len() > MAX_MEMBERS {
+        if !later || !view.is_sound() {
             return false;
         }
         self.arrive(now);
@@ -162,6 +174,7 @@ impl Node {
             self.peers.entry(*member).or_insert_with(|| Peer::new(now));
         }
         let leaves = !view.members.contains(&self.config.me);
+        self.lan.retain(|id| view.members.contains(&id));
         self.view = Some(view);
         self.adopted = now;
         self.settled.clear();
@@ -192,6 +205,19 @@ impl Node {
                 peer.address = None;
             }
         }
+    }
+
+    /// The links this node announces on, and whether there is a gateway to ask on each.
+    pub fn set_links(&mut self, links: &BTreeMap<LinkId, bool>, now: Time) {
+        self.arrive(now);
+        self.lan.set_links(links, now);
+    }
+
+    /// The links, by node, on which announcing is in vain: their node is not heard there although
+    /// others are. Of this node as it judges, of its peers as they say.
+    #[must_use]
+    pub fn unheard(&self, now: Time) -> BTreeMap<NodeId, BTreeSet<LinkId>> {
+        self.lan.unheard(self.config.me, now)
     }
 
     /// Seals and accepts with these keys from now on.
@@ -249,6 +275,10 @@ impl Node {
             });
         }
         let until = self.witness.held_until(self.config.timers.grant);
+        let until = match self.config.policy {
+            Policy::Witnessed => until.min(self.tie_until()?),
+            Policy::Available | Policy::Exclusive => until,
+        };
         (self.witness.holds(address) && now < until).then_some(Hold {
             until,
             degraded: true,
@@ -262,21 +292,21 @@ impl Node {
             return None;
         }
         let agreeing = |id: &&NodeId| standing.agreeing.contains(*id);
-        self.granted(view, view.members.iter().filter(agreeing), now)
+        self.granted(view, view.voters.iter().filter(agreeing), now)
     }
 
-    /// Until when so many of `members` acknowledged this node that with it they are a majority.
+    /// Until when so many of `voters` acknowledged this node that with it they are a majority.
     fn granted<'a>(
         &self,
         view: &View,
-        members: impl Iterator<Item = &'a NodeId>,
+        voters: impl Iterator<Item = &'a NodeId>,
         now: Time,
     ) -> Option<Time> {
-        let Some(last) = (view.majority() - 1).checked_sub(1) else {
+        let Some(last) = view.others_needed(self.config.me).checked_sub(1) else {
             return Some(now + self.config.timers.grant);
         };
-        let mut times = [Time::ZERO; MAX_MEMBERS];
-        let acked = members.filter_map(|id| self.peers.get(id)?.acked);
+        let mut times = [Time::ZERO; MAX_VOTERS];
+        let acked = voters.filter_map(|id| self.peers.get(id)?.acked);
         let mut count = 0;
         for (place, acked) in times.iter_mut().zip(acked) {
             *place = acked;
@@ -287,10 +317,15 @@ impl Node {
         Some(*held_up_from + self.config.timers.grant)
     }
 
-    /// The members that are heard, this one included.
+    /// The members that are heard, this one included: by this node, or by most of the voters it hears.
     #[must_use]
     pub fn live(&self, now: Time) -> Vec<NodeId> {
-        let heard = |id: &NodeId| *id == self.config.me || !self.sight(*id, now).silent;
+        let words = self.words_of_voters(now);
+        let told = |id: &NodeId| {
+            let hearing = words.iter().filter(|sounding| sounding.contains(id));
+            hearing.count() * 2 > words.len()
+        };
+        let heard = |id: &NodeId| *id == self.config.me || !self.sight(*id, now).silent || told(id);
         let members = self.view.iter().flat_map(|view| &view.members);
         members.copied().filter(heard).collect()
     }
@@ -304,11 +339,8 @@ impl Node {
 
     fn majority_until(&self, now: Time) -> Option<Time> {
         let view = self.view.as_ref()?;
-        let members = view
-            .members
-            .contains(&self.config.me)
-            .then_some(&view.members)?;
-        self.granted(view, members.iter(), now)
+        let voters = self.is_member(self.config.me).then_some(&view.voters)?;
+        self.granted(view, voters.iter(), now)
     }
 
     /// The present view.
@@ -328,7 +360,7 @@ impl Node {
         let me = self.has_settled(self.latest).then_some(self.config.me);
         let settled =
             |id: &&NodeId| self.settled.contains(*id) || gone.contains(*id) || me == Some(**id);
-        view.members.iter().filter(settled).count() >= view.majority()
+        view.voters.iter().filter(settled).count() >= view.majority()
     }
 
     fn has_settled(&self, now: Time) -> bool {
@@ -374,6 +406,32 @@ impl Node {
         self.view
             .as_ref()
             .is_some_and(|view| view.members.contains(&id))
+    }
+
+    fn is_voter(&self, id: NodeId) -> bool {
+        self.view
+            .as_ref()
+            .is_some_and(|view| view.voters.contains(&id))
+    }
+
+    /// Nobody else has to be asked.
+    fn is_alone(&self) -> bool {
+        let view = self.view.as_ref();
+        view.is_none_or(|view| view.others_needed(self.config.me) == 0)
+    }
+
+    /// Whom the voters hear that this node hears, in a view where not everybody hears everybody.
+    fn words_of_voters(&self, now: Time) -> Vec<&BTreeSet<NodeId>> {
+        let view = self.view.as_ref();
+        let view = view.filter(|view| view.has_clients() && !view.voters.contains(&self.config.me));
+        let words = |view: &View, id: &NodeId| {
+            let peer = self.peers.get(id)?;
+            let fresh = !self.sight(*id, now).silent && peer.view == view.number;
+            fresh.then_some(&peer.sounding)
+        };
+        let view = view.into_iter();
+        view.flat_map(|view| view.voters.iter().filter_map(move |id| words(view, id)))
+            .collect()
     }
 
     fn awake(&self, now: Time) -> bool {

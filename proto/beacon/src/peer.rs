@@ -1,7 +1,7 @@
 //! What is known of one other node: its life, when it was heard, in which view, what it hears, and
 //! its table as far as it told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::limit::Limit;
@@ -31,6 +31,8 @@ pub(crate) struct Peer {
     pub(crate) behind: bool,
     /// The question it was asked, and since when.
     pub(crate) asked: Option<(Nonce, Time)>,
+    /// The members that are not silent to it, where it says so.
+    pub(crate) sounding: BTreeSet<NodeId>,
     /// What it says it heard: life, number, and when that last grew.
     pub(crate) hears: BTreeMap<NodeId, (Life, u64, Time)>,
     /// When the newest own beacon was sent that it acknowledged in the view this node was in then.

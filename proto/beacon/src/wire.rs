@@ -3,9 +3,12 @@
 //! ```text
 //! magic u32 · version u8 · kind u8 · flags u8 · key u8 · cluster u64 · from u64 · to u64 · life u64
 //! beacon:    grant u32 µs · seq u64 · view u64 · table u64 · base u64 · complete u64 · mirrored u64
-//!            · peers u8 · claims u8 · entries u8 · peers × {node u64, life u64, seq u64} · page
+//!            · peers u8 · links u8 · bits u8 · claims u8 · entries u8
+//!            · peers × {node u64, life u64, seq u64} · links × {mine u32, yours u32, flags u8}
+//!            · bits × u8 · page
 //! challenge, answer:  nonce, 16 bytes
-//! view:      number u64 · members u8 · members × node u64, ascending
+//! view:      number u64 · members u8 · members × node u64, ascending · a bit for each that votes
+//! copy:      link u32 · count u64, to 0
 //! tag, 16 bytes
 //! ```
 
@@ -18,18 +21,25 @@ use std::time::Duration;
 pub(crate) use page::Space;
 
 use crate::seal::TAG;
-use crate::{Claim, Discard, Keys, LONGEST_GRANT, Life, MAX_MEMBERS, NodeId, View};
+use crate::{
+    Claim, Discard, Keys, LONGEST_GRANT, Life, LinkId, LinkWord, MAX_MEMBERS, MAX_VOTERS, NodeId,
+    View,
+};
 
 /// The longest datagram: fits an Ethernet frame with room for a tunnel.
 pub const MAX_DATAGRAM: usize = 1200;
 
 const MAGIC: u32 = u32::from_be_bytes(*b"HBCN");
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEADER: usize = 40;
-const FIXED: usize = 55;
+const FIXED: usize = 57;
 const PEER: usize = 24;
+const LINK: usize = 9;
 const QUIET: u8 = 1;
 const SETTLED: u8 = 2;
+const OTHERS: u8 = 1;
+const GATEWAY: u8 = 2;
+const UNHEARD: u8 = 4;
 
 /// What proves a life: chosen afresh by the one who asks.
 pub type Nonce = [u8; 16];
@@ -60,6 +70,13 @@ pub enum Body {
     Answer(Nonce),
     /// A view that the receiver does not know yet. A fact, whoever says it and whenever.
     View(View),
+    /// I am on this network: for everybody there.
+    Copy {
+        /// The sender's link.
+        link: LinkId,
+        /// Grows with every copy of this life.
+        count: u64,
+    },
 }
 
 /// A sign of life, with acknowledgements and a page of the sender's table.
@@ -85,6 +102,11 @@ pub struct Beacon {
     pub mirrored: u64,
     /// The newest beacon the sender heard of each peer.
     pub heard: Vec<Heard>,
+    /// The members of the view that are not silent to the sender, a bit for each in their order, the
+    /// first in the highest bit; empty where everybody hears everybody.
+    pub sounding: Vec<u8>,
+    /// Who is heard on the sender's links.
+    pub links: Vec<LinkWord>,
     /// The page.
     pub entries: Vec<Entry>,
 }
@@ -111,9 +133,10 @@ pub struct Entry {
     pub released: Claim,
 }
 
-/// The space for a page in a beacon that tells of `peers` peers.
-pub(crate) fn space(peers: usize) -> Space {
-    let taken = HEADER + FIXED + TAG + peers * PEER;
+/// The space for a page in a beacon that tells of `peers` peers and `links` links, with so many octets
+/// of bits.
+pub(crate) fn space(peers: usize, links: usize, bits: usize) -> Space {
+    let taken = HEADER + FIXED + TAG + peers * PEER + links * LINK + bits;
     Space::new(MAX_DATAGRAM.saturating_sub(taken))
 }
 
@@ -129,6 +152,7 @@ pub(crate) fn encode(message: &Message, keys: &Keys) -> Vec<u8> {
         Body::Challenge(_) => (2, 0),
         Body::Answer(_) => (3, 0),
         Body::View(_) => (4, 0),
+        Body::Copy { .. } => (5, 0),
     };
     out.extend(MAGIC.to_be_bytes());
     out.extend([VERSION, kind, flags, keys.number()]);
@@ -143,6 +167,16 @@ pub(crate) fn encode(message: &Message, keys: &Keys) -> Vec<u8> {
             out.push(count(view.members.len()));
             let members = view.members.iter().take(usize::from(u8::MAX));
             members.for_each(|member| out.extend(member.to_be_bytes()));
+            let members: Vec<&NodeId> = view.members.iter().collect();
+            for eight in members.chunks(8) {
+                let bit =
+                    |(at, id): (usize, &&NodeId)| u8::from(view.voters.contains(id)) << (7 - at);
+                out.push(eight.iter().enumerate().map(bit).sum());
+            }
+        }
+        Body::Copy { link, count } => {
+            out.extend(link.to_be_bytes());
+            out.extend(count.to_be_bytes());
         }
     }
     keys.seal(&mut out);
@@ -163,13 +197,23 @@ fn encode_beacon(beacon: &Beacon, out: &mut Vec<u8>) {
         out.extend(field.to_be_bytes());
     }
     let peers = count(beacon.heard.len());
+    let links = count(beacon.links.len());
     let (claims, entries, page) = page::encode(&beacon.entries);
-    out.extend([peers, claims, entries]);
+    let bits = count(beacon.sounding.len());
+    out.extend([peers, links, bits, claims, entries]);
     for heard in beacon.heard.iter().take(usize::from(peers)) {
         for field in [heard.node, heard.life, heard.seq] {
             out.extend(field.to_be_bytes());
         }
     }
+    for word in beacon.links.iter().take(usize::from(links)) {
+        out.extend(word.mine.to_be_bytes());
+        out.extend(word.yours.to_be_bytes());
+        let flag = |set: bool, flag| if set { flag } else { 0 };
+        let flags = flag(word.others, OTHERS) | flag(word.gateway, GATEWAY);
+        out.push(flags | flag(word.unheard, UNHEARD));
+    }
+    out.extend(beacon.sounding.iter().take(usize::from(bits)));
     out.extend(page);
 }
 
@@ -201,6 +245,10 @@ pub(crate) fn decode(bytes: &[u8], keys: &Keys) -> Result<Message, Discard> {
         (2, 0) => Body::Challenge(reader.array()?),
         (3, 0) => Body::Answer(reader.array()?),
         (4, 0) => Body::View(reader.view()?),
+        (5, 0) => Body::Copy {
+            link: reader.u32()?,
+            count: reader.u64()?,
+        },
         _ => return Err(Discard::Malformed),
     };
     if !reader.0.is_empty() {
@@ -230,6 +278,10 @@ impl Reader<'_> {
         Ok(*head)
     }
 
+    fn u32(&mut self) -> Result<u32, Discard> {
+        Ok(u32::from_be_bytes(self.array()?))
+    }
+
     fn u64(&mut self) -> Result<u64, Discard> {
         Ok(u64::from_be_bytes(self.array()?))
     }
@@ -248,14 +300,35 @@ impl Reader<'_> {
             }
             members.insert(member);
         }
-        Ok(View { number, members })
+        let mut voters = BTreeSet::new();
+        let ordered: Vec<NodeId> = members.iter().copied().collect();
+        for eight in ordered.chunks(8) {
+            let [mut bits] = self.array()?;
+            for member in eight {
+                if bits & 0x80 != 0 {
+                    voters.insert(*member);
+                }
+                bits <<= 1;
+            }
+            if bits != 0 {
+                return Err(Discard::Malformed);
+            }
+        }
+        if voters.len() > MAX_VOTERS {
+            return Err(Discard::Malformed);
+        }
+        Ok(View {
+            number,
+            members,
+            voters,
+        })
     }
 
     fn beacon(&mut self, flags: u8) -> Result<Beacon, Discard> {
         let mut beacon = Beacon {
             quiet: flags & QUIET != 0,
             settled: flags & SETTLED != 0,
-            grant: Duration::from_micros(u32::from_be_bytes(self.array()?).into()),
+            grant: Duration::from_micros(self.u32()?.into()),
             seq: self.u64()?,
             view: self.u64()?,
             table: self.u64()?,
@@ -263,9 +336,11 @@ impl Reader<'_> {
             complete: self.u64()?,
             mirrored: self.u64()?,
             heard: Vec::new(),
+            sounding: Vec::new(),
+            links: Vec::new(),
             entries: Vec::new(),
         };
-        let [peers, claims, entries] = self.array()?;
+        let [peers, links, bits, claims, entries] = self.array()?;
         let versions = [beacon.base, beacon.complete, beacon.table];
         if !versions.is_sorted() || beacon.grant > LONGEST_GRANT {
             return Err(Discard::Malformed);
@@ -273,6 +348,24 @@ impl Reader<'_> {
         for _ in 0..peers {
             let (node, life, seq) = (self.u64()?, self.u64()?, self.u64()?);
             beacon.heard.push(Heard { node, life, seq });
+        }
+        for _ in 0..links {
+            let (mine, yours) = (self.u32()?, self.u32()?);
+            let [flags] = self.array()?;
+            if flags & !(OTHERS | GATEWAY | UNHEARD) != 0 {
+                return Err(Discard::Malformed);
+            }
+            beacon.links.push(LinkWord {
+                mine,
+                yours,
+                others: flags & OTHERS != 0,
+                gateway: flags & GATEWAY != 0,
+                unheard: flags & UNHEARD != 0,
+            });
+        }
+        for _ in 0..bits {
+            let [octet] = self.array()?;
+            beacon.sounding.push(octet);
         }
         beacon.entries = self.page(claims, entries)?;
         Ok(beacon)

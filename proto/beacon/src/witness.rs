@@ -76,6 +76,30 @@ impl Witness {
         self.questions.remove(&Question::Address(address));
     }
 
+    /// Nothing is held or asked for any more; what is known of the gateway stays.
+    pub(crate) fn forget_all(&mut self) {
+        self.stages.clear();
+        self.questions.retain(|one| *one == Question::Gateway);
+    }
+
+    pub(crate) fn gateway_heard(&self) -> Option<Time> {
+        self.gateway.heard
+    }
+
+    /// Asks for a gateway where none was heard of lately; when to come back.
+    pub(crate) fn seek_gateway(&mut self, now: Time) -> Time {
+        let gateway = &mut self.gateway;
+        let fresh = gateway.heard.map(|heard| heard + ROUND / 2);
+        if let Some(fresh) = fresh.filter(|fresh| now < *fresh) {
+            return fresh;
+        }
+        if gateway.last.is_none_or(|last| now >= last + SPACING) {
+            gateway.last = Some(now);
+            self.questions.insert(Question::Gateway);
+        }
+        gateway.last.map_or(now, |last| last) + SPACING
+    }
+
     /// A majority is back, or this node slept: nothing is held any more.
     pub(crate) fn reset(&mut self) {
         self.stages.clear();

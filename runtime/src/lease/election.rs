@@ -18,6 +18,19 @@ pub struct Timing {
     pub retry: Duration,
 }
 
+impl Timing {
+    /// A Lease of another length, divided as the default one is. The shortest is 3 s.
+    #[must_use]
+    pub fn lasting(duration: Duration) -> Self {
+        let duration = duration.max(Duration::from_secs(3));
+        Self {
+            duration,
+            renew_deadline: duration * 2 / 3,
+            retry: duration * 2 / 15,
+        }
+    }
+}
+
 impl Default for Timing {
     /// client-go's defaults: 15 s, 10 s, 2 s.
     fn default() -> Self {

@@ -32,6 +32,7 @@ pub struct Replica<K> {
     objects: BTreeMap<ObjectName, Arc<K>>,
     relist: Option<BTreeMap<ObjectName, Arc<K>>>,
     complete: bool,
+    revision: u64,
 }
 
 impl<K> Default for Replica<K> {
@@ -40,6 +41,7 @@ impl<K> Default for Replica<K> {
             objects: BTreeMap::new(),
             relist: None,
             complete: false,
+            revision: 0,
         }
     }
 }
@@ -57,17 +59,24 @@ impl<K> Replica<K> {
         self.complete
     }
 
+    /// How often what readers see has changed.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// Shows `objects` until the first list is complete. Changes nothing after that.
     pub fn recall(&mut self, objects: Vec<K>, name: impl Fn(&K) -> ObjectName) {
         if !self.complete {
             let named = |object| (name(&object), Arc::new(object));
             self.objects = objects.into_iter().map(named).collect();
+            self.revision += 1;
         }
     }
 
     /// Takes one event; true when readers see something else than before.
     pub fn apply(&mut self, event: Event<K>, name: impl Fn(&K) -> ObjectName) -> bool {
-        match event {
+        let changed = match event {
             Event::Apply(object) => {
                 self.objects.insert(name(&object), Arc::new(object));
                 true
@@ -87,7 +96,9 @@ impl<K> Replica<K> {
                 self.complete = true;
                 true
             }
-        }
+        };
+        self.revision += u64::from(changed);
+        changed
     }
 }
 
@@ -159,6 +170,10 @@ mod tests {
     #[test]
     fn a_deleted_object_that_was_never_seen_changes_nothing() {
         let mut copy = replica(vec![Event::Init, Event::InitDone]);
+        let before = copy.revision();
         assert!(!copy.apply(Event::Delete(("ghost", 1)), name));
+        assert_eq!(copy.revision(), before);
+        assert!(copy.apply(Event::Apply(("a", 1)), name));
+        assert_eq!(copy.revision(), before + 1);
     }
 }

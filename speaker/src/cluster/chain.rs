@@ -3,24 +3,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use herald_beacon::{MAX_MEMBERS, NodeId, View};
+use herald_beacon::{NodeId, View};
 use herald_runtime::client;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 
-use super::view::{self, NamedView, id};
+use super::view::{self, Applicant, NamedView, id};
 use super::{Known, Membership};
 use crate::fast::Telling;
 
+/// Where a node stands, as far as failures are concerned.
+const ZONE: &str = "topology.kubernetes.io/zone";
+
 impl Membership {
     /// Writes the next view when there is one, the present one allows it, and it is this node's turn.
-    pub(super) async fn step(&self, known: &Known, telling: &Telling) -> kube::Result<()> {
+    /// Of `lost` nothing was heard for long. Not past the mark of another node that may hold what
+    /// breaks the tie; this node's own is taken away when there is a majority again.
+    pub(super) async fn step(
+        &self,
+        known: &Known,
+        telling: &Telling,
+        lost: &BTreeSet<NodeId>,
+        holds_tie: bool,
+    ) -> kube::Result<()> {
         if !self.watches.synced() || known.secrets.is_none() {
             return Ok(());
         }
-        let wanted: BTreeSet<String> = self.addresses().map(|(name, _)| name).collect();
-        if !wanted.contains(&self.me) {
+        let wanted = self.applicants(lost);
+        if !wanted.contains_key(&self.me) {
             return Ok(());
         }
         let object = self.sources.views.snapshot().into_values().next();
@@ -37,15 +48,20 @@ impl Membership {
                 None
             }
             // Nobody ever was in a view: everybody there is begins.
-            (None, None) => Some(NamedView {
-                number: 1,
-                members: wanted.into_iter().take(MAX_MEMBERS).collect(),
-            }),
+            (None, None) => Some(NamedView::first(&wanted)),
             // The API server lost it, or knows an older one: it is told what is in force.
             (_, Some(view)) => self.named(view, &wanted),
             (Some(_), None) => None,
         };
-        let Some(next) = next else { return Ok(()) };
+        let mark = object.as_ref().and_then(|object| view::marked(object));
+        // Who is gone for good holds nothing.
+        if mark.is_some_and(|name| name != self.me && wanted.contains_key(name)) {
+            return Ok(());
+        }
+        let needless = mark == Some(&*self.me) && telling.quorum && !holds_tie;
+        let Some(next) = next.or_else(|| written.filter(|_| needless)) else {
+            return Ok(());
+        };
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
         let version = object
             .as_ref()
@@ -81,18 +97,41 @@ impl Membership {
         }
     }
 
-    /// A view with the names of its members, if they are all known.
-    fn named(&self, view: &View, speakers: &BTreeSet<String>) -> Option<NamedView> {
+    /// Who should be a member.
+    fn applicants(&self, lost: &BTreeSet<NodeId>) -> BTreeMap<String, Applicant> {
         let nodes = self.sources.nodes.snapshot();
-        let names = nodes.keys().map(|name| &name.name).chain(speakers);
-        let by_id: BTreeMap<NodeId, &String> = names.map(|name| (id(name), name)).collect();
-        let members = view
-            .members
+        let zones: BTreeMap<&String, Option<&String>> = nodes
             .iter()
-            .map(|id| by_id.get(id).map(|name| (*name).clone()));
+            .map(|(name, node)| {
+                let labels = node.metadata.labels.as_ref();
+                (&name.name, labels.and_then(|labels| labels.get(ZONE)))
+            })
+            .collect();
+        let applicant = |name: String| {
+            let applicant = Applicant {
+                zone: zones.get(&name).copied().flatten().cloned(),
+                lost: lost.contains(&id(&name)),
+            };
+            (name, applicant)
+        };
+        self.addresses().map(|(name, _)| applicant(name)).collect()
+    }
+
+    /// A view with the names of its members, if they are all known.
+    fn named(&self, view: &View, speakers: &BTreeMap<String, Applicant>) -> Option<NamedView> {
+        let nodes = self.sources.nodes.snapshot();
+        let names = nodes.keys().map(|name| &name.name).chain(speakers.keys());
+        let by_id: BTreeMap<NodeId, &String> = names.map(|name| (id(name), name)).collect();
+        let names = |ids: &BTreeSet<NodeId>| {
+            let names = ids.iter();
+            let names = names.map(|id| by_id.get(id).map(|name| (*name).clone()));
+            names.collect::<Option<BTreeSet<String>>>()
+        };
+        let (members, voters) = (names(&view.members)?, names(&view.voters)?);
         Some(NamedView {
             number: view.number,
-            members: members.collect::<Option<_>>()?,
+            voters: (voters != members).then_some(voters),
+            members,
         })
     }
 }

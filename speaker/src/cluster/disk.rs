@@ -26,16 +26,20 @@ pub(crate) struct Remembered {
     pub life: Life,
     pub secrets: Secrets,
     pub view: Option<(u64, Vec<NodeId>)>,
+    /// Who of the view votes; everybody, where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voters: Option<Vec<NodeId>>,
     pub peers: BTreeMap<NodeId, SocketAddr>,
 }
 
 impl Remembered {
     pub(crate) fn view(&self) -> Option<View> {
         let (number, members) = self.view.clone()?;
-        Some(View {
-            number,
-            members: members.into_iter().collect(),
-        })
+        let mut view = View::of_equals(number, members.into_iter().collect());
+        if let Some(voters) = &self.voters {
+            view.voters = voters.iter().copied().collect();
+        }
+        Some(view)
     }
 }
 

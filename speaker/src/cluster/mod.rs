@@ -13,14 +13,15 @@
 mod chain;
 mod disk;
 mod keys;
+mod tie;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use herald_beacon::{Life, NodeId, View};
+use herald_beacon::{Life, NodeId, Tie, View};
 use herald_crds::Speaker;
 use herald_runtime::supervise::{Stop, Tasks};
 use herald_runtime::watch::{Watched, Watches};
@@ -34,6 +35,7 @@ use tokio::sync::{mpsc, watch};
 pub(crate) use disk::Disk;
 use disk::Remembered;
 use keys::Secrets;
+use tie::TieBreaker;
 use view::NamedView;
 pub(crate) use view::id;
 
@@ -41,6 +43,8 @@ use crate::fast::{Cluster, Fast, Notice, Telling};
 
 /// The namespace whose UID names the cluster.
 const CLUSTER_NAMESPACE: &str = "kube-system";
+/// Who is silent for so long is not to vote where others can.
+const LOST: Duration = Duration::from_secs(60);
 /// What failed is tried again after this.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -85,6 +89,8 @@ pub(crate) struct Membership {
     pub fast: Fast,
     pub notices: mpsc::Receiver<Notice>,
     pub telling: watch::Receiver<Arc<Telling>>,
+    /// Of two nodes that do not hear each other, one is to serve.
+    pub breaks_ties: bool,
 }
 
 /// What is known, from whomever.
@@ -132,12 +138,17 @@ impl Membership {
         let clock = u64::try_from(clock::wall().as_microsecond()).unwrap_or(0);
         let mut known = self.disk.recall().map(|old| Known::of(old, clock));
         let mut told: Option<Known> = None;
+        let mut silences = Silences::default();
+        let mut broken: Option<Tie> = None;
+        let breaks = self.breaks_ties;
+        let mut tie = breaks.then(|| TieBreaker::new(&self.me, &self.client, &self.namespace));
         // Whether the API server has said which cluster this is.
         let mut certain = false;
         let mut changes = self.watches.subscribe();
         loop {
             changes.borrow_and_update();
             let mut retry = false;
+            let mut wants_tie = false;
             if !certain && self.watches.synced() {
                 match self.cluster().await {
                     Ok(cluster) => {
@@ -165,7 +176,20 @@ impl Membership {
                     }
                 }
                 let telling = Arc::clone(&self.telling.borrow_and_update());
-                if certain && let Err(error) = self.step(current, &telling).await {
+                if let Some(tie) = &mut tie {
+                    wants_tie = telling.wants_tie.is_some();
+                    let held = tie.round(telling.wants_tie).await;
+                    if wants_tie || broken.is_some() {
+                        self.fast.set_tie(held);
+                    }
+                    broken = held;
+                }
+                silences.note(&telling, clock::now());
+                // Nothing tells when it has lasted long enough.
+                retry |= silences.any();
+                let lost = silences.longer_than(LOST, clock::now());
+                let holds = tie.as_ref().is_some_and(TieBreaker::is_held);
+                if certain && let Err(error) = self.step(current, &telling, &lost, holds).await {
                     tracing::warn!(
                         error = client::describe(&error),
                         "the next view cannot be written"
@@ -182,6 +206,7 @@ impl Membership {
                     (None, _) => anyhow::bail!("the announcing thread ended"),
                 },
                 () = tokio::time::sleep(RETRY), if retry => {}
+                () = tokio::time::sleep(TieBreaker::PAUSE), if wants_tie => {}
                 () = stop.wait() => return Ok(()),
             }
         }
@@ -254,6 +279,10 @@ impl Membership {
                 let members = view.members.iter().copied();
                 (view.number, members.collect())
             }),
+            voters: known.view.as_ref().map(|view| {
+                let voters = view.voters.iter().copied();
+                voters.collect()
+            }),
             peers: known.peers.clone(),
         };
         if let Err(error) = self.disk.remember(&remembered) {
@@ -269,6 +298,29 @@ impl Membership {
             gone: known.gone.clone(),
         });
         true
+    }
+}
+
+/// Since when nothing is heard of voters.
+#[derive(Debug, Default)]
+struct Silences(BTreeMap<NodeId, Instant>);
+
+impl Silences {
+    fn note(&mut self, telling: &Telling, now: Instant) {
+        let silent: BTreeSet<NodeId> = telling.voters.difference(&telling.live).copied().collect();
+        self.0.retain(|id, _| silent.contains(id));
+        for id in silent {
+            self.0.entry(id).or_insert(now);
+        }
+    }
+
+    fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    fn longer_than(&self, time: Duration, now: Instant) -> BTreeSet<NodeId> {
+        let long = self.0.iter().filter(|(_, since)| now >= **since + time);
+        long.map(|(id, _)| *id).collect()
     }
 }
 
@@ -328,10 +380,7 @@ mod tests {
     }
 
     fn view(number: u64) -> View {
-        View {
-            number,
-            members: BTreeSet::from([1]),
-        }
+        View::of_equals(number, BTreeSet::from([1]))
     }
 
     fn known() -> Known {
@@ -353,6 +402,24 @@ mod tests {
         assert_eq!((there.cluster, there.view, there.life), (2, None, 5));
         let fresh = Known::in_cluster(None, 2, 4);
         assert_eq!((fresh.view, fresh.life), (None, 4));
+    }
+
+    #[test]
+    fn a_voter_is_lost_when_it_was_silent_without_a_break() {
+        let start = clock::now();
+        let at = |second| start + Duration::from_secs(second);
+        let telling = |live: [NodeId; 2]| Telling {
+            voters: [1, 2, 3].into(),
+            live: live.into(),
+            ..Telling::default()
+        };
+        let mut silences = Silences::default();
+        silences.note(&telling([1, 2]), at(0));
+        silences.note(&telling([1, 3]), at(40));
+        assert!(silences.any());
+        silences.note(&telling([1, 2]), at(50));
+        assert!(silences.longer_than(LOST, at(109)).is_empty());
+        assert_eq!(silences.longer_than(LOST, at(110)), [3].into());
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use herald_beacon::{Config, Keys, Life, NodeId, View};
+use herald_beacon::{Config, Keys, Life, LinkId, NodeId, Tie, View};
 use herald_l2::{Event, Interface, Limits, Mac};
 use herald_runtime::supervise::Tasks;
 use k8s_openapi::jiff::Timestamp;
@@ -121,6 +121,8 @@ pub(crate) struct Telling {
     /// Number of the view in force, and who is in it.
     pub view: u64,
     pub members: BTreeSet<NodeId>,
+    /// Those of them that vote.
+    pub voters: BTreeSet<NodeId>,
     /// A majority of the view has settled in it: the next may be written.
     pub may_step: bool,
     /// Members that are heard, this node included.
@@ -128,8 +130,12 @@ pub(crate) struct Telling {
     /// Members that are not heard, and whose host said lately that no speaker runs on it. Nobody
     /// vouches for that (ICMP): it decides nothing about ownership.
     pub refusing: BTreeSet<NodeId>,
+    /// The view in which this node, one of two, needs what breaks the tie.
+    pub wants_tie: Option<u64>,
     /// Whether those that are heard are a majority.
     pub quorum: bool,
+    /// The links on which a node announces in vain, by node: it is not heard there, others are.
+    pub unheard: BTreeMap<NodeId, BTreeSet<LinkId>>,
     /// Who owns what, as far as this node knows.
     pub records: BTreeMap<IpAddr, (NodeId, u64)>,
     /// What this node owns.
@@ -186,6 +192,7 @@ pub(crate) struct Ends {
 struct Orders {
     wish: Option<Wish>,
     cluster: Option<Cluster>,
+    tie: Option<Option<Tie>>,
 }
 
 /// Hands orders to the thread. Cloning gives another handle.
@@ -255,6 +262,11 @@ impl Fast {
     /// Replaces what is known of the other speakers.
     pub(crate) fn set_cluster(&self, cluster: Cluster) {
         drop(self.order(|orders| orders.cluster.replace(cluster)));
+    }
+
+    /// Tells until when the tie is broken in favour of this node.
+    pub(crate) fn set_tie(&self, tie: Option<Tie>) {
+        self.order(|orders| orders.tie = Some(tie));
     }
 
     /// What is replaced is given back, to be dropped when the thread need not wait for it.

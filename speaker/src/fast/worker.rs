@@ -14,7 +14,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
-use herald_beacon::{Node, Question, Time, Timers};
+use herald_beacon::{LinkId, Node, Question, Time, Timers};
 use herald_l2::{Owned, Station};
 use herald_runtime::clock;
 use k8s_openapi::jiff::Timestamp;
@@ -24,6 +24,7 @@ use super::duty::{self, Duty, Say};
 use super::timeline::Timeline;
 use super::{Cluster, News, Notice, Orders, Settings, Telling, Wish};
 use crate::io::{BeaconSocket, Class, Port, best, lock_memory, wait_readable};
+use crate::links::Link;
 use crate::metrics::Metrics;
 use say::{TELL_EVERY, this_second};
 
@@ -54,6 +55,8 @@ pub(super) struct Worker {
     duty: Duty,
     ports: BTreeMap<u32, Arc<Port>>,
     with_gateway: BTreeSet<u32>,
+    /// The interfaces this node would announce on, by the names beacons have for them.
+    links: BTreeMap<LinkId, u32>,
     /// When a peer's kernel last said that nobody listens there.
     refusals: BTreeMap<SocketAddr, Time>,
     since: BTreeMap<IpAddr, Timestamp>,
@@ -86,6 +89,7 @@ impl Worker {
             duty: Duty::default(),
             ports: BTreeMap::new(),
             with_gateway: BTreeSet::new(),
+            links: BTreeMap::new(),
             refusals: BTreeMap::new(),
             since: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
@@ -106,6 +110,7 @@ impl Worker {
             self.read_beacons();
             let waiting = !self.take_orders();
             self.review();
+            self.read_copies();
             let more = self.read_ports();
             self.inquire();
             self.send_due();
@@ -157,6 +162,9 @@ impl Worker {
         if let Some(wish) = orders.wish {
             self.wish(wish);
         }
+        if let (Some(tie), Some(node)) = (orders.tie, &mut self.node) {
+            node.set_tie(tie, clock::boot());
+        }
         true
     }
 
@@ -181,6 +189,7 @@ impl Worker {
                 node.set_view(view.clone(), now);
             }
             if !same_life {
+                node.set_links(&with_gateways(&self.links, &self.with_gateway), now);
                 node.set_wish(&ranks(&self.duty), now);
             }
         }
@@ -197,6 +206,15 @@ impl Worker {
             (!interface.gateways.is_empty()).then_some(*index)
         };
         self.with_gateway = wish.interfaces.iter().filter_map(with_gateway).collect();
+        let candidacies = wish.candidacies.values();
+        let used: BTreeSet<u32> = candidacies
+            .flat_map(|one| one.interfaces.iter().copied())
+            .collect();
+        let interfaces = wish.interfaces.iter();
+        let interfaces = interfaces.filter(|(index, _)| used.contains(*index));
+        self.links = interfaces
+            .map(|(index, interface)| (Link::id(&interface.name), *index))
+            .collect();
         self.station.set_interfaces(wish.interfaces);
         let places = |duty: &Duty| {
             let wished = duty.wished().iter();
@@ -210,6 +228,7 @@ impl Worker {
             self.station.set_owned(self.owned());
         }
         if let Some(node) = &mut self.node {
+            node.set_links(&with_gateways(&self.links, &self.with_gateway), now);
             node.set_wish(&ranks(&self.duty), now);
         }
     }
@@ -280,7 +299,8 @@ impl Worker {
         owned.collect()
     }
 
-    /// What the lease wants to know of the LAN when there is no majority.
+    /// What is to be asked on the LAN: by the lease, when there is no majority, and about a link in
+    /// doubt.
     fn inquire(&mut self) {
         let Some(node) = &mut self.node else { return };
         while let Some(question) = node.poll_question() {
@@ -296,6 +316,11 @@ impl Worker {
                         node.note_gateway(clock::boot());
                     }
                     for index in asked {
+                        self.station.ask_gateways(*index);
+                    }
+                }
+                Question::GatewayOn(link) => {
+                    if let Some(index) = self.links.get(&link) {
                         self.station.ask_gateways(*index);
                     }
                 }
@@ -335,6 +360,17 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// The links, and whether there is a gateway on each.
+fn with_gateways(
+    links: &BTreeMap<LinkId, u32>,
+    with_gateway: &BTreeSet<u32>,
+) -> BTreeMap<LinkId, bool> {
+    let links = links.iter();
+    links
+        .map(|(link, index)| (*link, with_gateway.contains(index)))
+        .collect()
 }
 
 fn ranks(duty: &Duty) -> BTreeMap<IpAddr, herald_beacon::Wish> {

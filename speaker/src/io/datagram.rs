@@ -52,6 +52,12 @@ impl BeaconSocket {
             }
             Err(error) => return Err(error),
         };
+        // Only after it is bound: the sockets of copies share the port, another speaker does not.
+        socket.set_reuse_address(true)?;
+        let _ = socket.set_multicast_all_v4(false);
+        if ipv6 {
+            let _ = socket.set_multicast_all_v6(false);
+        }
         let _ = socket.set_tos_v4(TRAFFIC_CLASS);
         let _ = socket.set_priority(PRIORITY);
         let _ = socket.set_recv_buffer_size(BACKLOG);
@@ -61,6 +67,12 @@ impl BeaconSocket {
             enable(&socket, libc::SOL_IPV6, libc::IPV6_RECVERR)?;
         }
         Ok(Self { socket, ipv6 })
+    }
+
+    #[cfg(test)]
+    pub(super) fn port(&self) -> u16 {
+        let bound = self.socket.local_addr().expect("bound");
+        bound.as_socket().expect("UDP").port()
     }
 
     /// The next queued datagram, if there is one.
@@ -134,13 +146,7 @@ mod tests {
     fn datagrams_of_both_families_arrive_with_the_time_the_kernel_took_them() {
         let receiver = BeaconSocket::open(0).expect("a socket");
         let sender = BeaconSocket::open(0).expect("a socket");
-        let port = receiver
-            .socket
-            .local_addr()
-            .expect("bound")
-            .as_socket()
-            .expect("UDP")
-            .port();
+        let port = receiver.port();
         let mut targets = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
         if receiver.ipv6 {
             targets.push(SocketAddr::from((Ipv6Addr::LOCALHOST, port)));
@@ -162,8 +168,7 @@ mod tests {
     fn a_host_on_which_nobody_listens_is_named() {
         let sender = BeaconSocket::open(0).expect("a socket");
         let closed = BeaconSocket::open(0).expect("a socket");
-        let port = closed.socket.local_addr().expect("bound");
-        let port = port.as_socket().expect("UDP").port();
+        let port = closed.port();
         drop(closed);
         assert_eq!(sender.refusal(), None);
         let mut targets = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];

@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "system calls that no safe wrapper offers")]
 
+mod copies;
 mod datagram;
 mod filter;
 mod groups;
@@ -13,6 +14,7 @@ mod packet;
 mod poll;
 mod port;
 mod schedule;
+pub(crate) mod tcp;
 
 pub(crate) use datagram::BeaconSocket;
 pub(crate) use groups::Groups;

@@ -46,16 +46,28 @@ pub enum Policy {
     Available,
     /// Is silent.
     Exclusive,
+    /// Is silent unless it gets the Lease; with two nodes.
+    Witnessed,
 }
 
 impl Policy {
-    const ALL: [Self; 2] = [Self::Available, Self::Exclusive];
+    const ALL: [Self; 3] = [Self::Available, Self::Exclusive, Self::Witnessed];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Available => "available",
             Self::Exclusive => "exclusive",
+            Self::Witnessed => "exclusive with a Lease",
         }
+    }
+
+    fn arguments(self) -> Vec<String> {
+        let arguments: &[&str] = match self {
+            Self::Available => &["--partition-policy=available"],
+            Self::Exclusive => &["--partition-policy=exclusive"],
+            Self::Witnessed => &["--partition-policy=exclusive", "--lease-witness"],
+        };
+        arguments.iter().map(|one| (*one).to_owned()).collect()
     }
 }
 
@@ -92,20 +104,22 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<(Vec<Figure>, bool)> 
         lan_only,
     ])?;
     for policy in Policy::ALL {
-        if options.policy.is_some_and(|only| only != policy) {
+        if options.policy.is_some_and(|only| only != policy)
+            || (policy == Policy::Witnessed && nodes != 2)
+        {
             continue;
         }
         if !lab
             .programs
             .offers("herald-speaker", "--partition-policy")?
         {
-            if policy == Policy::Exclusive {
+            if policy != Policy::Available {
                 tell("policy exclusive is left out: this speaker has no --partition-policy");
                 continue;
             }
         } else {
             let mut extra = extra.clone();
-            extra.push(format!("--partition-policy={}", policy.name()));
+            extra.extend(policy.arguments());
             lab.herald()?.restart_speakers_with(&extra)?;
         }
         for row in ROWS {
@@ -114,9 +128,11 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<(Vec<Figure>, bool)> 
             }
             number += 1;
             let wish = match policy {
-                Policy::Available => &row.available,
-                Policy::Exclusive => &row.exclusive,
+                Policy::Available => Some(&row.available),
+                Policy::Exclusive => Some(&row.exclusive),
+                Policy::Witnessed => row.witnessed.as_ref(),
             };
+            let Some(wish) = wish else { continue };
             let title = format!("{}, {}", row.name, policy.name());
             match play(lab, row, number, Duration::from_secs(options.hold)) {
                 Ok((during, after)) => figures.extend(judge(&title, row, wish, &during, &after)),
@@ -265,6 +281,7 @@ fn as_wished(serving: Serving, asked: &Asked, owner: Mac) -> bool {
                 && served
                 && record.longest_outage() <= silent
         }
+        Serving::Served { silent } => served && record.longest_outage() <= silent,
         Serving::Nobody => {
             let start = record.probes.first().map(|(at, _)| *at).unwrap_or_default();
             record.since(start + FALLING_SILENT).answered() == 0

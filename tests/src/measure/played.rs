@@ -18,6 +18,8 @@ pub(super) enum Serving {
     Kept { silent: Duration },
     /// Another answers in the end, after at most so long.
     Taken { silent: Duration },
+    /// One of them answers in the end, nobody for at most so long.
+    Served { silent: Duration },
     /// Nobody answers.
     Nobody,
     /// Not promised.
@@ -29,6 +31,7 @@ impl Serving {
         match self {
             Self::Kept { silent } => format!("the owner, silent <= {} ms", silent.as_millis()),
             Self::Taken { silent } => format!("another, silent <= {} ms", silent.as_millis()),
+            Self::Served { silent } => format!("either, silent <= {} ms", silent.as_millis()),
             Self::Nobody => "nobody".to_owned(),
             Self::Anyhow => "anything".to_owned(),
         }
@@ -63,6 +66,8 @@ pub(super) struct Row {
     pub(super) mend: Act,
     pub(super) available: Wish,
     pub(super) exclusive: Wish,
+    /// With `--lease-witness`, where there are two nodes.
+    pub(super) witnessed: Option<Wish>,
 }
 
 const ZERO: Option<Duration> = Some(Duration::ZERO);
@@ -74,12 +79,15 @@ const TAKEOVER: Duration = Duration::from_millis(300);
 const RESUMED: Duration = Duration::from_millis(600);
 /// Suspicion, three probes, 400 ms since the last beacon.
 const WITNESSED: Duration = Duration::from_millis(600);
+/// 300 ms since the last acknowledgement, and the API server's answers.
+const LEASED: Duration = Duration::from_millis(1000);
 /// Two that could not hear each other hear each other again.
 const MERGED: Duration = Duration::from_millis(500);
 
 const KEPT: Serving = Serving::Kept { silent: UNNOTICED };
 const PAUSED: Serving = Serving::Kept { silent: RESUMED };
 const TAKEN: Serving = Serving::Taken { silent: TAKEOVER };
+const BY_LEASE: Serving = Serving::Served { silent: LEASED };
 const BY_WITNESS: Serving = Serving::Taken { silent: WITNESSED };
 
 /// One owner, wherever one looks, before and after.
@@ -103,6 +111,7 @@ pub(super) const ROWS: &[Row] = &[
         mend: mend_network,
         available: one(TAKEN, TAKEN),
         exclusive: one(TAKEN, TAKEN),
+        witnessed: None,
     },
     Row {
         name: "the LAN parts, the gateway with the majority",
@@ -112,6 +121,7 @@ pub(super) const ROWS: &[Row] = &[
         mend: mend_network,
         available: one(TAKEN, Serving::Nobody),
         exclusive: one(TAKEN, Serving::Nobody),
+        witnessed: None,
     },
     Row {
         name: "the LAN parts, the gateway with the owner",
@@ -125,6 +135,7 @@ pub(super) const ROWS: &[Row] = &[
             ..one(PAUSED, Serving::Anyhow)
         },
         exclusive: one(Serving::Nobody, Serving::Anyhow),
+        witnessed: None,
     },
     Row {
         name: "beacons are lost from the owner to one",
@@ -134,6 +145,7 @@ pub(super) const ROWS: &[Row] = &[
         mend: mend_network,
         available: one(KEPT, KEPT),
         exclusive: one(KEPT, KEPT),
+        witnessed: None,
     },
     Row {
         name: "beacons are lost from one to the owner",
@@ -143,6 +155,7 @@ pub(super) const ROWS: &[Row] = &[
         mend: mend_network,
         available: one(KEPT, KEPT),
         exclusive: one(KEPT, KEPT),
+        witnessed: None,
     },
     Row {
         name: "beacons are blocked, the LAN is fine",
@@ -152,6 +165,7 @@ pub(super) const ROWS: &[Row] = &[
         mend: mend_network,
         available: one(PAUSED, PAUSED),
         exclusive: one(Serving::Nobody, Serving::Nobody),
+        witnessed: None,
     },
     Row {
         name: "the majority dies, the owner with it",
@@ -165,6 +179,7 @@ pub(super) const ROWS: &[Row] = &[
         mend: revive_two,
         available: one(BY_WITNESS, BY_WITNESS),
         exclusive: one(Serving::Nobody, Serving::Nobody),
+        witnessed: None,
     },
     Row {
         name: "the majority dies, the owner lives",
@@ -184,6 +199,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         available: one(PAUSED, PAUSED),
         exclusive: one(Serving::Nobody, Serving::Nobody),
+        witnessed: None,
     },
     Row {
         name: "the owner pauses and wakes",
@@ -199,6 +215,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         available: one(TAKEN, TAKEN),
         exclusive: one(TAKEN, TAKEN),
+        witnessed: None,
     },
     Row {
         name: "of two nodes the owner dies",
@@ -211,6 +228,10 @@ pub(super) const ROWS: &[Row] = &[
         },
         available: one(BY_WITNESS, BY_WITNESS),
         exclusive: one(Serving::Anyhow, Serving::Anyhow),
+        witnessed: Some(one(
+            Serving::Taken { silent: LEASED },
+            Serving::Taken { silent: LEASED },
+        )),
     },
     Row {
         name: "of two nodes the other one dies",
@@ -227,6 +248,10 @@ pub(super) const ROWS: &[Row] = &[
         },
         available: one(PAUSED, PAUSED),
         exclusive: one(Serving::Anyhow, Serving::Anyhow),
+        witnessed: Some(one(
+            Serving::Kept { silent: LEASED },
+            Serving::Kept { silent: LEASED },
+        )),
     },
     Row {
         name: "between two nodes beacons are blocked, ARP passes",
@@ -236,6 +261,7 @@ pub(super) const ROWS: &[Row] = &[
         mend: mend_network,
         available: one(PAUSED, PAUSED),
         exclusive: one(Serving::Anyhow, Serving::Anyhow),
+        witnessed: Some(one(BY_LEASE, BY_LEASE)),
     },
     Row {
         name: "two nodes are isolated from each other alone",
@@ -254,6 +280,7 @@ pub(super) const ROWS: &[Row] = &[
             ..one(Serving::Anyhow, Serving::Anyhow)
         },
         exclusive: one(Serving::Anyhow, Serving::Anyhow),
+        witnessed: Some(one(BY_LEASE, BY_LEASE)),
     },
 ];
 

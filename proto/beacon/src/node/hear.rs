@@ -1,12 +1,14 @@
 //! What a node hears: whether a datagram counts, and what it changes at once. Votes are not judged
 //! here.
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Event, Node};
 use crate::wire::{self, Beacon, Body, Heard, Nonce};
-use crate::{Discard, NodeId, Time, View};
+use crate::{Discard, LinkId, NodeId, Time, View};
 
 /// How long a question stays the same, so that a slow answer still fits it; and how long the shell
 /// has for a view, before it is offered again.
@@ -61,6 +63,7 @@ impl Node {
                 self.offer(from, view, now);
                 Ok(())
             }
+            Body::Copy { .. } => Err(Discard::OtherReceiver),
             Body::Beacon(beacon) => {
                 if peer.life < Some(message.life) {
                     let asked = peer.asked.filter(|(_, since)| now < *since + QUESTION);
@@ -76,6 +79,51 @@ impl Node {
                 Ok(())
             }
         }
+    }
+
+    /// Takes a datagram that was sent to everybody on the network of `link`, which is one of this
+    /// node's.
+    ///
+    /// # Errors
+    /// Why it was dropped; nothing changed then.
+    pub fn handle_copy(&mut self, bytes: &[u8], link: LinkId, now: Time) -> Result<(), Discard> {
+        if !self.lan.admit(link, now) {
+            return Err(Discard::Flood);
+        }
+        let message = wire::decode(bytes, &self.config.keys)?;
+        if message.cluster != self.config.cluster {
+            return Err(Discard::OtherCluster);
+        }
+        let Body::Copy {
+            link: theirs,
+            count,
+        } = message.body
+        else {
+            return Err(Discard::OtherReceiver);
+        };
+        let from = message.from;
+        if message.to != 0 || from == self.config.me {
+            return Err(Discard::OtherReceiver);
+        }
+        if !self.is_member(from) {
+            return Err(Discard::Stranger);
+        }
+        let proven = self.peers.get(&from).and_then(|peer| peer.life);
+        match proven.cmp(&Some(message.life)) {
+            Ordering::Less => Err(Discard::Unproven),
+            Ordering::Greater => Err(Discard::Replayed),
+            Ordering::Equal => {
+                self.arrive(now);
+                let number = (message.life, count);
+                self.lan.hear(link, (from, theirs), number, now)
+            }
+        }
+    }
+
+    /// A gateway answered on `link`.
+    pub fn note_gateway_on(&mut self, link: LinkId, now: Time) {
+        self.arrive(now);
+        self.lan.note_gateway(link, now);
     }
 
     /// One reply of a kind to each peer is enough.
@@ -117,9 +165,20 @@ impl Node {
         let same_view =
             beacon.view == number && number > 0 && self.is_member(me) && self.is_member(from);
         let version = self.table.version();
+        if self.is_member(from) {
+            self.lan.note(from, &beacon.links, now);
+        }
+        let view = self.view.as_ref();
+        let members = view.filter(|view| view.number == beacon.view);
+        let sounding = members.map(|view| marked(&beacon.sounding, &view.members));
+        let told_other = members.is_some_and(View::has_clients);
         let Some(peer) = self.peers.get_mut(&from) else {
             return;
         };
+        if let Some(sounding) = sounding.filter(|sounding| *sounding != peer.sounding) {
+            peer.sounding = sounding;
+            self.restless |= told_other;
+        }
         if beacon.view == number && peer.view != number {
             // It caught up: what it is told now, it may acknowledge.
             peer.due = peer.due.min(now);
@@ -197,9 +256,23 @@ impl Node {
             for peer in self.peers.values_mut() {
                 peer.heard = peer.heard.map(|heard| (heard + late).min(now));
             }
+            self.lan.excuse(now);
             self.restless = true;
             self.hasten(now);
         }
         self.latest = self.latest.max(now);
     }
+}
+
+/// The members whose bits are set, the first in the highest bit of the first octet.
+fn marked(bits: &[u8], members: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
+    let set = |at: usize| {
+        let octet = bits.get(at / 8);
+        octet.is_some_and(|octet| octet >> (7 - at % 8) & 1 == 1)
+    };
+    let members = members.iter().enumerate();
+    members
+        .filter(|(at, _)| set(*at))
+        .map(|(_, id)| *id)
+        .collect()
 }

@@ -9,7 +9,7 @@ use super::Node;
 use crate::claims::Standing;
 use crate::peer::Peer;
 use crate::table::Vote;
-use crate::{Claim, Entry, Life, NodeId, Time};
+use crate::{Claim, Entry, Life, NodeId, Time, View};
 
 /// What a peer told of an address.
 #[derive(Debug)]
@@ -35,8 +35,7 @@ impl Node {
         self.resort_at = None;
         self.resort(now);
         let lapse = self.majority_until(now).filter(|until| now < *until);
-        let alone = self.view.as_ref().is_none_or(|view| view.majority() == 1);
-        self.lapse = lapse.filter(|_| !alone);
+        self.lapse = lapse.filter(|_| !self.is_alone());
         if self.table.version() != version {
             self.hasten(now);
         }
@@ -58,7 +57,14 @@ impl Node {
             .map(|(id, _)| *id)
             .collect();
         let awake = self.awake(now);
-        if sounding != self.sounding || awake != self.awoken {
+        if sounding != self.sounding && view.is_some_and(View::has_clients) {
+            // Who has no vote hears of it from those who have.
+            self.hasten(now);
+        }
+        let words = self.words_of_voters(now);
+        let told = words.into_iter().cloned().collect();
+        if sounding != self.sounding || awake != self.awoken || told != self.told {
+            self.told = told;
             self.sounding = sounding;
             self.awoken = awake;
             self.mark_all();
@@ -176,10 +182,12 @@ impl Node {
         let may = new.is_some_and(|new| self.may_become(&vote, new, now));
         let may = self.majority_since.filter(|_| may);
         // When cables are plugged in again, the owner may be the last one that is heard.
-        let alone = self.view.as_ref().is_some_and(|view| view.majority() == 1);
+        let alone = self.view.is_some() && self.is_alone();
         let settled = may.map(|since| since + timers.interval * 2);
         let settling = settled.filter(|settled| !alone && now < *settled);
-        let heard_until = self.others_hear(vote.record, now).max(settling);
+        let released = vote.released == vote.record;
+        let hearing = self.others_hear(vote.record, now).filter(|_| !released);
+        let heard_until = hearing.max(settling);
         let Some(hope) = self.hopes.get_mut(&address) else {
             return;
         };
@@ -213,7 +221,7 @@ impl Node {
         };
         let sounding = |id: &&NodeId| **id == self.config.me || self.sounding.contains(*id);
         view.members.contains(&self.config.me)
-            && view.members.iter().filter(sounding).count() >= view.majority()
+            && view.voters.iter().filter(sounding).count() >= view.majority()
     }
 
     /// A claim without a majority does not stand for ever: acceptors may begin to suspect the owner
@@ -266,12 +274,20 @@ impl Node {
             return None;
         }
         let able = view
-            .members
+            .voters
             .iter()
             .filter(|id| **id != owner && (**id == self.config.me || self.sounding.contains(*id)));
         let able = able.count();
-        let hearing = view.members.iter().filter_map(|id| {
-            let (life, seq, grew) = self.peers.get(id)?.hears.get(&owner)?;
+        let said = !view.voters.contains(&self.config.me) && !view.voters.contains(&owner);
+        let hearing = view.voters.iter().filter_map(|id| {
+            let peer = self.peers.get(id)?;
+            if said {
+                // Who has no vote does not hear others that have none.
+                let hears = peer.view == view.number && peer.sounding.contains(&owner);
+                let until = peer.heard? + peer.patience(suspect);
+                return (hears && now < until).then_some(until);
+            }
+            let (life, seq, grew) = peer.hears.get(&owner)?;
             let later = (Some(*life), *seq) > (known.life, known.seq);
             (later && now < *grew + suspect).then_some(*grew + suspect)
         });

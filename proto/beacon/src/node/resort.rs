@@ -9,19 +9,24 @@ use std::time::Duration;
 use super::{Node, Question};
 use crate::lot::mix;
 use crate::witness::Stage;
-use crate::{Policy, Time};
+use crate::{Policy, Tie, Time};
 
 /// How long an owner without a majority is silent: a majority elsewhere takes over by then.
 const OWNER_SILENCE: Duration = Duration::from_millis(350);
 /// How long the owner must be silent before another node without a majority asks.
 const PEER_SILENCE: Duration = Duration::from_millis(400);
+/// How long one of two that hears nothing of the other waits before it wants to break the tie.
+const TIE_PATIENCE: Duration = Duration::from_millis(100);
+/// For so long a gateway counts as reached.
+const TIE_REACH: Duration = Duration::from_secs(1);
 /// How long a node that never had a majority waits after its start.
 const START_PATIENCE: Duration = Duration::from_secs(3);
 
 impl Node {
     /// What is to be asked on the LAN at once, on each interface of the address.
     pub fn poll_question(&mut self) -> Option<Question> {
-        self.witness.poll_question()
+        let on_link = self.lan.poll_question().map(Question::GatewayOn);
+        on_link.or_else(|| self.witness.poll_question())
     }
 
     /// A gateway answered, or there is none and the interface has carrier.
@@ -34,7 +39,7 @@ impl Node {
     pub fn note_answer(&mut self, address: IpAddr, now: Time) {
         self.arrive(now);
         let lot = self.lot(address);
-        if self.witness.note_answer(address, lot, now) {
+        if self.config.policy == Policy::Available && self.witness.note_answer(address, lot, now) {
             self.agenda.mark(address);
         }
     }
@@ -60,9 +65,99 @@ impl Node {
         mix(self.config.me ^ mix(bits as u64 ^ (bits >> 64) as u64))
     }
 
+    /// What breaks the tie was taken, prolonged or given back.
+    pub fn set_tie(&mut self, tie: Option<Tie>, now: Time) {
+        self.arrive(now);
+        self.tie = tie;
+        self.judge(now);
+    }
+
+    /// The view in which this node, one of two, needs what breaks the tie: it hears no majority, and a
+    /// gateway.
+    #[must_use]
+    pub fn wants_tie(&self, now: Time) -> Option<u64> {
+        let lost = self.lost?;
+        let from = if self.had_majority {
+            lost + TIE_PATIENCE
+        } else {
+            self.started + START_PATIENCE
+        };
+        let heard = self.witness.gateway_heard();
+        let reached = heard.is_some_and(|heard| heard >= lost && now < heard + TIE_REACH);
+        let wants = self.config.policy == Policy::Witnessed && now >= from && reached;
+        wants.then(|| self.tie_view()).flatten()
+    }
+
+    /// The number of the view, if this node is one of two.
+    fn tie_view(&self) -> Option<u64> {
+        let view = self.view.as_ref()?;
+        let two = view.voters.len() == 2 && view.members.len() == 2;
+        (two && self.is_voter(self.config.me)).then_some(view.number)
+    }
+
+    /// Until when the tie is broken in favour of this node.
+    pub(super) fn tie_until(&self) -> Option<Time> {
+        let tie = self.tie?;
+        (Some(tie.view) == self.tie_view()).then_some(tie.until)
+    }
+
+    /// Goes on without the other of two: with what breaks the tie it holds whatever it may claim, as
+    /// long as a gateway answers.
+    fn resort_to_tie(&mut self, lost: Time, now: Time) {
+        if self.tie_view().is_none() {
+            self.witness.reset();
+            return;
+        }
+        let broken = self.tie_until().filter(|until| now < *until);
+        let Some(until) = broken else {
+            self.witness.forget_all();
+            self.resort_at = Some(self.witness.seek_gateway(now));
+            return;
+        };
+        let mut next = self.witness.seek_gateway(now).min(until);
+        for address in self.witness.addresses() {
+            let lot = self.lot(address);
+            // The LAN is not asked: the other may answer that it lives, and has to be silent.
+            match self.witness.stage(address) {
+                Some(Stage::Held { .. }) if self.standing.contains_key(&address) => {}
+                Some(Stage::Refused { .. }) => drop(self.witness.advance(address, lot, now)),
+                _ => self.witness.forget(address),
+            }
+        }
+        let open = self.hopes.keys().copied();
+        let open: Vec<IpAddr> = open
+            .filter(|address| self.witness.stage(*address).is_none())
+            .collect();
+        for address in open {
+            let Some(from) = self.may_hold_from(address, lost, now) else {
+                continue;
+            };
+            if from > now {
+                next = next.min(from);
+            } else {
+                self.hold(address, now);
+            }
+        }
+        self.witness.renew(self.lot(IpAddr::from([0; 4])), now);
+        let stages = self.witness.next(self.config.timers.interval);
+        self.resort_at = Some(stages.map_or(next, |stages| stages.min(next)));
+    }
+
+    /// From when on an address may be held with what breaks the tie.
+    fn may_hold_from(&self, address: IpAddr, lost: Time, now: Time) -> Option<Time> {
+        let hope = self.hopes.get(&address)?;
+        if let Some(standing) = self.standing.get(&address) {
+            return standing.won.map(|_| lost);
+        }
+        let vote = self.table.vote(address);
+        let new = self.next_claim(address, &self.told(address))?;
+        let may = self.may_become(&vote, new, now);
+        may.then_some(lost.max(hope.retry))
+    }
+
     /// Goes on with the witness path, if there is no majority.
     pub(super) fn resort(&mut self, now: Time) {
-        if self.config.policy != Policy::Available || !self.is_member(self.config.me) {
+        if self.config.policy == Policy::Exclusive || !self.is_member(self.config.me) {
             self.lost = None;
             self.witness.reset();
             return;
@@ -78,6 +173,10 @@ impl Node {
             self.lost = Some(now);
         }
         let lost = *self.lost.get_or_insert(now);
+        if self.config.policy == Policy::Witnessed {
+            self.resort_to_tie(lost, now);
+            return;
+        }
         let mut next: Option<Time> = None;
         for address in self.witness.addresses() {
             let lot = self.lot(address);
@@ -127,7 +226,13 @@ impl Node {
         let owner = self.peers.get(&vote.record.owner);
         let owner = owner.filter(|_| vote.record.epoch > 0);
         let heard = owner.and_then(|owner| owner.heard);
-        let silent = heard.map_or(lost, |heard| heard + PEER_SILENCE);
+        // An owner that this node never hears may have lost its majority at the same time.
+        let unheard = if vote.record.epoch > 0 && !self.is_voter(self.config.me) {
+            lost + PEER_SILENCE
+        } else {
+            lost
+        };
+        let silent = heard.map_or(unheard, |heard| heard + PEER_SILENCE);
         let begun = if self.had_majority {
             lost
         } else {

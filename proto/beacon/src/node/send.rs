@@ -4,7 +4,7 @@ use super::{Node, Transmit};
 use crate::lot::mix;
 use crate::peer::Peer;
 use crate::wire::{self, Beacon, Body, Heard, Message};
-use crate::{MAX_MEMBERS, NodeId, Time};
+use crate::{LinkId, MAX_VOTERS, NodeId, Time};
 
 impl Node {
     /// The next datagram to send. Grants count from `now`: it must be sent after, not before.
@@ -36,7 +36,24 @@ impl Node {
         self.transmit(to, body)
     }
 
-    /// When [`Self::poll_transmit`] is to be called again, at the latest.
+    /// The next datagram for everybody on the network of a link of this node.
+    pub fn poll_copy(&mut self, now: Time) -> Option<(LinkId, Vec<u8>)> {
+        self.arrive(now);
+        if self.is_member(self.config.me) {
+            self.lan.advance(now);
+        }
+        let (link, count) = self.lan.poll_copy()?;
+        let message = Message {
+            cluster: self.config.cluster,
+            from: self.config.me,
+            to: 0,
+            life: self.config.life,
+            body: Body::Copy { link, count },
+        };
+        Some((link, wire::encode(&message, &self.config.keys)))
+    }
+
+    /// When [`Self::poll_transmit`] and [`Self::poll_copy`] are to be called again, at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Time {
         if self.is_restless() || !self.replies.is_empty() {
@@ -55,8 +72,10 @@ impl Node {
             .peers
             .iter()
             .filter(|(id, peer)| self.is_target(**id, peer));
+        let copies = self.lan.next().filter(|_| self.is_member(self.config.me));
         targets
             .map(|(_, peer)| peer.due)
+            .chain(copies)
             .fold(self.judgement(), Time::min)
     }
 
@@ -76,11 +95,17 @@ impl Node {
             .fold(self.latest + timers.grant / 2, Time::min)
     }
 
-    /// Beacons go to the members, and to others that are heard: they may be ahead or behind.
+    /// Beacons go to the members, and to others that are heard: they may be ahead or behind. Of two
+    /// members without a vote neither needs the other's.
     fn is_target(&self, id: NodeId, peer: &Peer) -> bool {
+        let votes = self.is_voter(self.config.me) || self.is_voter(id);
         peer.address.is_some()
             && self.is_member(self.config.me)
-            && (self.is_member(id) || self.sounding.contains(&id))
+            && if self.is_member(id) {
+                votes
+            } else {
+                self.sounding.contains(&id)
+            }
     }
 
     fn transmit(&self, to: NodeId, body: Body) -> Option<Transmit> {
@@ -98,12 +123,15 @@ impl Node {
     }
 
     fn beacon(&mut self, to: NodeId, now: Time) -> Option<Body> {
-        let heard = self.hearing();
+        let heard = self.hearing(to);
+        let sounding = self.bits();
         let timers = self.config.timers;
         let (quiet, settled) = (!self.awake(now), self.has_settled(now));
         let view = self.view.as_ref()?.number;
+        let links = self.lan.words(to, now);
+        let space = wire::space(heard.len(), links.len(), sounding.len());
+        let version = self.table.version();
         let peer = self.peers.get_mut(&to)?;
-        let (version, space) = (self.table.version(), wire::space(heard.len()));
         let mut base = peer.knows;
         let (mut entries, mut complete) = self.table.page(base, space.clone());
         if complete < version {
@@ -127,17 +155,22 @@ impl Node {
             base,
             complete,
             mirrored: peer.mirrored,
+            sounding,
             heard,
+            links,
             entries,
         }))
     }
 
-    /// What it heard of the members, and of others that are heard as far as there is space.
-    fn hearing(&self) -> Vec<Heard> {
-        let told = |members: bool| {
+    /// What it heard of the receiver and of the voters, and of others as far as there is space.
+    fn hearing(&self, to: NodeId) -> Vec<Heard> {
+        let voters = |id: NodeId| id == to || self.is_voter(id);
+        let told = |first: bool| {
             let peers = self.peers.iter();
-            let some = peers.filter(move |(id, _)| self.is_member(**id) == members);
-            let some = some.filter(move |(id, _)| members || self.sounding.contains(*id));
+            let some = peers.filter(move |(id, _)| voters(**id) == first);
+            let some = some.filter(move |(id, _)| {
+                first || (self.sounding.contains(*id) && !self.is_member(**id))
+            });
             some.filter_map(|(node, peer)| {
                 let life = peer.life?;
                 (peer.seq > 0).then_some(Heard {
@@ -147,6 +180,22 @@ impl Node {
                 })
             })
         };
-        told(true).chain(told(false)).take(MAX_MEMBERS).collect()
+        told(true).chain(told(false)).take(MAX_VOTERS + 1).collect()
+    }
+
+    /// The members that are not silent, a bit for each in their order; nothing where everybody hears
+    /// everybody.
+    fn bits(&self) -> Vec<u8> {
+        let Some(view) = self.view.as_ref().filter(|view| view.has_clients()) else {
+            return Vec::new();
+        };
+        let mut bits = vec![0; view.members.len().div_ceil(8)];
+        for (at, id) in view.members.iter().enumerate() {
+            let sounds = *id == self.config.me || self.sounding.contains(id);
+            if let Some(octet) = bits.get_mut(at / 8).filter(|_| sounds) {
+                *octet |= 1 << (7 - at % 8);
+            }
+        }
+        bits
     }
 }

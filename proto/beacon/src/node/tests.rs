@@ -28,7 +28,7 @@ fn config() -> Config {
 
 fn view(number: u64, members: impl IntoIterator<Item = NodeId>) -> View {
     let members = members.into_iter().collect();
-    View { number, members }
+    View::of_equals(number, members)
 }
 
 /// Node 1, not in any view yet; it knows the addresses of nodes 1 to 9.

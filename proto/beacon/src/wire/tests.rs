@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Key;
+use crate::lan::MAX_WORDS;
 
 fn keys() -> Keys {
     Keys::new(1, Key([7; 32]))
@@ -38,39 +39,63 @@ fn beacon() -> impl Strategy<Value = Beacon> {
         released,
     });
     let numbers = (any::<u64>(), any::<u64>(), any::<[u64; 3]>(), any::<u64>());
+    let link = (any::<[u32; 2]>(), any::<[bool; 3]>());
+    let link = link.prop_map(|([mine, yours], [others, gateway, unheard])| LinkWord {
+        mine,
+        yours,
+        others,
+        gateway,
+        unheard,
+    });
     let lists = (
         proptest::collection::vec(heard, 0..12),
+        proptest::collection::vec(link, 0..=MAX_WORDS),
+        proptest::collection::vec(any::<u8>(), 0..=16),
         proptest::collection::vec(entry, 0..9),
     );
     let head = (any::<bool>(), any::<bool>(), 0..=200_000u64);
-    (head, numbers, lists).prop_map(|((quiet, settled, grant), numbers, (heard, entries))| {
-        let (seq, view, mut versions, mirrored) = numbers;
-        versions.sort_unstable();
-        let [base, complete, table] = versions;
-        Beacon {
-            quiet,
-            settled,
-            grant: Duration::from_micros(grant),
-            seq,
-            view,
-            table,
-            base,
-            complete,
-            mirrored,
-            heard,
-            entries,
-        }
-    })
+    (head, numbers, lists).prop_map(
+        |((quiet, settled, grant), numbers, (heard, links, sounding, entries))| {
+            let (seq, view, mut versions, mirrored) = numbers;
+            versions.sort_unstable();
+            let [base, complete, table] = versions;
+            Beacon {
+                quiet,
+                settled,
+                grant: Duration::from_micros(grant),
+                seq,
+                view,
+                table,
+                base,
+                complete,
+                mirrored,
+                heard,
+                links,
+                sounding,
+                entries,
+            }
+        },
+    )
 }
 
 pub(crate) fn message() -> impl Strategy<Value = Message> {
     let members = proptest::collection::btree_set(any::<u64>(), 0..=MAX_MEMBERS);
-    let view = (any::<u64>(), members).prop_map(|(number, members)| View { number, members });
+    let view = (any::<u64>(), members, any::<u64>()).prop_map(|(number, members, some)| {
+        let votes = |(at, _): &(usize, &NodeId)| *at < 64 && some >> at & 1 == 1;
+        let voters = members.iter().enumerate().filter(votes);
+        let voters = voters.map(|(_, id)| *id).take(MAX_VOTERS).collect();
+        View {
+            number,
+            members,
+            voters,
+        }
+    });
     let body = prop_oneof![
         view.prop_map(Body::View),
         beacon().prop_map(Body::Beacon),
         any::<Nonce>().prop_map(Body::Challenge),
         any::<Nonce>().prop_map(Body::Answer),
+        (any::<u32>(), any::<u64>()).prop_map(|(link, count)| Body::Copy { link, count }),
     ];
     (any::<[u64; 4]>(), body).prop_map(|([cluster, from, to, life], body)| Message {
         cluster,
@@ -94,7 +119,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_with_a_good_seal_never_panic(
-        kind in 0u8..6,
+        kind in 0u8..7,
         flags in 0u8..5,
         rest in proptest::collection::vec(any::<u8>(), 32..300),
     ) {
@@ -124,18 +149,19 @@ proptest! {
 
 #[test]
 fn full_pages_fit_a_datagram_however_many_claims_they_name() {
-    for (peers, claims, least) in [
-        (MAX_MEMBERS, 255, 3),
-        (9, 255, 20),
-        (9, 2, 110),
-        (2, 1, 120),
+    for (peers, links, claims, least) in [
+        (MAX_VOTERS + 1, MAX_WORDS, 255, 2),
+        (MAX_VOTERS, 0, 255, 3),
+        (9, 1, 255, 20),
+        (9, 1, 2, 110),
+        (2, 1, 1, 120),
     ] {
         let heard = Heard {
             node: 0,
             life: 0,
             seq: 0,
         };
-        let mut space = space(peers);
+        let mut space = space(peers, links, MAX_MEMBERS / 8);
         let vote = |at: u32| Entry {
             address: IpAddr::from((0xc000_0200 + at).to_be_bytes()),
             record: Claim {
@@ -156,6 +182,8 @@ fn full_pages_fit_a_datagram_however_many_claims_they_name() {
         );
         let beacon = Beacon {
             heard: vec![heard; peers],
+            links: vec![LinkWord::default(); links],
+            sounding: vec![0; MAX_MEMBERS / 8],
             entries,
             ..Beacon::default()
         };

@@ -1,9 +1,12 @@
 //! Clusters of real nodes on virtual time: what an owner's death, a handover, a cut and a pause
 //! look like, partitions under both policies, and random faults by seed.
 
+mod announced;
+mod council;
 mod many;
 mod partition;
 mod storm;
+mod tie;
 mod views;
 mod world;
 

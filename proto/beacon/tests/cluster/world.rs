@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use herald_beacon::{
-    Config, Discard, Event, Hold, Key, Keys, Life, MAX_DATAGRAM, Node, NodeId, Policy, Question,
-    Time, Timers, View, Wish,
+    Config, Discard, Event, Hold, Key, Keys, Life, LinkId, MAX_DATAGRAM, Node, NodeId, Policy,
+    Question, Time, Timers, View, Wish,
 };
 
 /// Numbers that look random and are the same for the same seed (splitmix64).
@@ -62,12 +62,19 @@ struct Flying {
 }
 
 /// What arrives from the announced LAN.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Lan {
     Gateway,
     /// Somebody answered for, or announced, the address.
     Taken(IpAddr),
+    /// A gateway, asked for the link's sake.
+    GatewayOnLink,
+    /// For everybody there.
+    Copy(Vec<u8>),
 }
+
+/// The one link of every node.
+pub(crate) const LINK: LinkId = 1;
 
 pub(crate) struct World {
     pub(crate) policy: Policy,
@@ -90,6 +97,8 @@ pub(crate) struct World {
     pub(crate) gone: BTreeSet<NodeId>,
     /// The parts of the LAN with a gateway.
     pub(crate) gateways: BTreeSet<u64>,
+    /// Whether a node that starts knows of a gateway.
+    pub(crate) links_have_gateways: bool,
     /// Who owned an address after the last step, and since when two that hear each other do.
     owning: BTreeMap<IpAddr, Vec<NodeId>>,
     overlap: BTreeMap<(IpAddr, usize), Duration>,
@@ -123,15 +132,18 @@ impl World {
 
     /// Nodes 1 to `size`, all just started; the first `members` are members.
     pub(crate) fn with(size: u64, members: u64, seed: u64, policy: Policy) -> Self {
-        let first = View {
-            number: 1,
-            members: (1..=members).collect(),
-        };
+        let first = View::of_equals(1, (1..=members).collect());
+        Self::in_view(size, first, seed, policy)
+    }
+
+    /// Nodes 1 to `size`, all just started, in the view `first`.
+    pub(crate) fn in_view(size: u64, first: View, seed: u64, policy: Policy) -> Self {
         let mut world = Self {
             policy,
             chain: vec![first.clone()],
             gone: BTreeSet::new(),
             gateways: BTreeSet::from([0]),
+            links_have_gateways: true,
             owning: BTreeMap::new(),
             overlap: BTreeMap::new(),
             longest_overlap: [Duration::ZERO; 2],
@@ -158,7 +170,7 @@ impl World {
                 rate: 890 + world.dice.below(221) as u32,
                 paused_until: Duration::ZERO,
                 wishes: BTreeMap::new(),
-                disk: (id <= members).then(|| first.clone()),
+                disk: first.members.contains(&id).then(|| first.clone()),
                 segment: 0,
                 lan: Vec::new(),
             };
@@ -190,6 +202,7 @@ impl World {
         if let Some(view) = &machine.disk {
             node.set_view(view.clone(), clock);
         }
+        node.set_links(&BTreeMap::from([(LINK, self.links_have_gateways)]), clock);
         node.set_wish(&machine.wishes, clock);
         machine.node = Some(node);
         machine.paused_until = now;
@@ -247,19 +260,27 @@ impl World {
 
     /// Node `id` writes the next view, with or without `other`, if it may; whether it did.
     pub(crate) fn write_view(&mut self, id: NodeId, other: NodeId) -> bool {
-        let Some(node) = &self.machines[&id].node else {
-            return false;
-        };
         let last = self.chain.last().expect("a first view");
-        if node.view() != Some(last) || !node.may_step(&self.gone) {
-            return false;
-        }
         let mut next = last.clone();
         next.number += 1;
         if !next.members.remove(&other) {
             next.members.insert(other);
         }
-        if next.members.is_empty() {
+        // Who comes votes where all do.
+        let all = last.members == last.voters;
+        if !next.voters.remove(&other) && all {
+            next.voters.insert(other);
+        }
+        self.write(id, next)
+    }
+
+    /// Node `id` writes this view, which follows the last one, if it may; whether it did.
+    pub(crate) fn write(&mut self, id: NodeId, next: View) -> bool {
+        let last = self.chain.last().expect("a first view");
+        let Some(node) = &self.machines[&id].node else {
+            return false;
+        };
+        if node.view() != Some(last) || !node.may_step(&self.gone) || next.voters.is_empty() {
             return false;
         }
         self.chain.push(next);
@@ -287,6 +308,17 @@ impl World {
         self.machines.iter().filter_map(owns).collect()
     }
 
+    /// The nodes that take their link for unheard.
+    pub(crate) fn unheard(&self) -> BTreeSet<NodeId> {
+        let mut unheard = BTreeSet::new();
+        for (id, machine) in &self.machines {
+            let Some(node) = &machine.node else { continue };
+            let known = node.unheard(machine.clock(self.now));
+            unheard.extend(known.contains_key(id).then_some(*id));
+        }
+        unheard
+    }
+
     pub(crate) fn hold(&self, id: NodeId, address: IpAddr) -> Option<Hold> {
         let machine = &self.machines[&id];
         let node = machine.node.as_ref()?;
@@ -295,6 +327,11 @@ impl World {
 
     pub(crate) fn owner(&self, address: IpAddr) -> Option<NodeId> {
         self.owners(address).first().copied()
+    }
+
+    /// The clock of `id`.
+    pub(crate) fn clock(&self, id: NodeId) -> Time {
+        self.machines[&id].clock(self.now)
     }
 
     /// Runs for `time`.
@@ -326,7 +363,7 @@ impl World {
         self.check();
         for id in ids {
             if self.serve(id) {
-                self.check();
+                self.check_after(id);
             }
         }
     }
@@ -352,6 +389,10 @@ impl World {
             match heard {
                 Lan::Gateway => node.note_gateway(clock),
                 Lan::Taken(address) => node.note_answer(address, clock),
+                Lan::GatewayOnLink => node.note_gateway_on(LINK, clock),
+                Lan::Copy(bytes) => {
+                    let _not_proven_yet = node.handle_copy(&bytes, LINK, clock);
+                }
             }
         }
         for flying in arrived {
@@ -373,6 +414,11 @@ impl World {
             sent.push(transmit);
             assert!(sent.len() < 1000, "a node that never stops sending");
         }
+        let mut copies = Vec::new();
+        while let Some((link, bytes)) = node.poll_copy(clock) {
+            assert_eq!(link, LINK);
+            copies.push(bytes);
+        }
         assert!(node.poll_timeout() > clock, "a node that never sleeps");
         let mut questions = Vec::new();
         while let Some(question) = node.poll_question() {
@@ -380,6 +426,9 @@ impl World {
         }
         for question in questions {
             self.ask(id, question);
+        }
+        for bytes in copies {
+            self.spread(id, &Lan::Copy(bytes));
         }
         for transmit in sent {
             let to = self
@@ -432,7 +481,7 @@ impl World {
         self.asked += 1;
         let segment = self.machines[&id].segment;
         let answers = match question {
-            Question::Gateway => self.gateways.contains(&segment),
+            Question::Gateway | Question::GatewayOn(_) => self.gateways.contains(&segment),
             Question::Address(address) => self.machines.iter().any(|(other, machine)| {
                 let clock = machine.clock(self.now);
                 let holds = |node: &Node| {
@@ -447,6 +496,7 @@ impl World {
         if answers {
             let answer = match question {
                 Question::Gateway => Lan::Gateway,
+                Question::GatewayOn(_) => Lan::GatewayOnLink,
                 Question::Address(address) => Lan::Taken(address),
             };
             self.machines
@@ -458,11 +508,32 @@ impl World {
     }
 
     fn announce(&mut self, id: NodeId, address: IpAddr) {
+        self.spread(id, &Lan::Taken(address));
+    }
+
+    /// To everybody else on the part of the LAN that `id` is on.
+    fn spread(&mut self, id: NodeId, what: &Lan) {
         let segment = self.machines[&id].segment;
         let others = self.machines.iter_mut();
         let hearing = others.filter(|(other, machine)| **other != id && machine.segment == segment);
         for (_, machine) in hearing {
-            machine.lan.push(Lan::Taken(address));
+            machine.lan.push(what.clone());
+        }
+    }
+
+    /// What one node does changes nobody else's ownership at that moment.
+    fn check_after(&mut self, id: NodeId) {
+        if !self.checked {
+            return;
+        }
+        let wished: Vec<IpAddr> = self.machines[&id].wishes.keys().copied().collect();
+        let changed = wished.into_iter().any(|address| {
+            let before = self.owning.get(&address);
+            let owned = before.is_some_and(|owners| owners.contains(&id));
+            owned != self.hold(id, address).is_some()
+        });
+        if changed {
+            self.check();
         }
     }
 
@@ -505,6 +576,11 @@ impl World {
         let ordinary = |id: &&NodeId| self.hold(**id, address).is_some_and(|hold| !hold.degraded);
         let ordinary: Vec<&NodeId> = owners.iter().filter(ordinary).collect();
         let exclusive = self.policy == Policy::Exclusive;
+        assert!(
+            self.policy != Policy::Witnessed || owners.len() <= 1,
+            "at {:?} {address} is owned by {owners:?}, of two",
+            self.now
+        );
         assert!(
             ordinary.len() <= 1 && (!exclusive || ordinary.len() == owners.len()),
             "at {:?} {address} is owned by {owners:?}, by a majority: {ordinary:?}",

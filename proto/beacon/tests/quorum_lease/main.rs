@@ -6,12 +6,14 @@
 mod lease;
 mod membership;
 mod recovery;
+mod sets;
 mod views;
 
 use std::fmt::Debug;
 use std::hash::Hash;
 
 use lease::{Lease, ONE_OWNER, Rule};
+use sets::Sets;
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
 
 /// Two candidates, two epochs, clocks that differ as much as they may.
@@ -293,6 +295,12 @@ fn a_node_that_takes_up_its_own_old_claim_would_make_two_owners() {
         restarts: 1,
         ..mutated(Rule::NoRevival)
     });
+}
+
+#[test]
+fn witness_sets_of_each_node_make_two_owners_once_a_witness_restarts() {
+    check("witness sets, no restart", Sets { restarts: 0 }, None);
+    find_two_owners("one set for all", Sets { restarts: 1 });
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(crate) enum Rule {
     GoneForGood,
     /// Only members of the present view are counted.
     MembersOnly,
+    /// Only who has a vote is counted.
+    VotersOnly,
 }
 
 /// Who owns the address, says a node. Epoch 0: nobody.
@@ -98,8 +100,10 @@ pub(crate) enum Step {
 /// The chain, and how far the run may go.
 #[derive(Debug, Clone)]
 pub(crate) struct Membership {
-    /// Members of each view, as bits.
+    /// The members of each view that vote, as bits.
     pub(crate) chain: &'static [u8],
+    /// Members of all views, as bits: where they do not vote they own all the same.
+    pub(crate) clients: u8,
     /// The nodes that claim, as bits; the others only vote.
     pub(crate) candidates: u8,
     pub(crate) epochs: u8,
@@ -150,13 +154,15 @@ impl Membership {
                 .zip(&node.grant)
                 .filter(|(_, age)| **age < self.grant);
             let granted = granted.fold(0, |set, (peer, _)| set | 1 << peer);
-            let counted = if self.holds(Rule::MembersOnly) {
-                members
-            } else {
+            let counted = if !self.holds(Rule::MembersOnly) {
                 u8::MAX
+            } else if !self.holds(Rule::VotersOnly) {
+                members | self.clients
+            } else {
+                members
             };
-            let votes = (granted & counted | 1 << me).count_ones();
-            node.stands && has(members, *me) && votes > members.count_ones() / 2
+            let votes = ((granted | 1 << me) & counted).count_ones();
+            node.stands && has(members | self.clients, *me) && votes > members.count_ones() / 2
         };
         let nodes = (0u8..).zip(&world.nodes);
         nodes.filter(owns).map(|(me, _)| me).collect()
@@ -285,7 +291,7 @@ impl<const N: usize> Model for Nodes<N> {
     fn init_states(&self) -> Vec<World<N>> {
         let first = self.0.members(1);
         let nodes = std::array::from_fn(|me| {
-            let member = has(first, me as u8);
+            let member = has(first | self.0.clients, me as u8);
             self.0.started(u8::from(member), self.0.suspect)
         });
         vec![World {
@@ -309,11 +315,15 @@ impl<const N: usize> Model for Nodes<N> {
             if has(run.mortal, me) {
                 steps.push(Step::Die(me));
             }
-            let speaks = has(run.members(node.view), me);
+            let voters = run.members(node.view);
+            let speaks = node.view > 0 && has(voters | run.clients, me);
             // What voters tell each other is what a candidate could have told them.
             let listens = |peer: &u8| has(run.candidates, me) || has(run.candidates, *peer);
             let there = |peer: u8| !world.nodes[usize::from(peer)].gone;
+            // Who has no vote speaks with those who have.
+            let votes = !has(run.clients, me) || has(voters, me);
             let peers = (0..N as u8).filter(|peer| speaks && *peer != me && there(*peer));
+            let peers = peers.filter(|peer| votes || has(voters, *peer));
             for peer in peers.filter(|peer| run.gossip || listens(peer)) {
                 steps.push(Step::Tell(me, peer));
                 if run.wire && world.wire.is_none() {
@@ -372,7 +382,7 @@ impl<const N: usize> Model for Nodes<N> {
                 } else {
                     run.suspect
                 };
-                if !has(run.members(number), me) {
+                if !has(run.members(number) | run.clients, me) {
                     node.stands = false;
                     run.settle(node);
                 }

@@ -15,6 +15,7 @@ const SHRINK_TO_3: &[u8] = &[0b11111, 0b01111, 0b00111];
 fn bounds(chain: &'static [u8]) -> Membership {
     Membership {
         chain,
+        clients: 0,
         candidates: 0b11,
         epochs: 2,
         restarting: 0,
@@ -169,5 +170,63 @@ fn two_nodes_changed_in_one_step_would_make_two_owners() {
         candidates: 0b01001,
         epochs: 1,
         ..bounds(two_others)
+    });
+}
+
+/// Three nodes vote, two do not; these own, or one of them and one that votes.
+fn council(candidates: u8) -> Membership {
+    Membership {
+        clients: 0b11000,
+        candidates,
+        ..bounds(&[0b00111])
+    }
+}
+
+#[test]
+fn owners_without_a_vote_are_never_two() {
+    for candidates in [0b11000, 0b01001] {
+        let name = format!("three of five vote, candidates {candidates:05b}");
+        let run = Membership {
+            restarting: 0b00010,
+            restarts: 1,
+            epochs: far(1, 2),
+            ..council(candidates)
+        };
+        check(&name, Nodes::<5>(run), None);
+        let late = Membership {
+            wire: true,
+            epochs: 1,
+            ..council(candidates)
+        };
+        check(&format!("{name}, late messages"), Nodes::<5>(late), None);
+    }
+}
+
+#[test]
+fn owners_without_a_vote_are_never_two_while_those_who_have_one_change() {
+    // One more votes, one less; an owner gets a vote, and loses it. Nodes 3 and 4 claim.
+    let chains: [&[u8]; 4] = [
+        &[0b00011, 0b00111],
+        &[0b00111, 0b00011],
+        &[0b00011, 0b01011],
+        &[0b01011, 0b00011],
+    ];
+    for chain in chains {
+        let run = Membership {
+            chain,
+            epochs: 1,
+            ..council(0b11000)
+        };
+        let transitions = far(Some(2_000_000), None);
+        check(&format!("votes {chain:?}"), Nodes::<5>(run), transitions);
+    }
+}
+
+#[test]
+fn an_acknowledgement_of_a_node_without_a_vote_that_counts_would_make_two_owners() {
+    two_owners::<5>(Membership {
+        epochs: 1,
+        without: Some(Rule::VotersOnly),
+        ..council(0b11000)
     });
 }

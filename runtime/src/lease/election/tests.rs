@@ -151,3 +151,20 @@ fn two_replicas_never_hold_at_once_whatever_requests_are_lost() {
         }
     }
 }
+
+#[test]
+fn a_lease_of_another_length_is_divided_as_the_default_one() {
+    let default = Timing::default();
+    let same = Timing::lasting(Duration::from_secs(15));
+    let parts = |timing: Timing| (timing.duration, timing.renew_deadline, timing.retry);
+    assert_eq!(parts(same), parts(default));
+    let shortest = Timing::lasting(Duration::from_secs(1));
+    assert_eq!(
+        parts(shortest),
+        (
+            Duration::from_secs(3),
+            Duration::from_secs(2),
+            Duration::from_millis(400)
+        )
+    );
+}

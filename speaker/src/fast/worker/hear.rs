@@ -1,5 +1,6 @@
-//! What arrives: beacons and frames, drained from their sockets.
+//! What arrives: beacons, copies of them and frames, drained from their sockets.
 
+use herald_beacon::Discard;
 use herald_l2::Received;
 use herald_runtime::clock;
 
@@ -9,7 +10,7 @@ use crate::fast::timeline::age;
 
 /// Frames read from one port before the others, and the timers, have their turn.
 const BATCH: usize = 64;
-/// Datagrams read before anything is decided: three seconds of what 32 speakers send.
+/// Datagrams read before anything is decided: a second of what 100 speakers send.
 const FLOOD: usize = 2048;
 /// Octets read of a frame or datagram; neither is longer.
 const BUFFER: usize = 2048;
@@ -43,6 +44,28 @@ impl Worker {
             match node.handle_datagram(&buffer[..arrival.length], nonce, taken) {
                 Ok(()) => self.outlets.metrics.beacon_received(),
                 Err(reason) => self.outlets.metrics.beacon_discarded(reason),
+            }
+        }
+    }
+
+    /// Reads the copies of beacons there are, up to a batch from every port: they can wait.
+    pub(super) fn read_copies(&mut self) {
+        let mut buffer = [0; BUFFER];
+        for (link, index) in &self.links {
+            let Some(port) = self.ports.get(index) else {
+                continue;
+            };
+            for _ in 0..BATCH {
+                let Ok(Some(arrival)) = port.receive_copy(&mut buffer) else {
+                    break;
+                };
+                let Some(node) = &mut self.node else { continue };
+                let taken = clock::boot().saturating_sub(age(arrival.taken, OLDEST));
+                match node.handle_copy(&buffer[..arrival.length], *link, taken) {
+                    // Each comes once by either family.
+                    Ok(()) | Err(Discard::Replayed) => {}
+                    Err(reason) => self.outlets.metrics.beacon_discarded(reason),
+                }
             }
         }
     }

@@ -28,6 +28,12 @@ impl Worker {
                     Err(_) => self.outlets.metrics.beacon_errors.inc(),
                 };
             }
+            while let Some((link, bytes)) = node.poll_copy(clock::boot()) {
+                let port = self.links.get(&link).and_then(|at| self.ports.get(at));
+                if !port.is_some_and(|port| port.send_copy(&bytes)) {
+                    self.outlets.metrics.beacon_errors.inc();
+                }
+            }
         }
         loop {
             let now = self.timeline.instant(clock::boot());
@@ -46,7 +52,14 @@ impl Worker {
                 (Event::Answered { address, .. }, Some(node)) => {
                     node.note_answer(*address, clock::boot());
                 }
-                (Event::GatewayAnswered { .. }, Some(node)) => node.note_gateway(clock::boot()),
+                (Event::GatewayAnswered { interface, .. }, Some(node)) => {
+                    let now = clock::boot();
+                    node.note_gateway(now);
+                    let on = self.links.iter().find(|(_, index)| *index == interface);
+                    if let Some((link, _)) = on {
+                        node.note_gateway_on(*link, now);
+                    }
+                }
                 (Event::Acknowledged { address, .. }, _) => {
                     self.acknowledged.insert(*address, this_second());
                     self.spread(News::Lan(event));
@@ -85,7 +98,7 @@ impl Worker {
         self.tell_next = now + TELL_EVERY;
         let telling = self.telling(now);
         let returned = telling.live.difference(&self.told.live).next().is_some();
-        if returned && self.settings.beacon.policy == Policy::Available {
+        if returned && self.settings.beacon.policy != Policy::Exclusive {
             // It may have announced what is owned here, while nobody here was heard (A9).
             for address in telling.held.keys() {
                 self.station.announce_again(*address);
@@ -117,11 +130,14 @@ impl Worker {
             if let Some(view) = node.view() {
                 telling.view = view.number;
                 telling.members = view.members.clone();
+                telling.voters = view.voters.clone();
                 telling.member = view.members.contains(&self.settings.beacon.me);
             }
             telling.may_step = node.may_step(&cluster.gone);
             telling.live = node.live(now).into_iter().collect();
             telling.quorum = node.quorum(now);
+            telling.wants_tie = node.wants_tie(now);
+            telling.unheard = node.unheard(now);
             let refused = |address| {
                 let at = self.refusals.get(address);
                 at.is_some_and(|at| now < *at + REFUSED)

@@ -47,6 +47,9 @@ fn each_wish_is_fulfilled_by_what_it_says_and_nothing_else() {
         // Silence may begin within 500 ms: five letters.
         assert_eq!(found, fulfilled, "{answers}");
         assert!(as_wished(Serving::Anyhow, &asked, OWNER));
+        let served = as_wished(Serving::Served { silent }, &asked, OWNER);
+        assert!(served || !(fulfilled[0] || fulfilled[1]), "{answers}");
+        assert!(!served || !fulfilled[2], "{answers}");
     }
 }
 

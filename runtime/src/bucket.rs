@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Starts full.
 #[derive(Debug, Clone)]
-pub(crate) struct Bucket {
+pub struct Bucket {
     /// Time in which one token comes back.
     refill: Duration,
     /// Tokens at `since`; more than the capacity means full.
@@ -14,7 +14,8 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     /// A full one that gets a token back each `refill`, which is not zero.
-    pub(crate) fn new(refill: Duration) -> Self {
+    #[must_use]
+    pub fn new(refill: Duration) -> Self {
         Self {
             refill,
             tokens: f64::INFINITY,
@@ -26,7 +27,7 @@ impl Bucket {
     ///
     /// # Errors
     /// How long it takes until there is one.
-    pub(crate) fn take(&mut self, capacity: usize, now: Instant) -> Result<(), Duration> {
+    pub fn take(&mut self, capacity: usize, now: Instant) -> Result<(), Duration> {
         let capacity = f64::from(u32::try_from(capacity).unwrap_or(u32::MAX));
         let passed = self
             .since
@@ -45,7 +46,7 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
-    use herald_runtime::clock;
+    use crate::clock;
 
     use super::*;
 

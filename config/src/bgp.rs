@@ -1,0 +1,75 @@
+//! BGPPeers, BGPAdvertisements, Communities and BFDProfiles: names resolved, numbers checked.
+//!
+//! A mistake sets its object aside; what only names something that does not exist goes on without it.
+
+mod advertisement;
+mod community;
+mod peer;
+
+use std::collections::BTreeMap;
+
+use herald_model::bgp::Policy;
+
+use crate::l2;
+use crate::objects::{Objects, unique};
+use crate::problem::{ObjectRef, Problem, Report};
+
+pub(crate) const BGP_ADVERTISEMENT: &str = "BGPAdvertisement";
+pub(crate) const BGP_PEER: &str = "BGPPeer";
+pub(crate) const BFD_PROFILE: &str = "BFDProfile";
+pub(crate) const COMMUNITY: &str = "Community";
+
+/// The usable peers and advertisements.
+pub(crate) fn compile(objects: &Objects, problems: &mut Vec<Problem>) -> Policy {
+    let profiles = unique(BFD_PROFILE, &objects.bfd_profiles, problems);
+    for name in profiles.keys() {
+        report(BFD_PROFILE, name, problems).not_built("spec");
+    }
+    let written = unique(BGP_PEER, &objects.bgp_peers, problems);
+    let mut peers = BTreeMap::new();
+    for (name, object) in &written {
+        let mut report = report(BGP_PEER, name, problems);
+        let known = |profile: &str| profiles.contains_key(profile);
+        let peer = peer::translate(
+            name,
+            &object.spec,
+            &known,
+            objects.nodes.as_ref(),
+            &mut report,
+        );
+        if let Some(peer) = peer.filter(|_| !report.is_quarantined()) {
+            peers.insert(name.clone(), peer);
+        }
+    }
+    let aliases = community::aliases(&objects.communities, problems);
+    let context = advertisement::Context {
+        pools: l2::pool_labels(&objects.pools),
+        peers: written.keys().cloned().collect(),
+        aliases,
+        nodes: objects.nodes.as_ref(),
+    };
+    let mut advertisements = Vec::new();
+    for (name, object) in unique(BGP_ADVERTISEMENT, &objects.bgp_advertisements, problems) {
+        let mut report = report(BGP_ADVERTISEMENT, &name, problems);
+        let advertisement = advertisement::translate(&name, &object.spec, &context, &mut report);
+        if !report.is_quarantined() {
+            advertisements.push(advertisement);
+        }
+    }
+    for (name, message) in advertisement::conflicts(&advertisements) {
+        let mut report = report(BGP_ADVERTISEMENT, &name, problems);
+        report.note(
+            "spec.localPref",
+            crate::Reason::ConflictingLocalPref,
+            message,
+        );
+    }
+    Policy {
+        peers,
+        advertisements,
+    }
+}
+
+fn report<'a>(kind: &'static str, name: &str, problems: &'a mut Vec<Problem>) -> Report<'a> {
+    Report::new(ObjectRef::new(kind, name), problems)
+}

@@ -1,0 +1,223 @@
+//! BGPPeers: addresses, numbers and times.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use herald_crds::{BGPPeerSpec, DynamicASN};
+use herald_model::bgp::{Dialing, Password, Peer, RemoteAs, Security, Target};
+
+use super::advertisement::bounded;
+use crate::node::NodeFacts;
+use crate::policy::parse_duration;
+use crate::problem::{Reason, Report};
+use crate::selector;
+
+/// What is in force where a peer says nothing.
+const HOLD_TIME: Duration = Duration::from_secs(90);
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+
+/// The peer; none when where it is cannot be told, or this version cannot speak to it.
+pub(super) fn translate(
+    name: &str,
+    spec: &BGPPeerSpec,
+    known_profile: &dyn Fn(&str) -> bool,
+    nodes: Option<&BTreeMap<String, NodeFacts>>,
+    report: &mut Report<'_>,
+) -> Option<Peer> {
+    let node_selectors = selector::list("spec.nodeSelectors", &spec.node_selectors, report);
+    if let Some(nodes) = nodes {
+        let labels = nodes.values().map(|node| &node.labels);
+        selector::note_idle(
+            "spec.nodeSelectors",
+            &node_selectors,
+            labels,
+            "node",
+            report,
+        );
+    }
+    let my_asn = bounded("spec.myASN", spec.my_asn, 1, i64::from(u32::MAX), report);
+    let local_asn = spec
+        .local_asn
+        .map(|asn| bounded("spec.localASN", asn, 1, i64::from(u32::MAX), report));
+    let remote_as = remote_as(spec, report)?;
+    let external = match remote_as {
+        RemoteAs::Exactly(asn) => asn != local_asn.unwrap_or(my_asn),
+        RemoteAs::Internal => false,
+        RemoteAs::External => true,
+    };
+    if spec.ebgp_multi_hop && !external {
+        let message = "the router is of the same AS; remove ebgpMultiHop, which internal sessions do not need";
+        report.reject("spec.ebgpMultiHop", Reason::OutOfBounds, message.to_owned());
+    }
+    let hold_time = time(
+        "spec.holdTime",
+        spec.hold_time.as_deref(),
+        HOLD_TIME,
+        report,
+    );
+    if matches!(hold_time.as_secs(), 1 | 2) || hold_time.subsec_nanos() != 0 {
+        let message =
+            format!("{hold_time:?} cannot be told to a router; write 0s, or whole seconds from 3s");
+        report.reject("spec.holdTime", Reason::OutOfBounds, message);
+    }
+    let keepalive_time = spec
+        .keepalive_time
+        .as_deref()
+        .map(|text| time("spec.keepaliveTime", Some(text), hold_time, report));
+    if keepalive_time.is_some_and(|keepalive| keepalive > hold_time) {
+        let message =
+            "it is longer than holdTime, and the router would give up; write a third of it";
+        report.reject(
+            "spec.keepaliveTime",
+            Reason::OutOfBounds,
+            message.to_owned(),
+        );
+    }
+    let connect_time = time(
+        "spec.connectTime",
+        spec.connect_time.as_deref(),
+        CONNECT_TIME,
+        report,
+    );
+    if !(1..=65_535).contains(&connect_time.as_secs()) {
+        let message = format!("{connect_time:?} is out of bounds; write 1s to 65535s");
+        report.reject("spec.connectTime", Reason::OutOfBounds, message);
+    }
+    let drain_time = time(
+        "spec.drainTime",
+        spec.drain_time.as_deref(),
+        DRAIN_TIME,
+        report,
+    );
+    not_built(spec, known_profile, report);
+    let dialing = Dialing {
+        target: target(spec, report)?,
+        port: bounded("spec.peerPort", spec.peer_port, 1, 65_535, report),
+        source: address("spec.sourceAddress", spec.source_address.as_deref(), report),
+        vrf: spec.vrf.clone(),
+        multihop: spec.ebgp_multi_hop,
+    };
+    if let (Target::Address(router), Some(source)) = (&dialing.target, dialing.source)
+        && router.is_ipv4() != source.is_ipv4()
+    {
+        let message = format!(
+            "{source} is of another family than {router}; write an address of the nodes of the same family"
+        );
+        report.reject("spec.sourceAddress", Reason::MixedFamilies, message);
+    }
+    Some(Peer {
+        name: name.to_owned(),
+        node_selectors,
+        my_asn,
+        local_asn,
+        remote_as,
+        dialing,
+        security: Security {
+            password: spec.password_secret.as_ref().map(|secret| Password {
+                namespace: secret.namespace.clone(),
+                name: secret.name.clone(),
+            }),
+            ttl_security: spec
+                .ttl_security
+                .map(|hops| bounded("spec.ttlSecurity", hops, 1, 254, report)),
+        },
+        hold_time,
+        keepalive_time,
+        connect_time,
+        router_id: router_id(spec, report),
+        bfd_profile: spec.bfd_profile.clone(),
+        bfd_strict: spec.bfd_strict,
+        graceful_restart: spec.enable_graceful_restart,
+        drain_time,
+        dual_stack: spec.dual_stack_address_family,
+    })
+}
+
+fn remote_as(spec: &BGPPeerSpec, report: &mut Report<'_>) -> Option<RemoteAs> {
+    match (spec.peer_asn, spec.dynamic_asn) {
+        (Some(asn), None) => {
+            let asn = bounded("spec.peerASN", asn, 1, i64::from(u32::MAX), report);
+            Some(RemoteAs::Exactly(asn))
+        }
+        (None, Some(DynamicASN::Internal)) => Some(RemoteAs::Internal),
+        (None, Some(DynamicASN::External)) => Some(RemoteAs::External),
+        (None, Some(DynamicASN::Unknown)) => {
+            let message = "the value is not known to this version; write internal or external";
+            report.reject("spec.dynamicASN", Reason::UnknownValue, message.to_owned());
+            None
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            let message = "write exactly one of peerASN and dynamicASN".to_owned();
+            report.reject("spec.peerASN", Reason::OutOfBounds, message);
+            None
+        }
+    }
+}
+
+fn target(spec: &BGPPeerSpec, report: &mut Report<'_>) -> Option<Target> {
+    match (&spec.peer_address, &spec.interface) {
+        (Some(text), None) => address("spec.peerAddress", Some(text), report).map(Target::Address),
+        (None, Some(interface)) => {
+            report.not_built("spec.interface");
+            Some(Target::Interface(interface.clone()))
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            let message = "write exactly one of peerAddress and interface".to_owned();
+            report.reject("spec.peerAddress", Reason::NotAnAddress, message);
+            None
+        }
+    }
+}
+
+fn address(field: &str, text: Option<&str>, report: &mut Report<'_>) -> Option<IpAddr> {
+    let text = text?;
+    let address = text.parse().ok();
+    if address.is_none() {
+        let message =
+            format!("\"{text}\" is not an address; write one as 192.0.2.1 or 2001:db8::1");
+        report.reject(field, Reason::NotAnAddress, message);
+    }
+    address
+}
+
+fn router_id(spec: &BGPPeerSpec, report: &mut Report<'_>) -> Option<Ipv4Addr> {
+    let text = spec.router_id.as_deref()?;
+    let id = text
+        .parse()
+        .ok()
+        .filter(|id: &Ipv4Addr| !id.is_unspecified());
+    if id.is_none() {
+        let message = format!(
+            "\"{text}\" cannot be a BGP identifier; write an IPv4 address other than 0.0.0.0"
+        );
+        report.reject("spec.routerID", Reason::NotAnAddress, message);
+    }
+    id
+}
+
+fn time(field: &str, text: Option<&str>, absent: Duration, report: &mut Report<'_>) -> Duration {
+    let Some(text) = text else { return absent };
+    parse_duration(text).unwrap_or_else(|| {
+        let message = format!("\"{text}\" is not a duration; write for example 90s, 5m or 500ms");
+        report.reject(field, Reason::NotADuration, message);
+        absent
+    })
+}
+
+/// Fields that this version stores and does not act on, and names that do not exist.
+fn not_built(spec: &BGPPeerSpec, known_profile: &dyn Fn(&str) -> bool, report: &mut Report<'_>) {
+    if let Some(profile) = &spec.bfd_profile {
+        if known_profile(profile) {
+            report.not_built("spec.bfdProfile");
+        } else {
+            let message =
+                format!("there is no BFDProfile {profile}; create it or correct the name");
+            report.note("spec.bfdProfile", Reason::UnknownBfdProfile, message);
+        }
+    }
+    if spec.tcp_ao.is_some() {
+        report.not_built("spec.tcpAO");
+    }
+}

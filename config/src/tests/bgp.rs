@@ -1,0 +1,251 @@
+use herald_crds::{BFDProfile, BGPAdvertisement, BGPPeer, Community};
+
+use herald_model::bgp;
+
+use crate::Problem;
+
+use super::*;
+
+fn object<K: serde::de::DeserializeOwned>(name: &str, spec: Value) -> K {
+    serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec})).unwrap()
+}
+
+fn peer(spec: &Value) -> BGPPeer {
+    let mut whole = json!({"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.254"});
+    for (field, value) in spec.as_object().unwrap() {
+        whole[field] = value.clone();
+    }
+    object("tor", whole)
+}
+
+fn with(peers: Vec<BGPPeer>, advertisements: Vec<BGPAdvertisement>) -> Objects {
+    Objects {
+        bgp_peers: peers,
+        bgp_advertisements: advertisements,
+        ..Objects::default()
+    }
+}
+
+#[test]
+fn what_this_version_does_not_do_is_accepted_and_told() {
+    let spec = json!({"bfdProfile": "fast"});
+    let compiled = compile(&Objects {
+        bfd_profiles: vec![object::<BFDProfile>("fast", json!({}))],
+        ..with(vec![peer(&spec)], vec![])
+    });
+    for (kind, name) in [("BGPPeer", "tor"), ("BFDProfile", "fast")] {
+        let verdict = verdict(&compiled, kind, name);
+        assert!(verdict.accepted, "{kind}");
+        assert_eq!(verdict.reason, "FieldNotImplemented", "{kind}");
+    }
+    assert!(compiled.config.bgp.peers.contains_key("tor"));
+}
+
+#[test]
+fn a_peer_is_read_with_its_defaults() {
+    let compiled = compile(&with(vec![peer(&json!({}))], vec![]));
+    assert_eq!(compiled.problems, []);
+    let tor = &compiled.config.bgp.peers["tor"];
+    let seconds = std::time::Duration::from_secs;
+    assert_eq!(tor.remote_as, bgp::RemoteAs::Exactly(64_513));
+    assert_eq!(tor.dialing.port, 179);
+    let times = (
+        tor.hold_time,
+        tor.keepalive_time,
+        tor.connect_time,
+        tor.drain_time,
+    );
+    assert_eq!(times, (seconds(90), None, seconds(5), seconds(10)));
+    assert!(!tor.graceful_restart && !tor.dual_stack && !tor.dialing.multihop);
+
+    let said = json!({
+        "localASN": 64514, "peerPort": 17900, "sourceAddress": "192.0.2.7", "holdTime": "9s",
+        "keepaliveTime": "3s", "connectTime": "1m", "routerID": "192.0.2.9", "drainTime": "0s",
+        "passwordSecret": {"name": "md5"}, "ttlSecurity": 1, "vrf": "red",
+        "enableGracefulRestart": true, "dualStackAddressFamily": true,
+    });
+    let compiled = compile(&with(vec![peer(&said)], vec![]));
+    assert_eq!(compiled.problems, []);
+    let tor = &compiled.config.bgp.peers["tor"];
+    assert_eq!((tor.local_asn, tor.dialing.port), (Some(64_514), 17_900));
+    assert_eq!(tor.dialing.source, Some("192.0.2.7".parse().unwrap()));
+    assert_eq!(tor.security.ttl_security, Some(1));
+    assert_eq!(tor.security.password.as_ref().unwrap().name, "md5");
+    let times = (
+        tor.hold_time,
+        tor.keepalive_time,
+        tor.connect_time,
+        tor.drain_time,
+    );
+    assert_eq!(
+        times,
+        (seconds(9), Some(seconds(3)), seconds(60), seconds(0))
+    );
+    assert!(tor.graceful_restart && tor.dual_stack);
+}
+
+#[test]
+fn a_mistake_in_a_peer_sets_it_aside_and_no_other() {
+    for (spec, field) in [
+        (json!({"peerAddress": "router"}), "spec.peerAddress"),
+        (json!({"interface": "eth0"}), "spec.peerAddress"),
+        (json!({"dynamicASN": "external"}), "spec.peerASN"),
+        (json!({"myASN": 0}), "spec.myASN"),
+        (json!({"peerPort": 0}), "spec.peerPort"),
+        (json!({"holdTime": "2s"}), "spec.holdTime"),
+        (json!({"holdTime": "soon"}), "spec.holdTime"),
+        (
+            json!({"holdTime": "9s", "keepaliveTime": "10s"}),
+            "spec.keepaliveTime",
+        ),
+        (json!({"connectTime": "0s"}), "spec.connectTime"),
+        (json!({"routerID": "0.0.0.0"}), "spec.routerID"),
+        (
+            json!({"sourceAddress": "2001:db8::1"}),
+            "spec.sourceAddress",
+        ),
+        (
+            json!({"peerASN": 64512, "ebgpMultiHop": true}),
+            "spec.ebgpMultiHop",
+        ),
+        (json!({"ttlSecurity": 255}), "spec.ttlSecurity"),
+    ] {
+        let mut good = peer(&json!({}));
+        good.metadata.name = Some("spine".to_owned());
+        let compiled = compile(&with(vec![peer(&spec), good], vec![]));
+        let fields: Vec<&str> = compiled.problems.iter().map(|p| p.field.as_str()).collect();
+        assert_eq!(fields, [field], "{spec}");
+        assert!(compiled.problems[0].quarantined, "{spec}");
+        let peers: Vec<&String> = compiled.config.bgp.peers.keys().collect();
+        assert_eq!(peers, ["spine"], "{spec}");
+    }
+}
+
+#[test]
+fn an_advertisement_says_how_a_prefix_looks() {
+    let spec = json!({
+        "aggregationLength": 24, "localPref": 150, "med": 20, "prepend": 3, "peers": ["tor"],
+        "communities": ["64512:1", "mine", "no-export"],
+    });
+    let alias = json!({"communities": [{"name": "mine", "value": "large:64512:1:2"}]});
+    let compiled = compile(&Objects {
+        communities: vec![object::<Community>("c", alias)],
+        ..with(vec![peer(&json!({}))], vec![object("a", spec)])
+    });
+    assert_eq!(compiled.problems, []);
+    let [ad] = compiled.config.bgp.advertisements.as_slice() else {
+        panic!("{:?}", compiled.config.bgp)
+    };
+    assert_eq!((ad.aggregation_v4, ad.aggregation_v6), (24, 128));
+    assert_eq!(ad.peers.as_ref().unwrap().first().unwrap(), "tor");
+    let attributes = bgp::Attributes {
+        local_pref: Some(150),
+        med: Some(20),
+        prepend: 3,
+        communities: [
+            bgp::Community::Standard(0xfc00_0001),
+            bgp::Community::Large([64_512, 1, 2]),
+            bgp::Community::Standard(0xffff_ff01),
+        ]
+        .into(),
+        leaving: false,
+    };
+    assert_eq!(ad.attributes, attributes);
+}
+
+#[test]
+fn a_mistake_in_an_advertisement_sets_it_aside() {
+    let team = json!([{"matchLabels": {"team": "a"}}]);
+    for (spec, field) in [
+        (json!({"aggregationLength": 33}), "spec.aggregationLength"),
+        (
+            json!({"aggregationLengthV6": 0}),
+            "spec.aggregationLengthV6",
+        ),
+        (
+            json!({"aggregationLength": 24, "serviceSelectors": team}),
+            "spec.serviceSelectors",
+        ),
+        (json!({"localPref": -1}), "spec.localPref"),
+        (json!({"prepend": 11}), "spec.prepend"),
+        (json!({"communities": ["65536:1"]}), "spec.communities[0]"),
+    ] {
+        let compiled = compile(&with(vec![], vec![object("a", spec.clone())]));
+        let fields: Vec<&str> = compiled.problems.iter().map(|p| p.field.as_str()).collect();
+        assert_eq!(fields, [field], "{spec}");
+        assert!(compiled.config.bgp.advertisements.is_empty(), "{spec}");
+    }
+}
+
+#[test]
+fn two_preferences_for_the_same_prefixes_are_told() {
+    let ad = |name, spec: Value| object::<BGPAdvertisement>(name, spec);
+    let told = |second: Value| {
+        let first = ad("a", json!({"localPref": 100}));
+        let compiled = compile(&with(vec![], vec![first, ad("b", second)]));
+        let problems = compiled.problems.iter();
+        let conflict = |p: &&Problem| p.reason == Reason::ConflictingLocalPref;
+        problems
+            .filter(conflict)
+            .map(|p| p.object.name.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(json!({"localPref": 200})), ["b"]);
+    assert!(told(json!({"localPref": 100})).is_empty());
+    let others = json!({"localPref": 200, "aggregationLength": 24, "aggregationLengthV6": 64});
+    assert!(told(others).is_empty());
+}
+
+#[test]
+fn names_that_do_not_exist_are_reported() {
+    let alias = json!({"communities": [{"name": "mine", "value": "64512:1"}]});
+    let peer = json!({"myASN": 1, "peerASN": 2, "peerAddress": "192.0.2.1", "bfdProfile": "slow"});
+    let compiled = compile(&Objects {
+        bgp_advertisements: vec![object::<BGPAdvertisement>(
+            "a",
+            json!({"peers": ["rot"], "communities": ["yours"], "ipAddressPools": ["lan"]}),
+        )],
+        bgp_peers: vec![object::<BGPPeer>("tor", peer)],
+        communities: vec![
+            object::<Community>("c", alias.clone()),
+            object::<Community>("d", alias),
+        ],
+        ..Objects::default()
+    });
+    let found: Vec<_> = compiled
+        .problems
+        .iter()
+        .filter(|p| p.reason != Reason::FieldNotImplemented)
+        .map(|p| (p.object.to_string(), p.field.as_str(), p.reason))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (
+                "BGPAdvertisement a".to_owned(),
+                "spec.ipAddressPools[0]",
+                Reason::UnknownPool
+            ),
+            (
+                "BGPAdvertisement a".to_owned(),
+                "spec.peers[0]",
+                Reason::UnknownPeer
+            ),
+            (
+                "BGPAdvertisement a".to_owned(),
+                "spec.communities[0]",
+                Reason::UnknownCommunity
+            ),
+            (
+                "BGPPeer tor".to_owned(),
+                "spec.bfdProfile",
+                Reason::UnknownBfdProfile
+            ),
+            (
+                "Community d".to_owned(),
+                "spec.communities[0].name",
+                Reason::CommunityDefinedTwice
+            ),
+        ]
+    );
+}

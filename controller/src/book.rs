@@ -1,0 +1,111 @@
+//! What is planned on, kept from round to round: the configuration in force, and the Services as the
+//! planner sees them. Pure.
+//!
+//! A round brings in what changed; the plan is always the one that the whole would give.
+//!
+//! Not here: which Services changed (`fresh`), and what else is known of them (`observed`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_config::{Compiled, Objects, Problem, compile, service};
+use herald_model::alloc::{Freed, Plan, Planner, Snapshot};
+use herald_model::service::ServiceKey;
+use k8s_openapi::api::core::v1::Service;
+
+use crate::decision::Decision;
+
+/// Configuration, Services, and the plan for them.
+#[derive(Debug)]
+pub(crate) struct Book {
+    /// The loadBalancerClass that is served.
+    class: String,
+    compiled: Arc<Compiled>,
+    snapshot: Snapshot,
+    /// What is wrong with Services; only those with something wrong.
+    problems: BTreeMap<ServiceKey, Vec<Problem>>,
+    planner: Planner,
+}
+
+impl Book {
+    /// An empty one.
+    pub(crate) fn new(class: &str) -> Self {
+        Self {
+            class: class.to_owned(),
+            compiled: Arc::default(),
+            snapshot: Snapshot::default(),
+            problems: BTreeMap::new(),
+            planner: Planner::default(),
+        }
+    }
+
+    /// Takes in the configuration as it is written now.
+    pub(crate) fn configure(&mut self, objects: &Objects) {
+        let compiled = compile(objects);
+        let config = &compiled.config;
+        self.snapshot.pools.clone_from(&config.pools);
+        self.snapshot
+            .quarantined_pools
+            .clone_from(&config.quarantined_pools);
+        self.snapshot.reservations.clone_from(&config.reservations);
+        self.snapshot.namespaces = objects.namespaces.clone().unwrap_or_default();
+        self.compiled = Arc::new(compiled);
+    }
+
+    /// Takes in a Service as it is now; none when it is gone.
+    pub(crate) fn enter(&mut self, key: &ServiceKey, object: Option<&Service>) {
+        self.problems.remove(key);
+        match object.filter(|object| service::is_ours(object, &self.class)) {
+            Some(object) => {
+                let (service, problems) = service::from_service(object, []);
+                self.snapshot
+                    .services
+                    .insert(key.clone(), Arc::new(service));
+                if !problems.is_empty() {
+                    self.problems.insert(key.clone(), problems);
+                }
+            }
+            None => {
+                self.snapshot.services.remove(key);
+            }
+        }
+    }
+
+    /// Takes in which addresses were given up lately.
+    pub(crate) fn free(&mut self, freed: BTreeMap<IpAddr, Freed>) {
+        self.snapshot.freed = freed;
+    }
+
+    /// The addresses a Service holds from pools that remember their holders, and whether it is a
+    /// Service that may hold any.
+    pub(crate) fn remembered(&self, key: &ServiceKey) -> (BTreeSet<IpAddr>, bool) {
+        let Some(service) = self.snapshot.services.get(key) else {
+            return (BTreeSet::new(), false);
+        };
+        let remembers = |address: &&IpAddr| {
+            self.snapshot.pools.values().any(|pool| {
+                let remembers = pool.retain.max(pool.reuse_delay) > Duration::ZERO;
+                remembers && pool.ranges.contains(**address)
+            })
+        };
+        let held = service.held.iter().filter(remembers).copied().collect();
+        (held, true)
+    }
+
+    /// The plan at a time, in seconds since 1970.
+    pub(crate) fn plan(&mut self, now: i64) -> &Plan {
+        self.snapshot.now = now;
+        self.planner.plan(&self.snapshot)
+    }
+
+    /// The configuration, the plan that was made last, and what is wrong.
+    pub(crate) fn decision(&mut self) -> Decision {
+        Decision {
+            compiled: Arc::clone(&self.compiled),
+            service_problems: self.problems.values().flatten().cloned().collect(),
+            plan: self.planner.plan(&self.snapshot).clone(),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Between the rounds, which decide, and the reporter, which tells: what passes from one to the other.
+//!
+//! The rounds never wait for the reporter. It asks, and is told when nothing more urgent is to be done.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use herald_model::service::ServiceKey;
+use k8s_openapi::api::core::v1::Service;
+use tokio::sync::{Notify, watch as channel};
+
+use crate::decision::Decision;
+use crate::holders::Page;
+
+/// What the reporter is told.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// Which round this is the end of.
+    pub(crate) round: u64,
+    /// Another number each time this replica began to lead.
+    pub(crate) term: u64,
+    /// Every Service as it is now, ours or not.
+    pub(crate) services: BTreeMap<ServiceKey, Arc<Service>>,
+    pub(crate) decision: Decision,
+    /// Services whose addresses could not be written, and why.
+    pub(crate) failed: BTreeMap<ServiceKey, String>,
+}
+
+/// Pages about holders of addresses that are not written down yet, by number.
+pub(crate) type Pages = BTreeMap<u8, Page>;
+
+/// The place where both meet.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    rounds: channel::Sender<u64>,
+    asked: Notify,
+    told: channel::Sender<Option<Arc<Told>>>,
+    pages: Mutex<Pages>,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self {
+            rounds: channel::Sender::new(0),
+            asked: Notify::new(),
+            told: channel::Sender::new(None),
+            pages: Mutex::default(),
+        }
+    }
+}
+
+impl Desk {
+    /// Rounds: another one is over; its number.
+    pub(crate) fn round(&self) -> u64 {
+        self.rounds.send_modify(|rounds| *rounds += 1);
+        *self.rounds.borrow()
+    }
+
+    /// Rounds: waits until the reporter asks.
+    pub(crate) async fn asked(&self) {
+        self.asked.notified().await;
+    }
+
+    /// Rounds: how things stand.
+    pub(crate) fn tell(&self, told: Told) {
+        self.told.send_replace(Some(Arc::new(told)));
+    }
+
+    /// Rounds: this replica does not lead. What another writes down counts.
+    pub(crate) fn rest(&self) {
+        self.told.send_replace(None);
+        self.locked().clear();
+    }
+
+    /// Rounds: pages to be written down.
+    pub(crate) fn write_down(&self, pages: Pages) {
+        self.locked().extend(pages);
+    }
+
+    /// Reporter: is told of every round.
+    pub(crate) fn rounds(&self) -> channel::Receiver<u64> {
+        self.rounds.subscribe()
+    }
+
+    /// Reporter: waits until it is told how things stand; nothing when this replica does not lead.
+    pub(crate) async fn ask(&self) -> Option<Arc<Told>> {
+        let mut told = self.told.subscribe();
+        self.asked.notify_one();
+        // The sender lives in here: there is always an answer to wait for.
+        let _answered = told.changed().await;
+        told.borrow_and_update().clone()
+    }
+
+    /// Reporter: the pages to write down now.
+    pub(crate) fn take_pages(&self) -> Pages {
+        std::mem::take(&mut self.locked())
+    }
+
+    /// Reporter: these could not be written. Newer ones count.
+    pub(crate) fn give_back(&self, pages: Pages) {
+        let mut waiting = self.locked();
+        for (number, page) in pages {
+            waiting.entry(number).or_insert(page);
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

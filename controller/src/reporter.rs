@@ -1,0 +1,224 @@
+//! Says what was written: conditions, ServiceAnnouncements, counts of pools, metrics, the admin port,
+//! and who holds which address for the next life of the controller.
+//!
+//! It runs behind the rounds and never delays them: it looks when they are idle, rests ten times as
+//! long as a look took, and writes at a bounded rate. What it could not write in one look, or what
+//! changed meanwhile, is in the next.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::StreamExt as _;
+use herald_config::service;
+use herald_runtime::bucket::Bucket;
+use herald_runtime::clock;
+
+use crate::apply::{Refused, Writer};
+use crate::decision::announceable;
+use crate::desk::{Desk, Told};
+use crate::metrics::Metrics;
+use crate::noted::Noted;
+use crate::observed::Observed;
+use crate::report::{Report, Sent, Target};
+use crate::rounds::after;
+use crate::sources::Sources;
+use crate::view::{Shown, View};
+use crate::{accepted, announcements, members};
+
+/// One report each, in the long run.
+const PACE: Duration = Duration::from_millis(10);
+
+/// So many at once after a rest.
+const BURST: usize = 200;
+
+/// How many requests are under way at once.
+const CONCURRENT: usize = 4;
+
+/// A look is followed by a rest of so many times its length, and at least [`REST`].
+const SHARE: u32 = 10;
+const REST: Duration = Duration::from_millis(10);
+
+/// The loop and what it remembers between looks.
+pub(crate) struct Reporter {
+    pub(crate) sources: Arc<Sources>,
+    pub(crate) writer: Writer,
+    pub(crate) metrics: Metrics,
+    pub(crate) view: Arc<View>,
+    pub(crate) desk: Arc<Desk>,
+    /// The loadBalancerClass that is served.
+    pub(crate) class: String,
+    pub(crate) memory: Memory,
+}
+
+/// What is known beyond what the watches show; worthless once another replica has led.
+pub(crate) struct Memory {
+    sent: Sent,
+    noted: Noted,
+    bucket: Bucket,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            sent: Sent::default(),
+            noted: Noted::default(),
+            bucket: Bucket::new(PACE),
+        }
+    }
+}
+
+impl Reporter {
+    /// Runs until it is dropped.
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+        let mut rounds = self.desk.rounds();
+        let (mut seen, mut term) = (0, 0);
+        let mut again = None;
+        loop {
+            tokio::select! {
+                round = rounds.wait_for(|round| *round > seen) => {
+                    round.context("the rounds ended")?;
+                }
+                () = after(again) => {}
+            }
+            let Some(told) = self.desk.ask().await else {
+                continue;
+            };
+            seen = told.round;
+            if told.term != term {
+                self.memory = Memory::default();
+                term = told.term;
+            }
+            let started = clock::now();
+            let writes = self.look(&told);
+            let rest = REST.max(clock::now().duration_since(started) * SHARE);
+            again = self.write(writes).await;
+            tokio::time::sleep(rest).await;
+        }
+    }
+
+    /// Works out what is to be said, and shows what needs no writing.
+    fn look(&mut self, told: &Told) -> Writes {
+        let observed = self.sources.observe(told.services.clone());
+        let decision = &told.decision;
+        self.metrics.decided(decision);
+        self.metrics.events_dropped(self.writer.events_dropped());
+        let desired = announceable(&observed, decision, &self.class);
+        let facts = announcements::Facts {
+            observed: &observed,
+            decision,
+            desired: &desired,
+            failed: &told.failed,
+            class: &self.class,
+        };
+        let now = clock::wall();
+        let sent = &mut self.memory.sent;
+        let mut reports = accepted::reports(&observed.objects, decision, sent, now);
+        reports.extend(announcements::reports(&facts, sent, now));
+        let writes = Writes {
+            reports,
+            orphans: announcements::orphans(&observed, &self.class),
+            leavers: members::leavers(&observed),
+        };
+        self.show(&observed, told, desired);
+        writes
+    }
+
+    fn show(&self, observed: &Observed, told: &Told, desired: herald_model::announce::Desired) {
+        let ours = observed
+            .services
+            .iter()
+            .filter(|(_, object)| service::is_ours(object, &self.class));
+        self.view.show(Shown {
+            services: ours.map(|(key, _)| key.clone()).collect(),
+            decision: told.decision.clone(),
+            desired,
+        });
+    }
+
+    /// Writes what the pace allows; gives when to look again though no round was made.
+    async fn write(&mut self, writes: Writes) -> Option<Duration> {
+        let mut refused = BTreeMap::new();
+        let pages = self.desk.take_pages();
+        if let Err(error) = self.writer.write_down(&pages).await {
+            self.desk.give_back(pages);
+            refused.insert("who holds which address".to_owned(), error);
+        }
+        let Writes {
+            reports,
+            orphans,
+            leavers,
+        } = writes;
+        let mut wait = None;
+        let mut now = Vec::new();
+        for report in reports {
+            match self.memory.bucket.take(BURST, clock::now()) {
+                Ok(()) => now.push(report),
+                Err(later) => {
+                    wait = Some(later * u32::try_from(BURST / 4).unwrap_or(1));
+                    break;
+                }
+            }
+        }
+        refused.extend(self.report(now).await);
+        for (key, uid) in orphans {
+            if let Err(later) = self.memory.bucket.take(BURST, clock::now()) {
+                wait = Some(later);
+                break;
+            }
+            self.memory.sent.forget(&announcements::target(&key));
+            if let Err(error) = self.writer.remove_announcement(&key, &uid).await {
+                refused.insert(format!("ServiceAnnouncement {key}"), error);
+            }
+        }
+        for leaver in leavers {
+            if let Err(error) = self.writer.remove_speaker(&leaver).await {
+                refused.insert(format!("Speaker {}", leaver.node), error);
+            }
+        }
+        self.memory.noted.note(refused).or(wait)
+    }
+
+    /// Writes reports; gives those that were refused. One whose object went meanwhile needs no
+    /// report any more.
+    async fn report(&mut self, reports: Vec<Report>) -> BTreeMap<String, Refused> {
+        let send = |report: Report| {
+            let writer = self.writer.clone();
+            async move {
+                let outcome = writer.report(&report).await;
+                (report, outcome)
+            }
+        };
+        let sending = futures::stream::iter(reports)
+            .map(send)
+            .buffer_unordered(CONCURRENT);
+        let outcomes: Vec<_> = sending.collect().await;
+        let mut refused = BTreeMap::new();
+        for (report, outcome) in outcomes {
+            let Target {
+                kind,
+                namespace,
+                name,
+            } = &report.target;
+            self.metrics.wrote(kind, outcome.as_ref().err());
+            match outcome {
+                Ok(version) => self.memory.sent.remember(&report, &version),
+                Err(Refused::Conflict) => self.memory.sent.forget(&report.target),
+                Err(
+                    error @ (Refused::NotLeading | Refused::WentBack { .. } | Refused::Error(_)),
+                ) => {
+                    refused.insert(format!("{kind} {namespace}/{name}"), error);
+                }
+            }
+        }
+        refused
+    }
+}
+
+/// What one look found to be written.
+struct Writes {
+    reports: Vec<Report>,
+    orphans: Vec<(herald_model::service::ServiceKey, String)>,
+    leavers: Vec<members::Leaver>,
+}

@@ -1,0 +1,29 @@
+//! Which prefixes a node announces to which router, how they look, and why others are not announced.
+//!
+//! Unlike on a LAN, every node that may announce an address does; no node has to know of another. What
+//! counts and in which order is MetalLB's: an advertisement for the pool and the node, one for the
+//! Service, the node itself, endpoints.
+//!
+//! Not here: sessions and messages (`proto/bgp`).
+
+mod routes;
+mod terms;
+
+pub use routes::{Obstacle, Routes, Verdict, routes};
+pub use terms::{
+    Advertisement, Attributes, Community, Dialing, Password, Peer, RemoteAs, Security, Target,
+};
+
+use std::collections::BTreeMap;
+
+/// The peers and advertisements in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// The peers, by name.
+    pub peers: BTreeMap<String, Peer>,
+    /// The advertisements, by name.
+    pub advertisements: Vec<Advertisement>,
+}
+
+#[cfg(test)]
+mod tests;

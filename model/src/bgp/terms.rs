@@ -1,0 +1,178 @@
+//! Peers and advertisements as a user means them: values only.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use crate::labels::Selector;
+
+/// One `BGPPeer`, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// The object's name.
+    pub name: String,
+    /// The nodes that keep the session, any of them; empty means all.
+    pub node_selectors: Vec<Selector>,
+    /// The AS number of the nodes.
+    pub my_asn: u32,
+    /// The AS number shown to this router in place of `my_asn`.
+    pub local_asn: Option<u32>,
+    /// The router's AS number.
+    pub remote_as: RemoteAs,
+    /// How the router is reached.
+    pub dialing: Dialing,
+    /// How the session is protected.
+    pub security: Security,
+    /// Zero turns the timer off.
+    pub hold_time: Duration,
+    /// None: a third of the hold time.
+    pub keepalive_time: Option<Duration>,
+    /// Between attempts to connect.
+    pub connect_time: Duration,
+    /// None: one per node.
+    pub router_id: Option<Ipv4Addr>,
+    /// The `BFDProfile` that watches the router.
+    pub bfd_profile: Option<String>,
+    /// There is no session while BFD is not up.
+    pub bfd_strict: bool,
+    /// The router keeps the routes while a speaker restarts.
+    pub graceful_restart: bool,
+    /// How long routes stay, least preferred, before they are withdrawn on purpose.
+    pub drain_time: Duration,
+    /// Routes of both families go over this session.
+    pub dual_stack: bool,
+}
+
+impl Peer {
+    /// Whether routes of this address's family go over the session: those of its own, and of both
+    /// where that is asked for or the session is on a link.
+    #[must_use]
+    pub fn carries(&self, address: IpAddr) -> bool {
+        match self.dialing.target {
+            Target::Address(router) => self.dual_stack || router.is_ipv4() == address.is_ipv4(),
+            Target::Interface(_) => true,
+        }
+    }
+}
+
+/// Which AS number a router is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteAs {
+    /// This one.
+    Exactly(u32),
+    /// The one it is shown.
+    Internal,
+    /// Any other.
+    External,
+}
+
+/// How a router is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dialing {
+    /// Where it is.
+    pub target: Target,
+    /// Its TCP port.
+    pub port: u16,
+    /// The local address of the session; none leaves the choice to the kernel.
+    pub source: Option<IpAddr>,
+    /// The VRF of the session on the node.
+    pub vrf: Option<String>,
+    /// An external router may be more than one hop away.
+    pub multihop: bool,
+}
+
+/// Where a router is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// At an address.
+    Address(IpAddr),
+    /// On a link, found by its router advertisements.
+    Interface(String),
+}
+
+/// How a session is protected.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Security {
+    /// The Secret with the TCP MD5 password (RFC 2385).
+    pub password: Option<Password>,
+    /// The most hops to the router (RFC 5082).
+    pub ttl_security: Option<u8>,
+}
+
+/// A Secret by name; its key `password` counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Password {
+    /// None: Herald's own namespace.
+    pub namespace: Option<String>,
+    /// The Secret's name.
+    pub name: String,
+}
+
+/// One `BGPAdvertisement`, its pool selectors resolved to names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advertisement {
+    /// The object's name.
+    pub name: String,
+    /// The pools it is for; `None` means all.
+    pub pools: Option<BTreeSet<String>>,
+    /// The nodes it is for, any of them; empty means all.
+    pub node_selectors: Vec<Selector>,
+    /// The Services it is for, any of them; empty means all.
+    pub service_selectors: Vec<Selector>,
+    /// The peers it is for, by name; `None` means all.
+    pub peers: Option<BTreeSet<String>>,
+    /// Length of the announced IPv4 prefix, at most 32.
+    pub aggregation_v4: u8,
+    /// Length of the announced IPv6 prefix, at most 128.
+    pub aggregation_v6: u8,
+    /// How the prefix looks.
+    pub attributes: Attributes,
+}
+
+/// How a prefix looks to a router.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attributes {
+    /// LOCAL_PREF, told to internal peers only.
+    pub local_pref: Option<u32>,
+    /// MULTI_EXIT_DISC.
+    pub med: Option<u32>,
+    /// How many more times the own AS is in the path.
+    pub prepend: u8,
+    /// Communities of every kind.
+    pub communities: BTreeSet<Community>,
+    /// About to be withdrawn: every other path is better (RFC 8326).
+    pub leaving: bool,
+}
+
+/// A community as its octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Community {
+    /// RFC 1997.
+    Standard(u32),
+    /// RFC 4360.
+    Extended([u8; 8]),
+    /// RFC 8092: global administrator and two values.
+    Large([u32; 3]),
+}
+
+impl Attributes {
+    /// What is said of a prefix that two advertisements announce: all communities, and of each number
+    /// the one that makes the prefix preferred.
+    pub(super) fn join(&mut self, other: &Self) {
+        let Self {
+            local_pref,
+            med,
+            prepend,
+            communities,
+            leaving,
+        } = other;
+        self.local_pref = self.local_pref.max(*local_pref);
+        self.med = match (self.med, *med) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        self.prepend = self.prepend.min(*prepend);
+        self.communities.extend(communities);
+        self.leaving &= leaving;
+    }
+}

@@ -1,0 +1,158 @@
+//! Speaks BGP to routers: what is to be told to whom, one session each, and how each of them is doing.
+//!
+//! ```text
+//! watches ─► world ─► bgp::routes ─► order ─► session (door, socket) ─► states ─► status, metrics
+//! ```
+//!
+//! Apart from the LAN's side: nothing here waits for beacons, and a withdrawal goes out when its cause is
+//! seen. Nothing is told before every watch has synced, and nothing is withdrawn because the API server is
+//! away.
+//!
+//! Not here: messages and states (`herald_bgp`), and which prefixes (`herald_model::bgp`).
+
+mod dial;
+mod metrics;
+mod order;
+mod passwords;
+mod session;
+mod states;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use herald_model::announce::World;
+use herald_model::bgp::{self, Routes};
+use herald_runtime::supervise::Stop;
+use herald_runtime::watch::Watches;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::links::Links;
+use crate::world::Copies;
+pub(crate) use metrics::Metrics;
+use order::Order;
+use passwords::Passwords;
+pub(crate) use passwords::Secrets;
+pub(crate) use states::{States, announcements, sessions};
+
+/// How long sessions may take to end well.
+const FAREWELL: Duration = Duration::from_secs(9);
+
+/// Passwords are looked up again this often.
+const REFRESH: Duration = Duration::from_secs(30);
+
+/// What speaking to routers needs.
+pub(crate) struct Routers {
+    pub name: String,
+    pub class: String,
+    pub watches: Arc<Watches>,
+    pub copies: Arc<Copies>,
+    pub links: watch::Receiver<Links>,
+    pub secrets: Secrets,
+    pub states: Arc<watch::Sender<States>>,
+    pub routes: Arc<RwLock<Routes>>,
+    pub metrics: Metrics,
+}
+
+/// One session and its task.
+struct Running {
+    orders: watch::Sender<Order>,
+}
+
+impl Routers {
+    /// Runs until asked to end, then until every session has ended or [`FAREWELL`] has passed.
+    pub(crate) async fn run(self, stop: Stop) -> anyhow::Result<()> {
+        let mut changes = self.watches.subscribe();
+        let mut states = self.states.subscribe();
+        let mut running: BTreeMap<String, Running> = BTreeMap::new();
+        let mut sessions = JoinSet::new();
+        let mut passwords = Passwords::new(self.secrets.clone());
+        let mut due = true;
+        loop {
+            if due && self.watches.usable() {
+                changes.borrow_and_update();
+                self.round(&mut running, &mut sessions, &mut passwords, &stop)
+                    .await;
+            }
+            self.metrics.show(&states.borrow_and_update());
+            due = tokio::select! {
+                changed = changes.changed() => {
+                    anyhow::ensure!(changed.is_ok(), "the watches ended");
+                    true
+                }
+                _ = states.changed() => false,
+                () = tokio::time::sleep(REFRESH) => true,
+                Some(ended) = sessions.join_next(), if !sessions.is_empty() => {
+                    ended?;
+                    true
+                }
+                () = stop.wait() => break,
+            };
+        }
+        let ended = async { while sessions.join_next().await.is_some() {} };
+        // What has not ended by then ends with the process.
+        let _in_time = tokio::time::timeout(FAREWELL, ended).await;
+        Ok(())
+    }
+
+    /// One look at everything, and an order for every session.
+    async fn round(
+        &self,
+        running: &mut BTreeMap<String, Running>,
+        sessions: &mut JoinSet<()>,
+        passwords: &mut Passwords,
+        stop: &Stop,
+    ) {
+        let (mut world, policy, own) = self.copies.routing(&self.name, &self.class);
+        let leaving = include_excluded(&mut world, &self.name);
+        let routes = bgp::routes(&world, &policy, &self.name);
+        let named = routes
+            .peers
+            .keys()
+            .filter_map(|name| policy.peers.get(name));
+        passwords.look_up(named).await;
+        let facts = order::Facts {
+            node: &self.name,
+            address: own,
+            leaving: leaving.as_deref(),
+        };
+        running.retain(|name, _| routes.peers.contains_key(name));
+        for (name, prefixes) in &routes.peers {
+            let Some(peer) = policy.peers.get(name) else {
+                continue;
+            };
+            let order = order::order(peer, prefixes, passwords.of(peer), &facts);
+            match running.get(name) {
+                Some(session) => {
+                    session.orders.send_if_modified(|before| {
+                        let changed = *before != order;
+                        *before = order;
+                        changed
+                    });
+                }
+                None => {
+                    let (orders, to_follow) = watch::channel(order);
+                    running.insert(name.clone(), Running { orders });
+                    let session = session::Session {
+                        name: name.clone(),
+                        orders: to_follow,
+                        links: self.links.clone(),
+                        states: Arc::clone(&self.states),
+                        stop: stop.clone(),
+                    };
+                    sessions.spawn(session.run());
+                }
+            }
+        }
+        *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes;
+    }
+}
+
+/// A node that is excluded goes on announcing while its sessions are drained; gives the text for the
+/// routers' operators then.
+fn include_excluded(world: &mut World, me: &str) -> Option<String> {
+    let node = world.nodes.get_mut(me)?;
+    std::mem::take(&mut node.excluded)
+        .then(|| format!("{me} is excluded from external load balancers"))
+}

@@ -1,0 +1,100 @@
+//! Opens a TCP connection to a router as its order says.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use herald_bgp::Local;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::order::Dial;
+use crate::io::tcp;
+use crate::links::Links;
+
+/// Network control, as routers mark it (RFC 4594 section 3.1).
+const CS6: u32 = 48 << 2;
+
+/// Connects; gives up only when the kernel does.
+pub(super) async fn connect(dial: &Dial, hold_time: Duration) -> io::Result<TcpStream> {
+    let router = SocketAddr::new(dial.router, dial.port);
+    let socket = Socket::new(
+        Domain::for_address(router),
+        Type::STREAM.nonblocking().cloexec(),
+        Some(Protocol::TCP),
+    )?;
+    if let Some(device) = &dial.device {
+        socket.bind_device(Some(device.as_bytes()))?;
+    }
+    socket.set_tcp_nodelay(true)?;
+    match router {
+        SocketAddr::V4(_) => {
+            socket.set_ttl_v4(dial.ttl.into())?;
+            socket.set_tos_v4(CS6)?;
+        }
+        SocketAddr::V6(_) => {
+            socket.set_unicast_hops_v6(dial.ttl.into())?;
+            socket.set_tclass_v6(CS6)?;
+        }
+    }
+    if let Some(least) = dial.least_ttl {
+        tcp::set_least_ttl(&socket, dial.router, least)?;
+    }
+    if let Some(password) = &dial.password {
+        tcp::set_md5(&socket, dial.router, password)?;
+    }
+    if !hold_time.is_zero() {
+        socket.set_tcp_user_timeout(Some(hold_time))?;
+    }
+    if let Some(source) = dial.source {
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+    }
+    TcpSocket::from_std_stream(socket.into())
+        .connect(router)
+        .await
+}
+
+/// What went wrong, for the operator: what the kernel says of a router that is there and of one that is
+/// not, and what a password may have to do with it.
+pub(super) fn describe(error: &io::Error, dial: &Dial) -> String {
+    let Dial {
+        router,
+        port,
+        source,
+        password,
+        ..
+    } = dial;
+    let kind = error.kind();
+    if kind == io::ErrorKind::ConnectionRefused {
+        format!("{router} refuses connections to port {port}: is BGP running there?")
+    } else if kind == io::ErrorKind::AddrNotAvailable {
+        match source {
+            Some(source) => format!("sourceAddress {source} is not an address of this node"),
+            None => format!("this node has no address to reach {router} from"),
+        }
+    } else if kind == io::ErrorKind::TimedOut && password.is_some() {
+        format!("{router} does not answer: it is down, or its password is not the Secret's")
+    } else if kind == io::ErrorKind::TimedOut {
+        format!("{router} does not answer: it is down, not reachable, or wants a password")
+    } else {
+        format!("{router} port {port}: {error}")
+    }
+}
+
+/// The addresses of this node that routes may point to, for a connection from `session`: those of the
+/// interface that has it.
+pub(super) fn local(session: IpAddr, links: &Links) -> Local {
+    let mut local = Local::of(session);
+    let has = |address: &IpAddr| *address == session;
+    let link = links
+        .values()
+        .find(|link| link.addresses.iter().any(|(address, _)| has(address)));
+    for (address, _) in link.into_iter().flat_map(|link| &link.addresses) {
+        match address {
+            IpAddr::V4(address) => local.ipv4 = local.ipv4.or(Some(*address)),
+            IpAddr::V6(address) if address.is_unicast_link_local() => {}
+            IpAddr::V6(address) => local.ipv6 = local.ipv6.or(Some(*address)),
+        }
+    }
+    local
+}

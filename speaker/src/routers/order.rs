@@ -1,0 +1,216 @@
+//! What one session is to do: the model's peer and prefixes in the words of BGP. Pure.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_bgp::{
+    Asn, Community, Config, ExtendedCommunity, Families, Family, GracefulRestart, LargeCommunity,
+    Prefix, RemoteAs, Route, Wish,
+};
+use herald_model::bgp::{self, Attributes, Dialing, Peer, Target};
+use ipnet::IpNet;
+use sha2::{Digest as _, Sha256};
+
+/// How long a router keeps the routes of a speaker that restarts.
+const RESTART_TIME: Duration = Duration::from_secs(120);
+
+/// The TTL of packets that may come from any distance.
+const ANY_DISTANCE: u8 = 255;
+
+/// What one session is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Order {
+    pub(super) config: Config,
+    pub(super) dial: Dial,
+    pub(super) wish: Arc<Wish>,
+    /// How long routes stay, least preferred, before they are withdrawn on purpose.
+    pub(super) drain_time: Duration,
+    /// Everything is to be withdrawn, with this text for the operator there.
+    pub(super) leaving: Option<String>,
+    /// Why no session can be opened at the moment.
+    pub(super) obstacle: Option<String>,
+}
+
+/// How a connection is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Dial {
+    pub(super) router: IpAddr,
+    pub(super) port: u16,
+    pub(super) source: Option<IpAddr>,
+    /// The device of a VRF.
+    pub(super) device: Option<String>,
+    /// What packets are sent with.
+    pub(super) ttl: u8,
+    /// Packets that arrive with less are dropped (RFC 5082).
+    pub(super) least_ttl: Option<u8>,
+    /// TCP MD5 (RFC 2385).
+    pub(super) password: Option<Vec<u8>>,
+}
+
+impl Dial {
+    /// Whether the two differ in nothing but the password.
+    pub(super) fn reaches_as(&self, other: &Self) -> bool {
+        let plain = |dial: &Self| Self {
+            password: None,
+            ..dial.clone()
+        };
+        plain(self) == plain(other)
+    }
+}
+
+/// What is known of this node.
+pub(super) struct Facts<'a> {
+    pub(super) node: &'a str,
+    /// Its first internal IPv4 address.
+    pub(super) address: Option<Ipv4Addr>,
+    /// Its sessions are to be drained, and why.
+    pub(super) leaving: Option<&'a str>,
+}
+
+/// The order for a peer. `password` is what its Secret holds, or why that is not known.
+pub(super) fn order(
+    peer: &Peer,
+    prefixes: &BTreeMap<IpNet, Attributes>,
+    password: Option<&Result<Vec<u8>, String>>,
+    facts: &Facts<'_>,
+) -> Order {
+    let (router, obstacle) = match &peer.dialing.target {
+        Target::Address(router) => (*router, None),
+        Target::Interface(_) => (
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Some("a router that is only known by its interface is not spoken to by this version"),
+        ),
+    };
+    let unknown = password.and_then(|password| password.as_ref().err().cloned());
+    Order {
+        config: config(peer, router, facts),
+        dial: dial(
+            peer,
+            router,
+            password.and_then(|password| password.as_ref().ok()),
+        ),
+        wish: Arc::new(wish(prefixes)),
+        drain_time: peer.drain_time,
+        leaving: facts.leaving.map(str::to_owned),
+        obstacle: obstacle.map(str::to_owned).or(unknown),
+    }
+}
+
+fn config(peer: &Peer, router: IpAddr, facts: &Facts<'_>) -> Config {
+    let local_as = Asn(peer.local_asn.unwrap_or(peer.my_asn));
+    let remote_as = match peer.remote_as {
+        bgp::RemoteAs::Exactly(asn) => RemoteAs::Exactly(Asn(asn)),
+        bgp::RemoteAs::Internal => RemoteAs::Internal,
+        bgp::RemoteAs::External => RemoteAs::External,
+    };
+    let families = match (peer.dual_stack, router) {
+        (true, _) => Families::both(),
+        (false, IpAddr::V4(_)) => Families::only(Family::Ipv4),
+        (false, IpAddr::V6(_)) => Families::only(Family::Ipv6),
+    };
+    Config {
+        hold_time: peer.hold_time,
+        keepalive_time: peer.keepalive_time,
+        connect_time: peer.connect_time,
+        families,
+        extended_next_hop: peer.dual_stack && router.is_ipv6(),
+        graceful_restart: peer.graceful_restart.then_some(GracefulRestart {
+            restart_time: RESTART_TIME,
+        }),
+        ..Config::new(local_as, remote_as, router_id(peer, facts))
+    }
+}
+
+/// The BGP identifier: the one that is asked for, else the node's IPv4 address, else four octets of a
+/// digest of its name (RFC 6286 asks for a number that is not zero and unique within the AS).
+fn router_id(peer: &Peer, facts: &Facts<'_>) -> Ipv4Addr {
+    let digest = || {
+        let digest = Sha256::digest(facts.node.as_bytes());
+        let first = digest.iter().take(4);
+        let number = first.fold(0, |sum, octet| sum << 8 | u32::from(*octet));
+        Ipv4Addr::from_bits(number.max(1))
+    };
+    peer.router_id.or(facts.address).unwrap_or_else(digest)
+}
+
+fn dial(peer: &Peer, router: IpAddr, password: Option<&Vec<u8>>) -> Dial {
+    let Dialing {
+        target: _,
+        port,
+        source,
+        vrf,
+        multihop,
+    } = &peer.dialing;
+    let external = peer.remote_as != bgp::RemoteAs::Internal
+        && peer.remote_as != bgp::RemoteAs::Exactly(peer.local_asn.unwrap_or(peer.my_asn));
+    let hops = peer.security.ttl_security;
+    // A router of another AS is on this link unless somebody says otherwise.
+    let near = external && !multihop && hops.is_none();
+    Dial {
+        router,
+        port: *port,
+        source: *source,
+        device: vrf.clone(),
+        ttl: if near { 1 } else { ANY_DISTANCE },
+        least_ttl: hops.map(|hops| ANY_DISTANCE - (hops - 1).min(ANY_DISTANCE - 1)),
+        password: password.cloned(),
+    }
+}
+
+fn wish(prefixes: &BTreeMap<IpNet, Attributes>) -> Wish {
+    let mut known: BTreeMap<&Attributes, Arc<Route>> = BTreeMap::new();
+    let mut wish = Wish::new();
+    for (net, attributes) in prefixes {
+        let Ok(prefix) = Prefix::new(net.addr(), net.prefix_len()) else {
+            continue;
+        };
+        let route = known
+            .entry(attributes)
+            .or_insert_with(|| Arc::new(route(attributes)));
+        wish.insert(prefix, Arc::clone(route));
+    }
+    wish
+}
+
+/// A route that is about to go is no internal router's choice either (RFC 8326 section 4.1).
+fn route(attributes: &Attributes) -> Route {
+    let Attributes {
+        local_pref,
+        med,
+        prepend,
+        communities,
+        leaving,
+    } = attributes;
+    let mut route = Route {
+        local_pref: if *leaving { Some(0) } else { *local_pref },
+        med: *med,
+        prepend: *prepend,
+        ..Route::default()
+    };
+    for community in communities {
+        match *community {
+            bgp::Community::Standard(value) => {
+                route.communities.insert(Community(value));
+            }
+            bgp::Community::Extended(octets) => {
+                route.extended_communities.insert(ExtendedCommunity(octets));
+            }
+            bgp::Community::Large([global, local1, local2]) => {
+                route.large_communities.insert(LargeCommunity {
+                    global,
+                    local1,
+                    local2,
+                });
+            }
+        }
+    }
+    if *leaving {
+        route.communities.insert(Community::GRACEFUL_SHUTDOWN);
+    }
+    route
+}
+
+#[cfg(test)]
+mod tests;

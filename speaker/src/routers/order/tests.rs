@@ -1,0 +1,117 @@
+use std::collections::BTreeSet;
+
+use herald_model::bgp::Security;
+
+use super::*;
+
+fn peer() -> Peer {
+    Peer {
+        name: "tor".to_owned(),
+        node_selectors: Vec::new(),
+        my_asn: 64_512,
+        local_asn: None,
+        remote_as: bgp::RemoteAs::Exactly(64_513),
+        dialing: Dialing {
+            target: Target::Address("192.0.2.254".parse().unwrap()),
+            port: 179,
+            source: None,
+            vrf: None,
+            multihop: false,
+        },
+        security: Security::default(),
+        hold_time: Duration::from_secs(90),
+        keepalive_time: None,
+        connect_time: Duration::from_secs(5),
+        router_id: None,
+        bfd_profile: None,
+        bfd_strict: false,
+        graceful_restart: false,
+        drain_time: Duration::from_secs(10),
+        dual_stack: false,
+    }
+}
+
+const FACTS: Facts<'_> = Facts {
+    node: "n1",
+    address: Some(Ipv4Addr::new(192, 0, 2, 11)),
+    leaving: None,
+};
+
+fn ordered(change: impl FnOnce(&mut Peer)) -> Order {
+    let mut peer = peer();
+    change(&mut peer);
+    order(&peer, &BTreeMap::new(), None, &FACTS)
+}
+
+#[test]
+fn the_distance_to_a_router_is_one_hop_unless_somebody_says_otherwise() {
+    let distance = |change: fn(&mut Peer)| {
+        let dial = ordered(change).dial;
+        (dial.ttl, dial.least_ttl)
+    };
+    assert_eq!(distance(|_| {}), (1, None));
+    assert_eq!(distance(|peer| peer.dialing.multihop = true), (255, None));
+    assert_eq!(
+        distance(|peer| peer.remote_as = bgp::RemoteAs::Internal),
+        (255, None)
+    );
+    assert_eq!(
+        distance(|peer| peer.remote_as = bgp::RemoteAs::Exactly(64_512)),
+        (255, None)
+    );
+    for (hops, least) in [(1, 255), (2, 254), (254, 2)] {
+        let mut peer = peer();
+        peer.security.ttl_security = Some(hops);
+        let dial = order(&peer, &BTreeMap::new(), None, &FACTS).dial;
+        assert_eq!((dial.ttl, dial.least_ttl), (255, Some(least)), "{hops}");
+    }
+}
+
+#[test]
+fn a_router_sees_the_local_as_and_an_identifier_that_is_never_zero() {
+    let config = ordered(|peer| peer.local_asn = Some(64_999)).config;
+    assert_eq!(config.local_as, Asn(64_999));
+    assert_eq!(config.router_id, Ipv4Addr::new(192, 0, 2, 11));
+    assert_eq!(config.families, Families::only(Family::Ipv4));
+    let asked = ordered(|peer| peer.router_id = Some(Ipv4Addr::new(9, 9, 9, 9)));
+    assert_eq!(asked.config.router_id, Ipv4Addr::new(9, 9, 9, 9));
+    let six_only = Facts {
+        address: None,
+        ..FACTS
+    };
+    let order = order(&peer(), &BTreeMap::new(), None, &six_only);
+    assert!(!order.config.router_id.is_unspecified());
+    assert_eq!(order.config.check(), Ok(()));
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_stands_in_the_way_of_the_session() {
+    let missing = Err("Secret md5 does not exist".to_owned());
+    let order = order(&peer(), &BTreeMap::new(), Some(&missing), &FACTS);
+    assert_eq!(order.obstacle.as_deref(), Some("Secret md5 does not exist"));
+    assert_eq!(order.dial.password, None);
+}
+
+#[test]
+fn a_route_that_is_about_to_go_says_so() {
+    let attributes = Attributes {
+        local_pref: Some(200),
+        communities: BTreeSet::from([bgp::Community::Large([1, 2, 3])]),
+        ..Attributes::default()
+    };
+    let leaving = Attributes {
+        leaving: true,
+        ..attributes.clone()
+    };
+    let prefixes = BTreeMap::from([
+        ("198.51.100.1/32".parse().unwrap(), attributes),
+        ("198.51.100.2/32".parse().unwrap(), leaving),
+    ]);
+    let order = order(&peer(), &prefixes, None, &FACTS);
+    let routes: Vec<&Arc<Route>> = order.wish.values().collect();
+    assert_eq!(routes[0].local_pref, Some(200));
+    assert!(routes[0].communities.is_empty());
+    assert_eq!(routes[1].local_pref, Some(0));
+    assert!(routes[1].communities.contains(&Community(0xffff_0000)));
+    assert_eq!(routes[1].large_communities.len(), 1);
+}

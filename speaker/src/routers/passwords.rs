@@ -1,0 +1,105 @@
+//! The passwords of sessions, from their Secrets.
+//!
+//! Secrets are asked for by name and never watched or listed: the speaker may read those that a BGPPeer
+//! names, and no others are looked at.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use herald_model::bgp::{Password, Peer};
+use herald_runtime::{client, clock};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+
+/// A password that is known is looked up again after this long, and one that is not sooner.
+const STALE: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(5);
+
+/// The key of a Secret of type `kubernetes.io/basic-auth`.
+const KEY: &str = "password";
+
+/// The longest the kernel takes (TCP_MD5SIG_MAXKEYLEN).
+const LONGEST: usize = 80;
+
+/// Where Secrets are.
+#[derive(Clone)]
+pub(crate) struct Secrets {
+    pub(crate) client: Client,
+    /// Where Herald is installed.
+    pub(crate) namespace: String,
+}
+
+/// What is known of the passwords that are needed.
+pub(super) struct Passwords {
+    secrets: Secrets,
+    known: BTreeMap<Password, (Instant, Result<Vec<u8>, String>)>,
+}
+
+impl Passwords {
+    pub(super) fn new(secrets: Secrets) -> Self {
+        Self {
+            secrets,
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// Looks up what these peers need and is not known, or not any more.
+    pub(super) async fn look_up<'a>(&mut self, peers: impl Iterator<Item = &'a Peer>) {
+        let needed: Vec<&Password> = peers.filter_map(|p| p.security.password.as_ref()).collect();
+        self.known.retain(|password, _| needed.contains(&password));
+        for password in needed {
+            let now = clock::now();
+            let fresh = self.known.get(password).is_some_and(|(at, known)| {
+                let good_for = if known.is_ok() { STALE } else { SOON };
+                now.duration_since(*at) < good_for
+            });
+            if fresh {
+                continue;
+            }
+            match self.secrets.read(password).await {
+                Ok(known) => drop(self.known.insert(password.clone(), (now, known))),
+                // What was known counts while the API server is away.
+                Err(error) => {
+                    let unknown = || (now, Err(error));
+                    self.known.entry(password.clone()).or_insert_with(unknown).0 = now;
+                }
+            }
+        }
+    }
+
+    /// The password of a peer, or why it is not known; none when it has none.
+    pub(super) fn of(&self, peer: &Peer) -> Option<&Result<Vec<u8>, String>> {
+        let password = peer.security.password.as_ref()?;
+        self.known.get(password).map(|(_, known)| known)
+    }
+}
+
+impl Secrets {
+    /// What the Secret holds, or what is wrong with it; an error is that nobody knows.
+    async fn read(&self, password: &Password) -> Result<Result<Vec<u8>, String>, String> {
+        let namespace = password.namespace.as_deref().unwrap_or(&self.namespace);
+        let name = &password.name;
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let secret = match api.get_opt(name).await {
+            Ok(secret) => secret,
+            Err(error) => {
+                let error = client::describe(&error);
+                return Err(format!("Secret {namespace}/{name} cannot be read: {error}"));
+            }
+        };
+        let Some(secret) = secret else {
+            return Ok(Err(format!(
+                "Secret {namespace}/{name} does not exist; create it with the key {KEY}"
+            )));
+        };
+        let value = secret.data.and_then(|mut data| data.remove(KEY));
+        Ok(match value.map(|value| value.0) {
+            None => Err(format!("Secret {namespace}/{name} has no key {KEY}")),
+            Some(value) if value.is_empty() || value.len() > LONGEST => Err(format!(
+                "{KEY} in Secret {namespace}/{name} has {} octets; TCP MD5 takes 1 to {LONGEST}",
+                value.len()
+            )),
+            Some(value) => Ok(value),
+        })
+    }
+}

@@ -1,0 +1,380 @@
+//! One router: the door, the socket, and the order to follow.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_bgp::{Action, ConnectionId, Event, Peer, State, Stop as Ending, Waiting};
+use herald_runtime::clock;
+use herald_runtime::supervise::Stop;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::dial;
+use super::order::Order;
+use super::states::{Session as Seen, States};
+use crate::io::tcp;
+use crate::links::Links;
+
+/// How much is read at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// How long a process may have to drain its routes when it ends; the default grace of a pod is longer.
+const LAST_DRAIN: Duration = Duration::from_secs(8);
+
+/// How long last words may take to leave.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// A session and its task.
+pub(super) struct Session {
+    pub(super) name: String,
+    pub(super) orders: watch::Receiver<Order>,
+    pub(super) links: watch::Receiver<Links>,
+    pub(super) states: Arc<watch::Sender<States>>,
+    pub(super) stop: Stop,
+}
+
+/// The one connection there is.
+struct Wire {
+    id: ConnectionId,
+    stream: TcpStream,
+    /// What is still to be written.
+    out: VecDeque<u8>,
+}
+
+type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+
+/// The door and what it is connected to.
+struct Line {
+    peer: Peer,
+    wire: Option<Wire>,
+    connecting: Option<(ConnectionId, Connecting)>,
+    /// Connections that are being closed, with their last words.
+    parting: tokio::task::JoinSet<()>,
+    order: Order,
+}
+
+/// What woke the session.
+enum Woken {
+    Ordered(bool),
+    Connected(io::Result<TcpStream>),
+    Read(io::Result<usize>),
+    Wrote(io::Result<usize>),
+    Time,
+    Stop,
+}
+
+impl Session {
+    /// Runs until the order ends, or until asked to end and everything is withdrawn.
+    pub(super) async fn run(mut self) {
+        let order = self.orders.borrow_and_update().clone();
+        let seed = clock::boot().as_nanos();
+        let seed = u64::try_from(seed % u128::from(u64::MAX)).unwrap_or_default();
+        let peer = Peer::new(order.config.clone(), true, seed, clock::boot());
+        let mut line = match peer {
+            Ok(peer) => Line {
+                peer,
+                wire: None,
+                connecting: None,
+                parting: tokio::task::JoinSet::new(),
+                order: order.clone(),
+            },
+            Err(error) => {
+                self.show(Seen::impossible(error.to_string()));
+                // Until the order is another: then the session is made anew.
+                let _changed = self.orders.changed().await;
+                self.forget();
+                return;
+            }
+        };
+        line.follow(order, true);
+        let mut ending = false;
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            line.settle(&self.name);
+            self.show(Seen::of(&line.peer, line.order.obstacle.clone()));
+            let idle = line.wire.is_none() && line.connecting.is_none();
+            let stopped = line.peer.snapshot().waiting == Some(Waiting::Stopped);
+            if ending && idle && stopped {
+                break;
+            }
+            match self.wait(&mut line, &mut buffer, ending).await {
+                Woken::Ordered(true) => {
+                    let order = self.orders.borrow_and_update().clone();
+                    if !ending {
+                        line.follow(order, false);
+                    }
+                }
+                Woken::Ordered(false) => {
+                    line.peer.stop(&Ending::Deconfigured, clock::boot());
+                    ending = true;
+                }
+                Woken::Connected(outcome) => line.connected(outcome, &self.links.borrow()),
+                Woken::Read(outcome) => line.read(outcome, &buffer),
+                Woken::Wrote(outcome) => line.wrote(outcome),
+                Woken::Time => line.peer.handle_timeout(clock::boot()),
+                Woken::Stop => {
+                    ending = true;
+                    line.end(&self.name);
+                }
+            }
+        }
+        let parted = async { while line.parting.join_next().await.is_some() {} };
+        let _in_time = tokio::time::timeout(LAST_WORDS, parted).await;
+        self.forget();
+    }
+
+    async fn wait(&mut self, line: &mut Line, buffer: &mut [u8], ending: bool) -> Woken {
+        let due = line.peer.poll_timeout();
+        let timer = async {
+            match due {
+                Some(at) => tokio::time::sleep(at.saturating_sub(clock::boot())).await,
+                None => pending().await,
+            }
+        };
+        let connecting = async {
+            match &mut line.connecting {
+                Some((_, connecting)) => connecting.as_mut().await,
+                None => pending().await,
+            }
+        };
+        let traffic = async {
+            match &mut line.wire {
+                Some(wire) => wire.traffic(buffer).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            ordered = self.orders.changed(), if !ending => Woken::Ordered(ordered.is_ok()),
+            outcome = connecting => Woken::Connected(outcome),
+            woken = traffic => woken,
+            () = timer => Woken::Time,
+            () = self.stop.wait(), if !ending => Woken::Stop,
+        }
+    }
+
+    fn show(&self, seen: Seen) {
+        self.states.send_if_modified(|states| {
+            let changed = states.get(&self.name) != Some(&seen);
+            if changed {
+                states.insert(self.name.clone(), seen);
+            }
+            changed
+        });
+    }
+
+    fn forget(&self) {
+        self.states
+            .send_if_modified(|states| states.remove(&self.name).is_some());
+    }
+}
+
+impl Wire {
+    /// Waits until something was read or written.
+    async fn traffic(&mut self, buffer: &mut [u8]) -> Woken {
+        loop {
+            let writes = !self.out.is_empty();
+            tokio::select! {
+                ready = self.stream.readable() => {
+                    match ready.and_then(|()| self.stream.try_read(buffer)) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        outcome => return Woken::Read(outcome),
+                    }
+                }
+                ready = self.stream.writable(), if writes => {
+                    let (head, _) = self.out.as_slices();
+                    match ready.and_then(|()| self.stream.try_write(head)) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        outcome => return Woken::Wrote(outcome),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Line {
+    /// Does as ordered from now on.
+    fn follow(&mut self, order: Order, first: bool) {
+        let now = clock::boot();
+        let before = std::mem::replace(&mut self.order, order);
+        let order = &self.order;
+        if !first && let Err(error) = self.peer.set_config(order.config.clone(), now) {
+            tracing::warn!(%error, "a session goes on with its old configuration");
+        }
+        match (&order.obstacle, &order.leaving) {
+            (Some(_), _) => {
+                self.peer.stop(&Ending::ConfigurationChange, now);
+                return;
+            }
+            (None, Some(text)) => {
+                if first || before.leaving.is_none() {
+                    self.peer.drain(order.drain_time, text.clone(), now);
+                }
+            }
+            (None, None) if !first => self.peer.start(now),
+            (None, None) => {}
+        }
+        if !first && before.dial != order.dial {
+            let only_password = before.dial.reaches_as(&order.dial);
+            let key = order.dial.password.as_deref().unwrap_or_default();
+            let changed = match &self.wire {
+                Some(wire) if only_password => {
+                    tcp::set_md5(&wire.stream, order.dial.router, key).is_ok()
+                }
+                Some(_) | None => false,
+            };
+            if !changed {
+                self.peer.stop(&Ending::ConfigurationChange, now);
+                self.peer.start(now);
+            }
+        }
+        self.peer.set_wish(Arc::clone(&order.wish), now);
+    }
+
+    /// Does what the door wants until it wants nothing more just now.
+    fn settle(&mut self, name: &str) {
+        let now = clock::boot();
+        loop {
+            while let Some(action) = self.peer.poll_action() {
+                match action {
+                    Action::Connect(id) => {
+                        let (dial, hold) = (self.order.dial.clone(), self.order.config.hold_time);
+                        let connecting = async move { dial::connect(&dial, hold).await };
+                        self.connecting = Some((id, Box::pin(connecting)));
+                    }
+                    Action::Close {
+                        connection,
+                        last_words,
+                    } => self.close(connection, last_words),
+                }
+            }
+            if let Some(wire) = self.wire.as_mut().filter(|wire| wire.out.is_empty())
+                && let Some(transmit) = self.peer.poll_transmit(now)
+            {
+                if transmit.connection == wire.id {
+                    wire.out.extend(transmit.bytes);
+                }
+                continue;
+            }
+            break;
+        }
+        while let Some(event) = self.peer.poll_event() {
+            match event {
+                Event::Established => tracing::info!(peer = name, "the session is established"),
+                Event::Lost(reason) => tracing::warn!(peer = name, %reason, "the session ended"),
+                Event::Failed(reason) => tracing::info!(peer = name, %reason, "no session"),
+                Event::Synchronized => tracing::info!(peer = name, "every route is told"),
+                Event::Malformed(fault) => {
+                    tracing::warn!(peer = name, ?fault, "the peer sent a malformed UPDATE");
+                }
+                Event::Drained => tracing::info!(peer = name, "every route is withdrawn"),
+            }
+        }
+    }
+
+    /// Closes a connection behind its last words.
+    fn close(&mut self, connection: ConnectionId, last_words: Vec<u8>) {
+        if self
+            .connecting
+            .as_ref()
+            .is_some_and(|(id, _)| *id == connection)
+        {
+            self.connecting = None;
+        }
+        let Some(mut wire) = self.wire.take_if(|wire| wire.id == connection) else {
+            return;
+        };
+        if last_words.is_empty() && wire.out.is_empty() {
+            return;
+        }
+        wire.out.extend(last_words);
+        self.parting.spawn(async move {
+            let words: Vec<u8> = wire.out.into();
+            let say = async {
+                wire.stream.write_all(&words).await?;
+                wire.stream.shutdown().await
+            };
+            // A peer that takes nothing does not get to hear it.
+            let _heard = tokio::time::timeout(LAST_WORDS, say).await;
+        });
+    }
+
+    fn connected(&mut self, outcome: io::Result<TcpStream>, links: &Links) {
+        let Some((id, _)) = self.connecting.take() else {
+            return;
+        };
+        let now = clock::boot();
+        let opened = outcome.and_then(|stream| Ok((stream.local_addr()?.ip(), stream)));
+        match opened {
+            Ok((session, stream)) => {
+                self.wire = Some(Wire {
+                    id,
+                    stream,
+                    out: VecDeque::new(),
+                });
+                self.peer
+                    .handle_connected(id, dial::local(session, links), now);
+            }
+            Err(error) => {
+                let why = dial::describe(&error, &self.order.dial);
+                self.peer.handle_closed(id, &why, now);
+            }
+        }
+    }
+
+    fn read(&mut self, outcome: io::Result<usize>, buffer: &[u8]) {
+        let Some(id) = self.wire.as_ref().map(|wire| wire.id) else {
+            return;
+        };
+        let now = clock::boot();
+        match outcome {
+            Ok(0) => self.lost(id, "the router closed the connection"),
+            Ok(length) => {
+                let bytes = buffer.get(..length).unwrap_or_default();
+                self.peer.handle_bytes(id, bytes, now);
+            }
+            Err(error) => self.lost(id, &dial::describe(&error, &self.order.dial)),
+        }
+    }
+
+    fn wrote(&mut self, outcome: io::Result<usize>) {
+        let Some(wire) = &mut self.wire else { return };
+        let id = wire.id;
+        match outcome {
+            Ok(length) => {
+                wire.out.drain(..length.min(wire.out.len()));
+                if wire.out.is_empty() {
+                    self.peer.handle_sent(id, clock::boot());
+                }
+            }
+            Err(error) => self.lost(id, &dial::describe(&error, &self.order.dial)),
+        }
+    }
+
+    fn lost(&mut self, id: ConnectionId, why: &str) {
+        self.wire = None;
+        self.peer.handle_closed(id, why, clock::boot());
+    }
+
+    /// The process is asked to end: one that a router waits for is gone without a word, another takes its
+    /// routes away first.
+    fn end(&mut self, name: &str) {
+        let now = clock::boot();
+        let snapshot = self.peer.snapshot();
+        let agreed = snapshot
+            .negotiated
+            .is_some_and(|agreed| agreed.graceful_restart);
+        if snapshot.state == State::Established && agreed && self.order.leaving.is_none() {
+            self.peer.stop(&Ending::Restart, now);
+        } else if self.order.leaving.is_none() {
+            let time = self.order.drain_time.min(LAST_DRAIN);
+            let text = format!("herald-speaker ends (peer {name})");
+            self.peer.drain(time, text, now);
+        }
+    }
+}

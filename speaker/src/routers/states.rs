@@ -1,0 +1,150 @@
+//! How sessions are doing, for status and metrics. Pure.
+
+use std::collections::BTreeMap;
+
+use herald_bgp::{Peer, Snapshot, State, Time};
+use herald_crds::{BgpAnnouncement, BgpSession};
+use herald_model::bgp::Routes;
+use herald_model::service::ServiceKey;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as Moment;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+/// Every session by its BGPPeer.
+pub(crate) type States = BTreeMap<String, Session>;
+
+/// One session. Message counts are left out, so that it changes only when something happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub(crate) state: State,
+    pub(crate) since: Time,
+    pub(crate) last_error: Option<String>,
+    pub(crate) shutdown_text: Option<String>,
+    pub(crate) wished: usize,
+    pub(crate) sent: usize,
+    pub(crate) synchronized: bool,
+    pub(crate) received: usize,
+    pub(crate) established: u64,
+    /// Why some or all prefixes are not told.
+    pub(crate) untold: Option<String>,
+}
+
+impl Session {
+    /// How a door is doing; `obstacle` is why no session may be opened.
+    pub(super) fn of(peer: &Peer, obstacle: Option<String>) -> Self {
+        let Snapshot {
+            state,
+            since,
+            last_error,
+            shutdown_text,
+            wished,
+            sent,
+            untold,
+            synchronized,
+            received,
+            established,
+            ..
+        } = peer.snapshot();
+        let error = last_error.map(|(_, reason)| reason.to_string());
+        let untold = untold.first();
+        Self {
+            state,
+            since,
+            last_error: obstacle.or(error),
+            shutdown_text,
+            wished,
+            sent,
+            synchronized,
+            received,
+            established,
+            untold: untold.map(|(why, count)| format!("{count} prefixes are not told: {why}")),
+        }
+    }
+
+    /// A session that cannot be configured.
+    pub(super) fn impossible(error: String) -> Self {
+        Self {
+            state: State::Idle,
+            since: Time::ZERO,
+            last_error: Some(error),
+            shutdown_text: None,
+            wished: 0,
+            sent: 0,
+            synchronized: false,
+            received: 0,
+            established: 0,
+            untold: None,
+        }
+    }
+
+    /// Whether the router knows everything it is to know.
+    fn told(&self) -> bool {
+        self.state == State::Established && self.synchronized
+    }
+}
+
+/// Two looks at one moment may differ by this much, in seconds.
+const SLACK: i64 = 2;
+
+/// What the status of a Speaker says of its sessions; `before` is what it says now. `boot` and `now` are
+/// the same moment.
+pub(crate) fn sessions(
+    states: &States,
+    before: &[BgpSession],
+    boot: Time,
+    now: Timestamp,
+) -> Vec<BgpSession> {
+    let session = |(peer, session): (&String, &Session)| {
+        let ago = boot.saturating_sub(session.since);
+        let ago = SignedDuration::try_from(ago).unwrap_or_default();
+        let since = now.checked_sub(ago).unwrap_or(now).as_second();
+        let said = before.iter().find(|before| before.peer == *peer);
+        let same = said
+            .and_then(|said| said.since.clone())
+            .filter(|said| (said.0.as_second() - since).abs() <= SLACK);
+        let moment = Timestamp::from_second(since).unwrap_or(now);
+        let count = |n: usize| i64::try_from(n).ok();
+        BgpSession {
+            peer: peer.clone(),
+            state: session.state.label().to_owned(),
+            since: Some(same.unwrap_or(Moment(moment))),
+            last_error: match (&session.untold, &session.last_error) {
+                (Some(untold), _) => Some(untold.clone()),
+                (None, error) => error.clone(),
+            },
+            shutdown_text: session.shutdown_text.clone(),
+            prefixes_wished: count(session.wished),
+            prefixes_sent: count(session.sent),
+            bfd: None,
+        }
+    };
+    states.iter().map(session).collect()
+}
+
+/// What this node announces to routers, by Service: what they know, not what is wished.
+pub(crate) fn announcements(
+    node: &str,
+    routes: &Routes,
+    states: &States,
+) -> BTreeMap<ServiceKey, Vec<BgpAnnouncement>> {
+    let mut announcements: BTreeMap<ServiceKey, Vec<BgpAnnouncement>> = BTreeMap::new();
+    for (service, verdicts) in &routes.verdicts {
+        let wished = verdicts.values().flatten().flatten();
+        let mut peers: Vec<String> = wished
+            .filter(|peer| states.get(*peer).is_some_and(Session::told))
+            .cloned()
+            .collect();
+        peers.sort();
+        peers.dedup();
+        if !peers.is_empty() {
+            let entry = BgpAnnouncement {
+                node: node.to_owned(),
+                peers,
+            };
+            announcements
+                .entry(service.clone())
+                .or_default()
+                .push(entry);
+        }
+    }
+    announcements
+}
