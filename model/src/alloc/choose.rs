@@ -298,7 +298,7 @@ impl<'a> Chooser<'a> {
         ledger: &mut Ledger,
     ) -> Refusal {
         let key = service.key.clone();
-        let has_family = |pool: &&&Pool| pool.usable().has_family(family);
+        let has_family = |pool: &&&Pool| ledger.has_family(&pool.name, family);
         let with_family: Vec<&Pool> = pools.iter().filter(has_family).copied().collect();
         for pool in &with_family {
             if let Some(full) = self.full_quota(service, pool, ledger)
@@ -321,7 +321,7 @@ impl<'a> Chooser<'a> {
                 pool: pool.clone(),
                 family,
             },
-            None if with_family.is_empty() => self.no_pool(service, family),
+            None if with_family.is_empty() => self.no_pool(service, family, ledger),
             None => Refusal::Exhausted {
                 service: key,
                 family,
@@ -332,11 +332,11 @@ impl<'a> Chooser<'a> {
 
     /// No pool gives the Service an address of the family by itself: those that only their ports
     /// keep from it are named.
-    fn no_pool(&self, service: &Service, family: Family) -> Refusal {
+    fn no_pool(&self, service: &Service, family: Family, ledger: &Ledger) -> Refusal {
         let all = self.snapshot.pools.values();
         let by_ports = all.clone().find_map(|pool| {
             use crate::pool::Restriction::{Namespace, Port, Service as Selectors};
-            let would = !pool.draining && pool.auto_assign && pool.usable().has_family(family);
+            let would = !pool.draining && pool.auto_assign && ledger.has_family(&pool.name, family);
             match pool.restriction(service, &self.snapshot.namespaces) {
                 Some(why @ Port(_)) if would => Some((pool.name.clone(), why)),
                 Some(Namespace | Selectors | Port(_)) | None => None,
