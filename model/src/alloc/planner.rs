@@ -243,7 +243,9 @@ impl Planner {
             return false;
         }
         for address in &new.held {
-            self.claims.insert(*address, vec![Arc::clone(new)]);
+            if let Some(claims) = self.claims.get_mut(address) {
+                claims.fill(Arc::clone(new));
+            }
         }
         self.services.replace(Named(Arc::clone(new)));
         true
