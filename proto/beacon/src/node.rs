@@ -330,6 +330,29 @@ impl Node {
         members.copied().filter(heard).collect()
     }
 
+    /// Who could join: heard by this node, and hearing it and a majority of the voters.
+    #[must_use]
+    pub fn knocking(&self, now: Time) -> BTreeSet<NodeId> {
+        let Some(view) = self
+            .view
+            .as_ref()
+            .filter(|_| self.is_member(self.config.me))
+        else {
+            return BTreeSet::new();
+        };
+        let grant = self.config.timers.grant;
+        let hears = |peer: &Peer, id: &NodeId| {
+            let known = peer.hears.get(id);
+            known.is_some_and(|(_, _, grew)| now < *grew + grant)
+        };
+        let outside = self.peers.iter().filter(|(id, peer)| {
+            let heard = !self.sight(**id, now).silent && hears(peer, &self.config.me);
+            let voters = view.voters.iter().filter(|voter| hears(peer, voter));
+            heard && !self.is_member(**id) && voters.count() >= view.majority()
+        });
+        outside.map(|(id, _)| *id).collect()
+    }
+
     /// Whether a majority of the present view, this node included, acknowledged it less than GRANT
     /// ago.
     #[must_use]
