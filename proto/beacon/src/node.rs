@@ -6,6 +6,7 @@
 //! datagrams change is judged in `poll_transmit`, after all of them were heard. An answer about an
 //! address is given only before the deadline that [`Node::owns`] says.
 
+mod forget;
 mod hear;
 mod judge;
 mod resort;
@@ -14,6 +15,8 @@ mod send;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+use forget::Sweep;
 
 use crate::agenda::Agenda;
 use crate::claims::{Hope, Standing};
@@ -113,6 +116,9 @@ pub struct Node {
     lan: Lan,
     /// What breaks the tie, while this node has it.
     tie: Option<Tie>,
+    sweep: Sweep,
+    /// Whose vote was forgotten, and until when none is given.
+    forgotten: BTreeMap<IpAddr, Time>,
 }
 
 impl Node {
@@ -155,6 +161,8 @@ impl Node {
             lapse: None,
             lan: Lan::default(),
             tie: None,
+            sweep: Sweep::default(),
+            forgotten: BTreeMap::new(),
         })
     }
 

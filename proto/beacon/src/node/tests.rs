@@ -513,6 +513,47 @@ fn the_next_view_waits_until_a_majority_settled() {
 }
 
 #[test]
+fn a_node_that_forgot_a_vote_gives_none_until_what_it_held_up_has_ended() {
+    let mut node = node(2);
+    prove(&mut node, 1, ms(260));
+    let mut seq = 1;
+    let mut tell = |node: &mut Node, epoch, released, now| {
+        let record = Claim {
+            epoch,
+            owner: 2,
+            life: 1,
+        };
+        let entry = Entry {
+            address: HERE,
+            record,
+            released: if released { record } else { Claim::default() },
+        };
+        seq += 1;
+        let told = Beacon {
+            table: seq,
+            complete: seq,
+            entries: vec![entry],
+            ..beacon(seq)
+        };
+        let bytes = sealed(1, Body::Beacon(told));
+        assert_eq!(node.handle_datagram(&bytes, [0; 16], now), Ok(()));
+        while node.poll_transmit(now).is_some() {}
+        node.record(HERE).map(|claim| claim.epoch)
+    };
+    assert_eq!(tell(&mut node, 5, false, ms(300)), Some(5));
+    assert_eq!(tell(&mut node, 5, true, ms(310)), Some(5), "released");
+    for second in 1..=601 {
+        while node.poll_transmit(ms(second * 1000)).is_some() {}
+        let known = node.record(HERE).is_some();
+        assert_eq!(known, second < 601, "{second}");
+    }
+    assert_eq!(tell(&mut node, 5, true, ms(601_010)), None, "not again");
+    assert_eq!(tell(&mut node, 6, false, ms(601_020)), None, "not yet");
+    while node.poll_transmit(ms(601_300)).is_some() {}
+    assert_eq!(node.record(HERE).map(|claim| claim.epoch), Some(6));
+}
+
+#[test]
 fn a_node_learns_that_it_was_outlived() {
     let mut node = node(3);
     prove(&mut node, 1, ms(1));
