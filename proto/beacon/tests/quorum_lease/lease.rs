@@ -181,6 +181,15 @@ impl<const N: usize> Lease<N> {
         self.without != Some(rule)
     }
 
+    /// The highest epoch that a node remembers.
+    fn known(&self, node: &Node<N>) -> u8 {
+        if self.holds(Rule::NeverTwice) {
+            node.record.epoch.max(node.floor)
+        } else {
+            node.record.epoch
+        }
+    }
+
     fn awake(&self, node: &Node<N>) -> bool {
         node.up >= SUSPECT || !self.holds(Rule::QuietStart)
     }
@@ -348,7 +357,7 @@ impl<const N: usize> Model for Lease<N> {
             }
             // Nodes differ in nothing but their clocks: the first claim of all is node 0's.
             let first = nodes().all(|(_, node)| node.record.epoch == 0 && node.life == 0);
-            if me < self.candidates && node.record.epoch < self.epochs && (me == 0 || !first) {
+            if me < self.candidates && self.known(node) < self.epochs && (me == 0 || !first) {
                 steps.push(Step::Claim(me));
             }
             if self.releases && node.stands {
@@ -390,17 +399,12 @@ impl<const N: usize> Model for Lease<N> {
             }
             Step::Claim(me) => {
                 let node = &mut world.nodes[usize::from(me)];
-                let floor = if self.holds(Rule::NeverTwice) {
-                    node.floor
-                } else {
-                    0
-                };
                 let new = Claim {
-                    epoch: node.record.epoch.max(floor) + 1,
+                    epoch: self.known(node) + 1,
                     owner: me,
                     life: node.life,
                 };
-                if new.epoch > self.epochs || !self.may_record(me, node, new) {
+                if !self.may_record(me, node, new) {
                     return None;
                 }
                 node.record = new;
