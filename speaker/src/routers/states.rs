@@ -50,7 +50,11 @@ impl Session {
         } = peer.snapshot();
         let error = last_error.map(|(_, reason)| match reason {
             Reason::ConnectTimeout => dial::describe(&io::ErrorKind::TimedOut.into(), dial),
-            reason => reason.to_string(),
+            reason @ (Reason::Received(_)
+            | Reason::Sent(_)
+            | Reason::Transport(_)
+            | Reason::Restart
+            | Reason::Replaced) => reason.to_string(),
         });
         let untold = untold.first();
         Self {
