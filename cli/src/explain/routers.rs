@@ -2,6 +2,7 @@
 //!
 //! Not here: the LAN (`address`).
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use herald_model::bgp::Obstacle;
@@ -28,7 +29,14 @@ pub(super) fn nodes(facts: &Facts, key: &ServiceKey) -> Finding {
         let mut unmet = Vec::new();
         for (node, verdict) in facts.route_verdicts(key, address) {
             match verdict {
-                Ok(_) => announcing.push(node),
+                Ok(peers) => {
+                    announcing.push(node);
+                    if is_leaving(facts, node, peers, address) {
+                        details.push(format!(
+                            "node {node} is cordoned or about to go, and the routers' last choice"
+                        ));
+                    }
+                }
                 Err(obstacle) => {
                     details.push(format!("node {node} {obstacle}"));
                     unmet.push(obstacle);
@@ -45,6 +53,16 @@ pub(super) fn nodes(facts: &Facts, key: &ServiceKey) -> Finding {
     details.sort();
     details.dedup();
     Ok(Found::new(found.join("; ")).with(details))
+}
+
+/// Whether a node announces an address as one that is about to be withdrawn.
+fn is_leaving(facts: &Facts, node: &str, peers: &BTreeSet<String>, address: IpAddr) -> bool {
+    let told = facts.routes.get(node).map(|routes| &routes.peers);
+    let told = told.into_iter().flatten();
+    let mut prefixes = told
+        .filter(|(peer, _)| peers.contains(*peer))
+        .flat_map(|(_, prefixes)| prefixes);
+    prefixes.any(|(prefix, attributes)| prefix.contains(&address) && attributes.leaving)
 }
 
 /// What to do when every node has one of these.

@@ -543,6 +543,20 @@ fn the_lan_and_the_routers_are_checked_apart() {
 }
 
 #[test]
+fn a_cordoned_node_announces_to_routers_as_their_last_choice() {
+    let mut cluster = routed();
+    cluster.nodes[0].spec.get_or_insert_default().unschedulable = Some(true);
+    let explanation = explained(cluster);
+    let mut checks = explanation.checks.iter();
+    let nodes = checks.find(|c| c.name == "announcing nodes").unwrap();
+    assert_eq!(nodes.found, "198.51.100.1 from n1, n2");
+    assert_eq!(
+        nodes.details,
+        ["node n1 is cordoned or about to go, and the routers' last choice"]
+    );
+}
+
+#[test]
 fn a_router_that_was_not_told_yet_is_a_remark() {
     let mut cluster = routed();
     let established = json!({"peer": "tor-a", "state": "Established"});
