@@ -207,7 +207,7 @@ fn round(server: &mut Server, book: &mut Book, sent: &mut Sent, refuses: bool) {
         failed: &failed,
         class: CLASS,
     };
-    let mut reports = accepted::reports(&observed.objects, &decision, sent, now);
+    let mut reports = accepted::reports(&observed, &decision, CLASS, sent, now);
     reports.extend(announcements::reports(&facts, sent, now));
     for report in &reports {
         server.report(report);

@@ -115,7 +115,7 @@ impl Reporter {
         };
         let now = clock::wall();
         let sent = &mut self.memory.sent;
-        let mut reports = accepted::reports(&observed.objects, decision, sent, now);
+        let mut reports = accepted::reports(&observed, decision, &self.class, sent, now);
         reports.extend(announcements::reports(&facts, sent, now));
         let writes = Writes {
             reports,

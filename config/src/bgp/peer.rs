@@ -160,7 +160,13 @@ fn target(spec: &BGPPeerSpec, report: &mut Report<'_>) -> Option<Target> {
     match (&spec.peer_address, &spec.interface) {
         (Some(text), None) => address("spec.peerAddress", Some(text), report).map(Target::Address),
         (None, Some(interface)) => {
-            report.not_built("spec.interface");
+            let message = "a router that is only known by its interface is not spoken to by this \
+                           version; write its peerAddress";
+            report.note(
+                "spec.interface",
+                Reason::FieldNotImplemented,
+                message.to_owned(),
+            );
             Some(Target::Interface(interface.clone()))
         }
         (Some(_), Some(_)) | (None, None) => {
