@@ -469,3 +469,6 @@ fn wanted(config: &Config, state: State, echo: bool) -> Pair {
 fn micros(interval: Duration) -> u32 {
     u32::try_from(interval.as_micros()).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;
