@@ -1,19 +1,22 @@
-//! What is wrong with manifests, without a cluster.
+//! What is wrong with manifests, without a cluster, and what they would change in one (`live`).
 //!
 //! The same `config` that the controller runs, after what the API server would say first: fields
-//! that do not exist. Namespaces, nodes and Secrets are unknown here, so nothing is said of them.
+//! that do not exist. Without a cluster namespaces, nodes and Secrets are unknown, so nothing is said
+//! of them.
 
 mod fields;
+mod live;
 
 #[cfg(test)]
 mod tests;
 
-use herald_config::{Objects, compile, service};
+use herald_config::{Objects, Problem, compile, service};
 use k8s_openapi::api::core::v1::Service;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::cluster::Cluster;
 use crate::manifests::Document;
 
 /// The outcome for all files together.
@@ -29,10 +32,45 @@ pub(crate) struct Report {
     pub(crate) problems: Vec<String>,
     /// What works and may not be what was meant; one sentence each.
     pub(crate) notices: Vec<String>,
+    /// Which Services would lose, change or get an address; one sentence each. Absent without a
+    /// cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) changes: Option<Vec<String>>,
 }
 
 /// Compiles the documents as one cluster.
 pub(crate) fn check(documents: &[Document]) -> Report {
+    let (mut report, objects, services) = read_all(documents);
+    let found = compile(&objects).problems.into_iter();
+    let requests = services.iter().flat_map(|s| service::from_service(s, []).1);
+    report.add(found.chain(requests));
+    report
+}
+
+/// Compiles the documents laid over a cluster's objects, and says what that changes.
+pub(crate) fn check_live(documents: &[Document], cluster: Cluster, class: &str) -> Report {
+    let (mut report, objects, services) = read_all(documents);
+    let outcome = live::compare(cluster, objects, services, class);
+    report.add(outcome.problems.into_iter());
+    report.changes = Some(outcome.changes);
+    report
+}
+
+impl Report {
+    fn add(&mut self, problems: impl Iterator<Item = Problem>) {
+        for problem in problems {
+            let list = match problem.is_notice() {
+                true => &mut self.notices,
+                false => &mut self.problems,
+            };
+            list.push(problem.to_string());
+        }
+        self.ok = self.problems.is_empty();
+    }
+}
+
+/// The objects of the documents, and what is wrong with them as documents.
+fn read_all(documents: &[Document]) -> (Report, Objects, Vec<Service>) {
     let mut report = Report::default();
     let mut objects = Objects::default();
     let mut services = Vec::new();
@@ -65,16 +103,7 @@ pub(crate) fn check(documents: &[Document]) -> Report {
             },
         }
     }
-    let found = compile(&objects).problems.into_iter();
-    for problem in found.chain(services.iter().flat_map(|s| service::from_service(s, []).1)) {
-        let list = match problem.is_notice() {
-            true => &mut report.notices,
-            false => &mut report.problems,
-        };
-        list.push(problem.to_string());
-    }
-    report.ok = report.problems.is_empty();
-    report
+    (report, objects, services)
 }
 
 /// `IPAddressPool lan`, as well as it can be told.
@@ -138,12 +167,20 @@ pub(crate) fn text(report: &Report) -> String {
             text += &format!("{mark} {sentence}\n");
         }
     }
+    for sentence in report.changes.iter().flatten() {
+        text += &format!("→ {sentence}\n");
+    }
+    let changes = match &report.changes {
+        None => String::new(),
+        Some(changes) if changes.is_empty() => ", no address changes".to_owned(),
+        Some(changes) => format!(", {}", count(changes.len(), "change")),
+    };
     let ignored = match report.ignored {
         0 => String::new(),
         n => format!(", {n} of kinds Herald does not read"),
     };
     text + &format!(
-        "{}{ignored}: {}, {}\n",
+        "{}{ignored}: {}, {}{changes}\n",
         count(report.checked, "object"),
         count(report.problems.len(), "problem"),
         count(report.notices.len(), "notice"),

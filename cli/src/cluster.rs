@@ -2,7 +2,9 @@
 //!
 //! Not here: what they mean (`facts`). The only room of heraldctl that talks to the API server.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -10,13 +12,16 @@ use herald_crds::{
     BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, IPReservation,
     L2Advertisement, ServiceAnnouncement, Speaker,
 };
-use herald_runtime::client;
+use herald_model::alloc::Freed;
+use herald_runtime::{client, clock};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Namespace, Node, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::ListParams;
 use kube::{Api, Client, Config};
 use serde::de::DeserializeOwned;
+
+use crate::waiting;
 
 /// The Lease that the controller's replicas compete for.
 pub(crate) const CONTROLLER_LEASE: &str = "herald-controller";
@@ -38,6 +43,10 @@ pub(crate) struct Cluster {
     pub(crate) speakers: Vec<Speaker>,
     pub(crate) announcements: Vec<ServiceAnnouncement>,
     pub(crate) controller_lease: Option<Lease>,
+    /// Addresses nobody holds any more, as far as the controller remembers them.
+    pub(crate) given_up: BTreeMap<IpAddr, Freed>,
+    /// When this was read, in seconds since 1970.
+    pub(crate) now: i64,
 }
 
 /// A client from the file, or as kubectl would find one.
@@ -58,7 +67,12 @@ pub(crate) async fn read(client: &Client, herald_namespace: &str) -> anyhow::Res
         .get_opt(CONTROLLER_LEASE)
         .await
         .map_err(|error| failed("Lease", &error))?;
+    let pages: Api<ConfigMap> = Api::namespaced(client.clone(), herald_namespace);
+    let pages = pages.list(&ListParams::default()).await;
+    let pages = pages.map_err(|error| failed("ConfigMaps", &error))?;
     Ok(Cluster {
+        given_up: waiting::given_up(&pages.items),
+        now: clock::wall().as_second(),
         services: list(client, "Services").await?,
         slices: list(client, "EndpointSlices").await?,
         namespaces: list(client, "Namespaces").await?,

@@ -84,7 +84,8 @@ impl Facts {
                 .map(|(key, service)| (key.clone(), Arc::new(service.clone())))
                 .collect(),
             reservations: compiled.config.reservations.clone(),
-            ..Snapshot::default()
+            freed: cluster.given_up.clone(),
+            now: cluster.now,
         };
         let desired = desired(&World {
             services: services.clone(),

@@ -1,7 +1,7 @@
 //! heraldctl: what Herald does, why an address is not reachable, what is wrong with a manifest.
 //!
 //! `cluster` reads the live objects and `manifests` reads files; everything that is said about
-//! them is computed by pure functions (`facts`, `status`, `explain`, `check`) from the same
+//! them is computed by pure functions (`facts`, `status`, `pools`, `explain`, `check`) from the same
 //! `config` and `model` that the controller and the speakers run.
 
 mod check;
@@ -11,8 +11,10 @@ mod facts;
 #[cfg(test)]
 mod fixture;
 mod manifests;
+mod pools;
 mod status;
 mod table;
+mod waiting;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,8 +65,18 @@ enum Command {
         #[command(subcommand)]
         what: Explained,
     },
+    /// What each pool has, and who holds it
+    Pools {
+        /// Pools to show; without any, all
+        #[arg(value_name = "POOL")]
+        names: Vec<String>,
+    },
     /// Reads manifests without a cluster and lists what is wrong; exit code 1 when something is
     Check {
+        /// Lay the manifests over the cluster's objects, and list also whose addresses would change;
+        /// nothing is applied
+        #[arg(long)]
+        live: bool,
         /// Files or directories of YAML manifests; - is standard input
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
@@ -113,18 +125,34 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
             print(output, &explanation, explain::text)?;
             Ok(explanation.ok)
         }
-        Command::Check { files } => {
+        Command::Pools { names } => {
+            let facts = live(&arguments).await?;
+            let pools = pools::pools(&facts, names)?;
+            print(output, &pools, pools::text)?;
+            Ok(true)
+        }
+        Command::Check { live, files } => {
             let documents = manifests::read(files)?;
-            let report = check::check(&documents);
+            let report = match live {
+                false => check::check(&documents),
+                true => {
+                    let cluster = objects(&arguments).await?;
+                    check::check_live(&documents, cluster, &arguments.lb_class)
+                }
+            };
             print(output, &report, check::text)?;
             Ok(report.ok)
         }
     }
 }
 
-async fn live(arguments: &Arguments) -> anyhow::Result<facts::Facts> {
+async fn objects(arguments: &Arguments) -> anyhow::Result<cluster::Cluster> {
     let client = cluster::connect(arguments.kubeconfig.as_deref()).await?;
-    let objects = cluster::read(&client, &arguments.herald_namespace).await?;
+    cluster::read(&client, &arguments.herald_namespace).await
+}
+
+async fn live(arguments: &Arguments) -> anyhow::Result<facts::Facts> {
+    let objects = objects(arguments).await?;
     Ok(facts::Facts::new(objects, &arguments.lb_class))
 }
 

@@ -3,18 +3,15 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
-
 use herald_config::ObjectRef;
 use herald_crds::READY;
-use herald_model::address::{Count, Family};
 use herald_model::pool as model;
 use herald_model::service::ServiceKey;
 use kube::ResourceExt as _;
 use serde::Serialize;
 
 use crate::facts::Facts;
+use crate::pools;
 use crate::table::table;
 
 /// What is shown; the same in both forms of output.
@@ -115,7 +112,7 @@ pub(crate) fn status(facts: &Facts) -> Status {
         .partition(|problem| problem.is_notice());
     Status {
         leader: facts.leader().map(str::to_owned),
-        pools: pools(facts),
+        pools: pool_lines(facts),
         advertisements: advertisements(facts),
         speakers: speakers(facts),
         services: facts
@@ -128,7 +125,7 @@ pub(crate) fn status(facts: &Facts) -> Status {
     }
 }
 
-fn pools(facts: &Facts) -> Vec<Pool> {
+fn pool_lines(facts: &Facts) -> Vec<Pool> {
     let mut pools: Vec<Pool> = facts
         .cluster
         .pools
@@ -158,30 +155,12 @@ fn pools(facts: &Facts) -> Vec<Pool> {
 
 /// What Services hold, not what the controller would give them next.
 fn counts(facts: &Facts, pool: &model::Pool) -> Counts {
-    let held: BTreeSet<IpAddr> = facts
-        .services
-        .values()
-        .flat_map(|service| service.held.iter().copied())
-        .filter(|address| pool.ranges.contains(*address))
-        .collect();
-    let count = |family: Family| {
-        let assigned = held
-            .iter()
-            .filter(|address| Family::of(**address) == family)
-            .count();
-        let assigned = Count::new(assigned as u128);
-        (
-            assigned.to_i64(),
-            pool.capacity(family).minus(assigned).to_i64(),
-        )
-    };
-    let (assigned_ipv4, available_ipv4) = count(Family::V4);
-    let (assigned_ipv6, available_ipv6) = count(Family::V6);
+    let (four, six) = pools::counts(facts, pool);
     Counts {
-        assigned_ipv4,
-        available_ipv4,
-        assigned_ipv6,
-        available_ipv6,
+        assigned_ipv4: four.assigned,
+        available_ipv4: four.available,
+        assigned_ipv6: six.assigned,
+        available_ipv6: six.available,
     }
 }
 

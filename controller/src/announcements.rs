@@ -8,9 +8,11 @@ use std::net::IpAddr;
 
 use herald_config::service;
 use herald_crds::{
-    ALLOCATED, ANNOUNCED, AllocatedAddress, GROUP, Layer2Announcement, ServiceAnnouncement, VERSION,
+    ALLOCATED, ANNOUNCED, AllocatedAddress, BgpAnnouncement, GROUP, Layer2Announcement,
+    ServiceAnnouncement, ServiceAnnouncementStatus, VERSION,
 };
 use herald_model::announce::{Desired, Obstacle, Verdict};
+use herald_model::labels::any_or_all;
 use herald_model::service::{Service, ServiceKey};
 use herald_runtime::events::{Happening, Kind};
 use k8s_openapi::api::core::v1::Service as KubeService;
@@ -114,7 +116,7 @@ fn report(
         .collect();
     let allocated = allocated::judged(facts, service, ALLOCATED);
     let verdicts = facts.desired.verdicts.get(&service.key);
-    let announced = announced(facts, service, verdicts, &status.layer2);
+    let announced = announced(facts, service, verdicts, &status);
     let (allocated_reason, announced_reason) = (allocated.reason, announced.reason);
     let allocated = merged(&current, allocated, None, now);
     let announced = merged(&current, announced, None, now);
@@ -131,7 +133,11 @@ fn report(
         ));
     }
     let before = find(&current, ANNOUNCED).map(|before| before.reason.as_str());
-    if verdicts.is_some_and(is_misconfigured) && before != Some(announced_reason) {
+    let routed = |address: &IpAddr| is_routed(facts, service, *address);
+    if !service.held.iter().any(routed)
+        && verdicts.is_some_and(is_misconfigured)
+        && before != Some(announced_reason)
+    {
         happenings.push(warning(
             object,
             announced_reason,
@@ -193,7 +199,7 @@ fn announced(
     facts: &Facts<'_>,
     service: &Service,
     verdicts: Option<&BTreeMap<IpAddr, Verdict>>,
-    layer2: &[Layer2Announcement],
+    status: &ServiceAnnouncementStatus,
 ) -> Wanted {
     let wanted = |status, reason, message| Wanted {
         type_: ANNOUNCED,
@@ -206,23 +212,45 @@ fn announced(
         return wanted(false, "NotAllocated", message);
     }
     let nodes = facts.observed.objects.nodes.as_ref();
+    let exists = |node: &str| nodes.is_none_or(|nodes| nodes.contains_key(node));
     let entry = |address: &IpAddr| {
-        layer2.iter().find(|entry| {
-            entry.address.parse() == Ok(*address)
-                && nodes.is_none_or(|nodes| nodes.contains_key(&entry.node))
-        })
+        let mut layer2 = status.layer2.iter();
+        layer2.find(|entry| entry.address.parse() == Ok(*address) && exists(&entry.node))
     };
+    let routed: Vec<&BgpAnnouncement> = status
+        .bgp
+        .iter()
+        .filter(|entry| exists(&entry.node))
+        .collect();
     let mut reason = None;
     let mut sentences = Vec::new();
     for address in &service.held {
         let obstacle = verdicts.and_then(|v| v.get(address)?.obstacle.as_ref());
-        match (entry(address), obstacle) {
-            (Some(entry), _) => sentences.push(answers(entry)),
-            (None, Some(obstacle)) => {
+        let is_routed = is_routed(facts, service, *address);
+        let mut said = false;
+        if let Some(entry) = entry(address) {
+            sentences.push(answers(entry));
+            said = true;
+        }
+        if is_routed && !routed.is_empty() {
+            sentences.push(routers_know(address, &routed));
+            said = true;
+        }
+        if said {
+            continue;
+        }
+        match obstacle {
+            Some(Obstacle::NoAdvertisement { .. }) if is_routed => {
+                reason = reason.or(Some("WaitingForRouter"));
+                sentences.push(format!(
+                    "No router knows {address} yet; heraldctl sessions shows why."
+                ));
+            }
+            Some(obstacle) => {
                 reason = reason.or(Some(obstacle.label()));
                 sentences.push(format!("{address} is not announced: {obstacle}."));
             }
-            (None, None) => {
+            None => {
                 reason = reason.or(Some("WaitingForSpeaker"));
                 sentences.push(waiting(facts.desired, address));
             }
@@ -233,6 +261,35 @@ fn announced(
         reason.unwrap_or("Announced"),
         sentences.join(" "),
     )
+}
+
+/// Whether a BGPAdvertisement is for the address.
+fn is_routed(facts: &Facts<'_>, service: &Service, address: IpAddr) -> bool {
+    let pool = facts.decision.pool_of(service, address);
+    let advertisements = &facts.decision.compiled.config.bgp.advertisements;
+    advertisements.iter().any(|ad| {
+        ad.pools.as_ref().is_none_or(|pools| pools.contains(&pool))
+            && any_or_all(&ad.service_selectors, &service.labels)
+    })
+}
+
+fn routers_know(address: &IpAddr, routed: &[&BgpAnnouncement]) -> String {
+    let nodes: Vec<&str> = routed.iter().map(|entry| entry.node.as_str()).collect();
+    let peers: BTreeSet<&str> = routed
+        .iter()
+        .flat_map(|entry| entry.peers.iter().map(String::as_str))
+        .collect();
+    let peers: Vec<&str> = peers.into_iter().collect();
+    let announce = if nodes.len() == 1 {
+        "announces"
+    } else {
+        "announce"
+    };
+    let nodes = match nodes.as_slice() {
+        [one, two, three, _, ..] => format!("{one}, {two}, {three} and {} more", nodes.len() - 3),
+        few => few.join(", "),
+    };
+    format!("{nodes} {announce} {address} to {}.", peers.join(", "))
 }
 
 fn answers(entry: &Layer2Announcement) -> String {

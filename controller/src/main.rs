@@ -7,6 +7,8 @@
 //! may run; the one that holds the Lease works.
 
 mod accepted;
+#[cfg(test)]
+mod agreement;
 mod allocated;
 mod announcements;
 mod apply;

@@ -144,7 +144,7 @@ fn quorum(telling: &Telling) -> Saying {
             false,
             "NotAMember",
             "the speaker is not in the membership yet: it waits for the Secret herald-beacon, which \
-             the controller makes, and for the other speakers to let it in"
+             the controller makes, and for the other speakers to hear it and let it in"
                 .to_owned(),
         )
     } else if telling.quorum {

@@ -27,6 +27,7 @@ pub mod pod;
 pub mod probe;
 pub mod program;
 pub mod programs;
+pub mod routers;
 pub mod sandbox;
 pub mod scenarios;
 pub mod services;

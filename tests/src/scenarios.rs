@@ -5,6 +5,7 @@
 
 mod addresses;
 mod bad_input;
+mod bgp;
 mod claims;
 mod eviction;
 mod forms;
@@ -14,6 +15,7 @@ mod independence;
 mod lan;
 mod objects;
 mod pages;
+mod policies;
 mod pools;
 mod restarts;
 mod rights;
@@ -248,6 +250,46 @@ pub const ALL: &[Scenario] = &[
         run: eviction::until_it_speaks,
     },
     Scenario {
+        name: "the_address_of_a_deleted_service_waits_for_it",
+        herald: true,
+        run: policies::retained,
+    },
+    Scenario {
+        name: "a_quota_bounds_what_a_namespace_gets",
+        herald: true,
+        run: policies::rationed,
+    },
+    Scenario {
+        name: "a_reserved_address_is_for_the_service_it_names",
+        herald: true,
+        run: policies::reserved,
+    },
+    Scenario {
+        name: "a_port_pool_packs_services_and_refuses_other_ports",
+        herald: true,
+        run: policies::packed,
+    },
+    Scenario {
+        name: "frr_routes_to_every_node_that_announces",
+        herald: true,
+        run: bgp::frr,
+    },
+    Scenario {
+        name: "bird_routes_to_every_node_that_announces",
+        herald: true,
+        run: bgp::bird,
+    },
+    Scenario {
+        name: "gobgp_knows_every_node_that_announces",
+        herald: true,
+        run: bgp::gobgp,
+    },
+    Scenario {
+        name: "a_session_is_secured_by_a_password_and_carries_both_families",
+        herald: true,
+        run: bgp::secured,
+    },
+    Scenario {
         name: "the_shipped_rights_are_enough",
         herald: true,
         run: rights::enough,
@@ -387,7 +429,13 @@ fn tidy(lab: &mut Lab) -> Result<()> {
     if lab.herald.is_none() {
         return Ok(());
     }
-    for kind in ["ipaddresspools", "l2advertisements"] {
+    for kind in [
+        "ipaddresspools",
+        "l2advertisements",
+        "bgpadvertisements",
+        "bgppeers",
+        "ipreservations",
+    ] {
         let path = format!("/apis/heraldlb.io/v1beta1/{kind}");
         for object in lab.api.list(&path)? {
             match object["metadata"]["name"].as_str() {

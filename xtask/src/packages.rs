@@ -13,43 +13,74 @@ struct Needed {
     package: &'static str,
     /// Without it the lab does not start; without the others a check is skipped.
     required: bool,
+    /// The package starts a daemon when it is installed, unless the machine forbids that: so it is
+    /// installed only where it is forbidden, as in containers.
+    daemon: bool,
 }
+
+/// Says whether packages may start daemons; where it is, they may not.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 const NEEDED: &[Needed] = &[
     Needed {
         program: "ip",
         package: "iproute2",
         required: true,
+        daemon: false,
     },
     Needed {
         program: "nft",
         package: "nftables",
         required: true,
+        daemon: false,
     },
     Needed {
         program: "unshare",
         package: "util-linux",
         required: true,
+        daemon: false,
     },
     Needed {
         program: "nsenter",
         package: "util-linux",
         required: true,
+        daemon: false,
     },
     Needed {
         program: "openssl",
         package: "openssl",
         required: true,
+        daemon: false,
     },
     Needed {
         program: "arping",
         package: "iputils-arping",
         required: false,
+        daemon: false,
     },
     Needed {
         program: "tshark",
         package: "tshark",
         required: false,
+        daemon: false,
+    },
+    Needed {
+        program: "vtysh",
+        package: "frr",
+        required: false,
+        daemon: true,
+    },
+    Needed {
+        program: "bird",
+        package: "bird2",
+        required: false,
+        daemon: true,
+    },
+    Needed {
+        program: "gobgp",
+        package: "gobgpd",
+        required: false,
+        daemon: true,
     },
 ];
 
@@ -59,6 +90,16 @@ pub(crate) fn ensure() -> Result<()> {
         .iter()
         .filter(|needed| !found(needed.program))
         .collect();
+    let (daemons, missing): (Vec<&Needed>, Vec<&Needed>) = missing
+        .into_iter()
+        .partition(|needed| needed.daemon && !Path::new(POLICY).exists());
+    if !daemons.is_empty() {
+        let names: Vec<&str> = daemons.iter().map(|needed| needed.package).collect();
+        eprintln!(
+            "set-up: missing here, and not installed for you, since they would start daemons: {}",
+            names.join(" ")
+        );
+    }
     if missing.is_empty() {
         return Ok(());
     }

@@ -1,3 +1,4 @@
+use herald_model::alloc::Freed;
 use serde_json::{Value, json};
 
 use super::*;
@@ -377,4 +378,56 @@ fn a_cordoned_node_is_told_apart_from_the_others() {
         .collect();
     assert_eq!(remarks.len(), 1, "{explanation:?}");
     assert!(explanation.ok);
+}
+
+#[test]
+fn a_quota_a_reservation_and_retention_are_explained_with_their_names() {
+    let mut limited = pool("lan", &["192.0.2.240-192.0.2.250"]);
+    limited["spec"]["quotas"] = json!([{"namespaces": ["shop"], "maxAddresses": 1}]);
+    let mut second = service();
+    second["metadata"]["name"] = json!("second");
+    second["metadata"]["annotations"] = json!({});
+    second["status"] = json!({});
+    limited["spec"]["retain"] = json!("1h");
+    for (reserve, wish, words) in [
+        (
+            false,
+            json!({"heraldlb.io/loadBalancerIPs": "192.0.2.246"}),
+            "shop/old had it last, and retain of pool lan keeps it from others for a while",
+        ),
+        (
+            false,
+            json!({}),
+            "quotas[0] allows namespace shop 1, and it has 1; release one or raise maxAddresses",
+        ),
+        (
+            true,
+            json!({"heraldlb.io/loadBalancerIPs": "192.0.2.245"}),
+            "IPReservation r keeps it from every Service",
+        ),
+    ] {
+        let mut cluster = working();
+        cluster.pools = vec![object(limited.clone())];
+        let freed = Freed {
+            holder: ServiceKey::new("shop", "old"),
+            at: 0,
+            deleted: true,
+        };
+        cluster.given_up = [("192.0.2.246".parse().unwrap(), freed)].into();
+        let mut second = second.clone();
+        second["metadata"]["annotations"] = wish;
+        cluster.services.push(object(second));
+        if reserve {
+            let spec = json!({"addresses": ["192.0.2.245"]});
+            cluster.reservations = vec![object(json!({"metadata": {"name": "r"}, "spec": spec}))];
+        }
+        let explanation = explain(&facts(cluster), &ServiceKey::new("shop", "second"));
+        let failed = explanation
+            .checks
+            .iter()
+            .find(|c| c.outcome == Outcome::Failed);
+        let failed = failed.unwrap();
+        assert_eq!(failed.name, "allocation");
+        assert!(failed.advice.contains(words), "{}", failed.advice);
+    }
 }

@@ -220,3 +220,29 @@ fn endpoint_conditions_default_as_the_api_documents() {
         ]
     );
 }
+
+/// MetalLB's `address-pool`, `loadBalancerIPs` and `allow-shared-ip`, and the pool it writes, under
+/// its two prefixes and ours.
+#[test]
+fn each_annotation_of_metallb_is_read_under_each_prefix() {
+    for prefix in PREFIXES {
+        let annotations: serde_json::Map<String, Value> = [
+            ("address-pool", "lan"),
+            ("loadBalancerIPs", "192.0.2.1,2001:db8::1"),
+            ("allow-shared-ip", "k"),
+            ("ip-allocated-from-pool", "old"),
+        ]
+        .map(|(suffix, value)| (format!("{prefix}/{suffix}"), json!(value)))
+        .into_iter()
+        .collect();
+        let (service, problems) = read(&annotated(Value::Object(annotations)));
+        assert_eq!(service.requested_pool.as_deref(), Some("lan"), "{prefix}");
+        assert_eq!(
+            service.requested_addresses,
+            addresses(&["192.0.2.1", "2001:db8::1"])
+        );
+        assert_eq!(service.sharing_key.as_deref(), Some("k"), "{prefix}");
+        assert_eq!(service.held_pools, ["old"], "{prefix}");
+        assert_eq!(problems, []);
+    }
+}

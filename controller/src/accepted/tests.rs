@@ -160,10 +160,10 @@ fn every_kind_gets_its_condition() {
             ("IPAddressPool", "Accepted"),
             ("IPReservation", "Accepted"),
             ("L2Advertisement", "Accepted"),
-            ("BGPAdvertisement", "FieldNotImplemented"),
-            ("BGPPeer", "FieldNotImplemented"),
+            ("BGPAdvertisement", "Accepted"),
+            ("BGPPeer", "Accepted"),
             ("BFDProfile", "FieldNotImplemented"),
-            ("Community", "FieldNotImplemented"),
+            ("Community", "Accepted"),
         ]
     );
     assert!(

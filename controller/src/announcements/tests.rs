@@ -287,3 +287,29 @@ fn a_new_service_of_the_same_name_becomes_the_owner_and_orphans_are_found() {
     observed.services.clear();
     assert_eq!(orphans(&observed, CLASS).len(), 1);
 }
+
+#[test]
+fn an_address_that_routers_know_is_announced_without_the_lan() {
+    let mut observed = scene(&json!({}));
+    observed.objects.l2_advertisements.clear();
+    let advertisement = json!({"metadata": {"name": "all"}, "spec": {}});
+    observed.objects.bgp_advertisements = vec![serde_json::from_value(advertisement).unwrap()];
+    let first = reports_on(&observed, &[], 10);
+    assert_eq!(
+        said(&first[0].status, ANNOUNCED),
+        "False WaitingForRouter No router knows 192.0.2.1 yet; heraldctl sessions shows why."
+    );
+    assert!(first[0].happenings.is_empty(), "nothing to be warned of");
+
+    let mut status = first[0].status.clone();
+    status["bgp"] = json!([
+        {"node": "n1", "peers": ["spine", "tor"]},
+        {"node": "gone", "peers": ["tor"]},
+    ]);
+    announcement(&mut observed, &status);
+    let then = reports_on(&observed, &[], 20);
+    assert_eq!(
+        said(&then[0].status, ANNOUNCED),
+        "True Announced n1 announces 192.0.2.1 to spine, tor."
+    );
+}

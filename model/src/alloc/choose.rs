@@ -169,22 +169,47 @@ impl<'a> Chooser<'a> {
             got.extend(places);
             return Ok(());
         }
-        let mut refusal = None;
-        for family in missing {
-            match pools
-                .iter()
-                .find_map(|pool| self.take(service, family, pool, ledger))
-            {
-                Some(place) => got.push(place),
-                None => {
-                    refusal.get_or_insert_with(|| self.refusal(service, family, &pools, ledger));
-                }
+        let before = ledger.moment();
+        let (mut places, mut refusal) = self.take_each(service, &missing, &pools, ledger);
+        if refusal.is_some() && missing.len() > 1 {
+            // What the first family took of a quota may be what the second needed.
+            ledger.back_to(before);
+            missing.reverse();
+            let other_way = self.take_each(service, &missing, &pools, ledger);
+            if other_way.1.is_none() {
+                (places, refusal) = other_way;
+            } else {
+                ledger.back_to(before);
+                missing.reverse();
+                (places, refusal) = self.take_each(service, &missing, &pools, ledger);
             }
         }
+        got.extend(places);
         match refusal {
             Some(refusal) if !enough(got) => Err(refusal),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// An address of each family from the first pool that has one, and why one family got none.
+    fn take_each(
+        &self,
+        service: &Arc<Service>,
+        families: &[Family],
+        pools: &[&Pool],
+        ledger: &mut Ledger,
+    ) -> (Vec<Place>, Option<Refusal>) {
+        let (mut places, mut refusal) = (Vec::new(), None);
+        for family in families {
+            let mut taken = pools.iter();
+            match taken.find_map(|pool| self.take(service, *family, pool, ledger)) {
+                Some(place) => places.push(place),
+                None => {
+                    refusal.get_or_insert_with(|| self.refusal(service, *family, pools, ledger));
+                }
+            }
+        }
+        (places, refusal)
     }
 
     /// Whether the Service may ask this pool for an address.
@@ -273,7 +298,7 @@ impl<'a> Chooser<'a> {
         ledger: &mut Ledger,
     ) -> Refusal {
         let key = service.key.clone();
-        let has_family = |pool: &&&Pool| pool.usable().has_family(family);
+        let has_family = |pool: &&&Pool| ledger.has_family(&pool.name, family);
         let with_family: Vec<&Pool> = pools.iter().filter(has_family).copied().collect();
         for pool in &with_family {
             if let Some(full) = self.full_quota(service, pool, ledger)
@@ -296,7 +321,7 @@ impl<'a> Chooser<'a> {
                 pool: pool.clone(),
                 family,
             },
-            None if with_family.is_empty() => self.no_pool(service, family),
+            None if with_family.is_empty() => self.no_pool(service, family, ledger),
             None => Refusal::Exhausted {
                 service: key,
                 family,
@@ -307,11 +332,11 @@ impl<'a> Chooser<'a> {
 
     /// No pool gives the Service an address of the family by itself: those that only their ports
     /// keep from it are named.
-    fn no_pool(&self, service: &Service, family: Family) -> Refusal {
+    fn no_pool(&self, service: &Service, family: Family, ledger: &Ledger) -> Refusal {
         let all = self.snapshot.pools.values();
         let by_ports = all.clone().find_map(|pool| {
             use crate::pool::Restriction::{Namespace, Port, Service as Selectors};
-            let would = !pool.draining && pool.auto_assign && pool.usable().has_family(family);
+            let would = !pool.draining && pool.auto_assign && ledger.has_family(&pool.name, family);
             match pool.restriction(service, &self.snapshot.namespaces) {
                 Some(why @ Port(_)) if would => Some((pool.name.clone(), why)),
                 Some(Namespace | Selectors | Port(_)) | None => None,

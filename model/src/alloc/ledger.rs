@@ -296,6 +296,14 @@ impl Ledger {
         self.held_back.next()
     }
 
+    /// Whether the pool gives out addresses of the family at all.
+    pub(super) fn has_family(&self, pool: &str, family: Family) -> bool {
+        let capacity = self
+            .shelf(pool)
+            .and_then(|shelf| shelf.capacity.get(&family));
+        capacity.is_some_and(|count| *count > Count::ZERO)
+    }
+
     /// How many addresses of the pool the namespace has; counted where there are quotas.
     pub(super) fn held_by_namespace(&self, pool: &str, namespace: &str) -> u64 {
         let shelf = self.shelf(pool);

@@ -8,7 +8,7 @@
 //! [`plan`] is the definition; a [`Planner`] gives the same answer and remembers what has not changed.
 //!
 //! Not here: reading or writing Services. A plan that is applied and planned again changes nothing,
-//! but that a Service may join one that got an address back.
+//! but that a Service may join another on the address this one got by it.
 
 mod cause;
 mod choose;

@@ -215,7 +215,7 @@ pub(super) fn counts(snapshot: &Snapshot, ledger: &Ledger) -> BTreeMap<String, P
     let waiting = ledger.waiting();
     let each = |shelf: &Shelf| {
         let pool = snapshot.pools.get(&shelf.name)?;
-        let of = |family| FamilyCounts::new(pool, shelf, family, &waiting);
+        let of = |family| FamilyCounts::new(shelf, family, &waiting);
         let (four, six) = (of(Family::V4), of(Family::V6));
         let addresses = four.capacity.plus(six.capacity);
         let ports = addresses.get().saturating_mul(pool.ports.count().into());
@@ -247,17 +247,14 @@ struct FamilyCounts {
 }
 
 impl FamilyCounts {
-    fn new(
-        pool: &Pool,
-        shelf: &Shelf,
-        family: Family,
-        waiting: &BTreeMap<(&str, Family), Count>,
-    ) -> Self {
+    fn new(shelf: &Shelf, family: Family, waiting: &BTreeMap<(&str, Family), Count>) -> Self {
         let of = |held: &BTreeMap<Family, u64>| {
             Count::new(held.get(&family).copied().unwrap_or_default().into())
         };
         let (assigned, reserved_held) = (of(&shelf.tally.held), of(&shelf.tally.reserved_held));
-        let (capacity, open) = (pool.capacity(family), shelf.capacity(family));
+        let all = |counts: &BTreeMap<Family, Count>| counts.get(&family).copied();
+        let capacity = all(&shelf.capacity).unwrap_or_default();
+        let open = all(&shelf.open).unwrap_or_default();
         let retained = waiting.get(&(shelf.name.as_str(), family)).copied();
         let retained = retained.unwrap_or_default();
         Self {

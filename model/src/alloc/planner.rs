@@ -42,17 +42,40 @@ pub struct Planner {
 struct Rules {
     pools: BTreeMap<String, Pool>,
     quarantined_pools: BTreeSet<String>,
+    /// Empty where their labels decide nothing.
     namespaces: BTreeMap<String, Labels>,
     reservations: BTreeMap<String, Reservation>,
 }
 
 impl Rules {
-    fn equal(&self, snapshot: &Snapshot) -> bool {
+    fn of(snapshot: &Snapshot) -> Self {
+        let by_label = selects_namespaces_by_label(&snapshot.pools);
+        let namespaces = by_label.then(|| snapshot.namespaces.clone());
+        Self {
+            pools: snapshot.pools.clone(),
+            quarantined_pools: snapshot.quarantined_pools.clone(),
+            namespaces: namespaces.unwrap_or_default(),
+            reservations: snapshot.reservations.clone(),
+        }
+    }
+
+    fn are_those_of(&self, snapshot: &Snapshot) -> bool {
         self.pools == snapshot.pools
             && self.quarantined_pools == snapshot.quarantined_pools
-            && self.namespaces == snapshot.namespaces
             && self.reservations == snapshot.reservations
+            && (!selects_namespaces_by_label(&self.pools) || self.namespaces == snapshot.namespaces)
     }
+}
+
+/// Otherwise labels of namespaces decide nothing.
+fn selects_namespaces_by_label(pools: &BTreeMap<String, Pool>) -> bool {
+    pools.values().any(|pool| {
+        let allocation = pool.allocation.iter().map(|a| &a.namespace_selectors);
+        let quotas = pool.quotas.iter().map(|quota| &quota.namespace_selectors);
+        allocation
+            .chain(quotas)
+            .any(|selectors| !selectors.is_empty())
+    })
 }
 
 /// One Service as it was and as it is.
@@ -71,7 +94,7 @@ impl Difference {
 impl Planner {
     /// The same as [`plan`](super::plan()) of this snapshot, whatever the snapshots before.
     pub fn plan(&mut self, snapshot: &Snapshot) -> &Plan {
-        if !self.rules.equal(snapshot) {
+        if !self.rules.are_those_of(snapshot) {
             self.forget(snapshot);
         }
         for service in std::mem::take(&mut self.passing) {
@@ -91,12 +114,7 @@ impl Planner {
 
     fn forget(&mut self, snapshot: &Snapshot) {
         *self = Self {
-            rules: Rules {
-                pools: snapshot.pools.clone(),
-                quarantined_pools: snapshot.quarantined_pools.clone(),
-                namespaces: snapshot.namespaces.clone(),
-                reservations: snapshot.reservations.clone(),
-            },
+            rules: Rules::of(snapshot),
             ledger: Ledger::new(&snapshot.pools, &snapshot.reservations),
             ..Self::default()
         };
@@ -225,7 +243,9 @@ impl Planner {
             return false;
         }
         for address in &new.held {
-            self.claims.insert(*address, vec![Arc::clone(new)]);
+            if let Some(claims) = self.claims.get_mut(address) {
+                claims.fill(Arc::clone(new));
+            }
         }
         self.services.replace(Named(Arc::clone(new)));
         true

@@ -29,6 +29,10 @@ pub(super) struct Shelf {
     /// The same, by family and first number: last number and place in the order.
     order: BTreeMap<(Family, u128), (u128, usize)>,
     avoid_buggy: bool,
+    /// How many addresses the pool gives out in all, by family: the reserved ones too.
+    pub(super) capacity: BTreeMap<Family, Count>,
+    /// And without the reserved ones.
+    pub(super) open: BTreeMap<Family, Count>,
     /// Numbers nobody may get any more, by family. With `avoid_buggy` also the barred numbers next
     /// to them, so that runs still join up.
     taken: BTreeMap<Family, Intervals>,
@@ -124,11 +128,25 @@ impl Shelf {
             let (first, last) = range.numbers();
             ((range.family(), first), (last, i))
         };
+        let families = [Family::V4, Family::V6];
+        let buggy = |range: &AddressRange| match pool.avoid_buggy_ips {
+            true => range.buggy_count(),
+            false => Count::ZERO,
+        };
+        let open = |family: Family| {
+            let ranges = ranges.iter().filter(|r| r.family() == family);
+            let count = ranges.fold(Count::ZERO, |sum, r| sum.plus(r.count().minus(buggy(r))));
+            (family, count)
+        };
         Self {
             name: pool.name.clone(),
             rules: Rules::of(pool),
             has_quotas: !pool.quotas.is_empty(),
             has_ports: !pool.ports.is_empty(),
+            capacity: families
+                .map(|family| (family, pool.capacity(family)))
+                .into(),
+            open: families.map(open).into(),
             order: ranges.iter().enumerate().map(place).collect(),
             ranges,
             avoid_buggy: pool.avoid_buggy_ips,
@@ -136,18 +154,6 @@ impl Shelf {
             blocks: BTreeMap::new(),
             tally: ShelfTally::default(),
         }
-    }
-
-    /// How many addresses of the family anybody may get.
-    pub(super) fn capacity(&self, family: Family) -> Count {
-        let ranges = self.ranges.iter().filter(|r| r.family() == family);
-        ranges.fold(Count::ZERO, |sum, r| {
-            let buggy = match self.avoid_buggy {
-                true => r.buggy_count(),
-                false => Count::ZERO,
-            };
-            sum.plus(r.count().minus(buggy))
-        })
     }
 
     /// Where in the order an address comes, when anybody may get it.

@@ -72,7 +72,8 @@ impl Chooser<'_> {
                 retained,
             });
         }
-        if !ledger.is_held_by(&service.key.namespace, address)
+        if ledger.reserved.by(address).is_none()
+            && !ledger.is_held_by(&service.key.namespace, address)
             && let Some(full) = self.full_quota(service, pool, ledger)
         {
             return Err(full);
@@ -90,6 +91,7 @@ impl Chooser<'_> {
     }
 
     /// Enters the first address that is reserved for the Service and that its pool may give it.
+    /// Quotas count it and do not refuse it: whoever reserved it has decided.
     pub(super) fn take_reserved(
         &self,
         service: &Arc<Service>,
@@ -102,10 +104,7 @@ impl Chooser<'_> {
                 continue;
             };
             let asks_otherwise = service.requested_pool.as_ref().is_some_and(|p| *p != name);
-            if range.family() != family
-                || asks_otherwise
-                || self.check_pool(service, pool).is_err()
-                || self.full_quota(service, pool, ledger).is_some()
+            if range.family() != family || asks_otherwise || self.check_pool(service, pool).is_err()
             {
                 continue;
             }

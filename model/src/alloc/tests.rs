@@ -3,6 +3,7 @@
 
 mod change;
 mod history;
+mod metallb;
 mod packing;
 mod policies;
 mod properties;
@@ -127,7 +128,9 @@ pub(super) fn applied(mut snapshot: Snapshot, plan: &Plan) -> Snapshot {
         .retain(|address, _| !plan.expired.contains(address));
     let held = |address: &IpAddr| snapshot.services.values().any(|s| s.held.contains(address));
     given_up.retain(|address, _| !held(address));
-    snapshot.freed.extend(given_up);
+    for (address, freed) in given_up {
+        snapshot.freed.entry(address).or_insert(freed);
+    }
     snapshot
 }
 

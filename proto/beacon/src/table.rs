@@ -62,6 +62,8 @@ pub(crate) struct Table {
     votes: BTreeMap<IpAddr, Vote>,
     order: BTreeMap<u64, IpAddr>,
     version: u64,
+    /// The highest epoch of a vote that was forgotten.
+    floor: u64,
 }
 
 impl Table {
@@ -72,6 +74,41 @@ impl Table {
 
     pub(crate) fn vote(&self, address: IpAddr) -> Vote {
         self.votes.get(&address).copied().unwrap_or_default()
+    }
+
+    /// Claims are made above this.
+    pub(crate) fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// The votes whose claim was released and that did not change after `version`.
+    pub(crate) fn released_by(&self, version: u64) -> impl Iterator<Item = IpAddr> {
+        let released = self.votes.iter().filter(move |(_, vote)| {
+            vote.record.epoch > 0 && vote.released == vote.record && vote.changed <= version
+        });
+        released.map(|(address, _)| *address)
+    }
+
+    /// The vote is empty from now on, and peers are told so.
+    pub(crate) fn forget(&mut self, address: IpAddr) {
+        let vote = self.vote(address);
+        self.floor = self.floor.max(vote.record.epoch).max(vote.released.epoch);
+        self.change(address, |vote| {
+            (vote.record, vote.released) = (Claim::default(), Claim::default());
+        });
+    }
+
+    /// Keeps nothing of empty votes that did not change after `version`: everybody was told.
+    pub(crate) fn drop_forgotten(&mut self, version: u64) {
+        let order = &mut self.order;
+        self.votes.retain(|_, vote| {
+            let empty = vote.record.epoch == 0 && vote.released.epoch == 0;
+            let stays = !empty || vote.changed > version;
+            if !stays {
+                order.remove(&vote.changed);
+            }
+            stays
+        });
     }
 
     /// The votes that name an owner.

@@ -30,7 +30,7 @@ impl Membership {
         if !self.watches.synced() || known.secrets.is_none() {
             return Ok(());
         }
-        let wanted = self.applicants(lost);
+        let wanted = self.applicants(&telling.knocking, lost);
         if !wanted.contains_key(&self.me) {
             return Ok(());
         }
@@ -38,7 +38,8 @@ impl Membership {
         let written = self.written();
         let next = match (&written, &known.view) {
             (Some(written), Some(view)) if written.number == view.number => {
-                let first = telling.live.first() == Some(&id(&self.me));
+                let mut voters = telling.voters.intersection(&telling.live);
+                let first = voters.next() == Some(&id(&self.me));
                 let settled = telling.view == view.number && telling.may_step;
                 let next = (first && settled).then(|| written.next(&wanted));
                 next.flatten()
@@ -98,7 +99,11 @@ impl Membership {
     }
 
     /// Who should be a member.
-    fn applicants(&self, lost: &BTreeSet<NodeId>) -> BTreeMap<String, Applicant> {
+    fn applicants(
+        &self,
+        heard: &BTreeSet<NodeId>,
+        lost: &BTreeSet<NodeId>,
+    ) -> BTreeMap<String, Applicant> {
         let nodes = self.sources.nodes.snapshot();
         let zones: BTreeMap<&String, Option<&String>> = nodes
             .iter()
@@ -110,6 +115,7 @@ impl Membership {
         let applicant = |name: String| {
             let applicant = Applicant {
                 zone: zones.get(&name).copied().flatten().cloned(),
+                heard: heard.contains(&id(&name)),
                 lost: lost.contains(&id(&name)),
             };
             (name, applicant)

@@ -36,6 +36,8 @@ pub(crate) struct NamedView {
 pub(crate) struct Applicant {
     /// Where it stands, as far as failures are concerned.
     pub zone: Option<String>,
+    /// It is heard, and hears a majority.
+    pub heard: bool,
     /// Nothing was heard of it for so long that another should vote in its place.
     pub lost: bool,
 }
@@ -78,7 +80,7 @@ impl NamedView {
 
     /// The view after this one on the way to `wanted`, one node changed; none when nothing is left to
     /// change or there is no room. Removing comes first: a voter that is gone counts against every
-    /// majority. Where there are more members than may vote, [`COUNCIL`] of them do, from all zones
+    /// majority. Nobody joins unheard, for the same reason. Where there are more members than may vote, [`COUNCIL`] of them do, from all zones
     /// alike; the first one to lose its vote is one that is lost.
     pub(crate) fn next(&self, wanted: &BTreeMap<String, Applicant>) -> Option<Self> {
         let (mut members, mut voters) = (self.members.clone(), self.voters().clone());
@@ -95,7 +97,8 @@ impl NamedView {
         let clients = members.difference(&voters).filter(|name| !lost(name));
         let fresh = clients.min_by_key(|name| (beside(name), id(name)));
         let spare = voters.iter().max_by_key(|name| (beside(name), id(name)));
-        let joiner = wanted.keys().find(|name| !members.contains(*name));
+        let mut outside = wanted.iter().filter(|(name, _)| !members.contains(*name));
+        let joiner = outside.find(|(_, one)| one.heard).map(|(name, _)| name);
         let joiner = joiner.filter(|_| members.len() < MAX_MEMBERS);
         let short = !many || voters.len() < COUNCIL;
         if let Some(leaver) = leaver.cloned() {
@@ -164,7 +167,11 @@ mod tests {
 
     fn wanted(list: &[&str]) -> BTreeMap<String, Applicant> {
         let names = names(list).into_iter();
-        names.map(|name| (name, Applicant::default())).collect()
+        let heard = Applicant {
+            heard: true,
+            ..Applicant::default()
+        };
+        names.map(|name| (name, heard.clone())).collect()
     }
 
     fn view(number: u64, members: &[&str]) -> NamedView {
@@ -180,6 +187,7 @@ mod tests {
         let node = |at: usize| {
             let applicant = Applicant {
                 zone: Some(format!("zone-{}", at % 3)),
+                heard: true,
                 lost: false,
             };
             (format!("n{at:03}"), applicant)
@@ -222,6 +230,21 @@ mod tests {
         assert_eq!(
             now.next(&wanted(&["a", "b", "d", "c"])),
             Some(view(5, &["a", "b", "c"]))
+        );
+    }
+
+    #[test]
+    fn who_is_not_heard_does_not_join() {
+        let mut wanted = wanted(&["a", "b", "c"]);
+        wanted.get_mut("b").expect("one").heard = false;
+        let now = view(4, &["a"]);
+        assert_eq!(now.next(&wanted), Some(view(5, &["a", "c"])));
+        assert_eq!(view(5, &["a", "c"]).next(&wanted), None);
+        let first = NamedView::first(&wanted);
+        assert_eq!(
+            first.members.len(),
+            3,
+            "nobody can be heard before there is a view"
         );
     }
 

@@ -125,6 +125,8 @@ pub(crate) struct Telling {
     pub voters: BTreeSet<NodeId>,
     /// A majority of the view has settled in it: the next may be written.
     pub may_step: bool,
+    /// Who is no member, is heard and hears a majority: it may join.
+    pub knocking: BTreeSet<NodeId>,
     /// Members that are heard, this node included.
     pub live: BTreeSet<NodeId>,
     /// Members that are not heard, and whose host said lately that no speaker runs on it. Nobody

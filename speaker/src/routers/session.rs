@@ -96,7 +96,8 @@ impl Session {
         let mut buffer = vec![0; CHUNK];
         loop {
             line.settle(&self.name);
-            self.show(Seen::of(&line.peer, line.order.obstacle.clone()));
+            let obstacle = line.order.obstacle.clone();
+            self.show(Seen::of(&line.peer, &line.order.dial, obstacle));
             let idle = line.wire.is_none() && line.connecting.is_none();
             let stopped = line.peer.snapshot().waiting == Some(Waiting::Stopped);
             if ending && idle && stopped {

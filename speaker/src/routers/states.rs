@@ -1,13 +1,17 @@
 //! How sessions are doing, for status and metrics. Pure.
 
 use std::collections::BTreeMap;
+use std::io;
 
-use herald_bgp::{Peer, Snapshot, State, Time};
+use herald_bgp::{Peer, Reason, Snapshot, State, Time};
 use herald_crds::{BgpAnnouncement, BgpSession};
 use herald_model::bgp::Routes;
 use herald_model::service::ServiceKey;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as Moment;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use super::dial;
+use super::order::Dial;
 
 /// Every session by its BGPPeer.
 pub(crate) type States = BTreeMap<String, Session>;
@@ -30,7 +34,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// How a door is doing; `obstacle` is why no session may be opened.
-    pub(super) fn of(peer: &Peer, obstacle: Option<String>) -> Self {
+    pub(super) fn of(peer: &Peer, dial: &Dial, obstacle: Option<String>) -> Self {
         let Snapshot {
             state,
             since,
@@ -44,7 +48,14 @@ impl Session {
             established,
             ..
         } = peer.snapshot();
-        let error = last_error.map(|(_, reason)| reason.to_string());
+        let error = last_error.map(|(_, reason)| match reason {
+            Reason::ConnectTimeout => dial::describe(&io::ErrorKind::TimedOut.into(), dial),
+            reason @ (Reason::Received(_)
+            | Reason::Sent(_)
+            | Reason::Transport(_)
+            | Reason::Restart
+            | Reason::Replaced) => reason.to_string(),
+        });
         let untold = untold.first();
         Self {
             state,

@@ -28,6 +28,7 @@ pub fn run() -> Vec<Figure> {
         holders_changed(),
         newcomers("10 000 new on a /16 with 55 000 holders", Sharing::ByKey),
         newcomers("the same, sharing Automatic", Sharing::Automatic),
+        waiting(),
         from_nothing("100 000 Services without an address", false),
         from_nothing("100 000 Services that hold one", true),
     ]
@@ -158,6 +159,18 @@ fn newcomers(name: &str, sharing: Sharing) -> Figure {
         planner.plan(&without);
     }
     Figure::milliseconds(name, &measured, Some(Duration::from_millis(50)))
+}
+
+/// Those who wait are asked again in each plan, whatever the plan is for.
+fn waiting() -> Figure {
+    let mut snapshot = holding("10.0.0.0/20", Sharing::ByKey, 4096);
+    for number in 4096..4096 + DIRTY {
+        insert(&mut snapshot, service(number));
+    }
+    let mut planner = Planner::default();
+    planner.plan(&snapshot);
+    let measured: Vec<_> = (0..RUNS).map(|_| timed(&mut planner, &snapshot)).collect();
+    Figure::milliseconds("10 000 waiting for a full /20", &measured, None)
 }
 
 fn from_nothing(name: &str, hold: bool) -> Figure {

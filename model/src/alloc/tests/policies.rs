@@ -427,6 +427,21 @@ fn holders_beyond_a_quota_keep_what_they_have() {
 }
 
 #[test]
+fn a_quota_does_not_refuse_what_is_reserved_and_counts_it() {
+    let holder = holding(with_ports("h", &[80]), &["192.0.2.1"], &["p"]);
+    let services = [holder, with_ports("web", &[80]), with_ports("z", &[80])];
+    let mut snapshot = snapshot([limited(vec![at_most(1)])], services);
+    reserve(&mut snapshot, "r", "192.0.2.5", Some("web"));
+    let plan = plan(&snapshot);
+    assert_eq!(given(&plan, "web"), ["192.0.2.5 p"]);
+    assert!(
+        refusal(&plan, "z")
+            .1
+            .contains("allows namespace default 1, and it has 2")
+    );
+}
+
+#[test]
 fn where_a_quota_is_reached_another_pool_may_serve() {
     let services = ["a", "b"].map(|name| with_ports(name, &[80]));
     let second = pool("q", "198.51.100.1");
@@ -447,6 +462,21 @@ fn both_families_count_and_two_are_not_taken_where_one_is_allowed() {
         [dual("s", FamilyPolicy::RequireDual)],
     ));
     assert_eq!(given(&plan, "s"), ["192.0.2.1 p", "2001:db8:1::1 q"]);
+}
+
+/// The first family does not take what is left of a quota when only the second needs it there.
+#[test]
+fn two_families_divide_two_quotas_either_way_round() {
+    let tight = |name: &str, addresses: &str| Pool {
+        quotas: vec![at_most(1)],
+        ..pool(name, addresses)
+    };
+    let pools = [
+        tight("a", "192.0.2.1,2001:db8::1"),
+        tight("b", "198.51.100.1"),
+    ];
+    let plan = plan(&snapshot(pools, [dual("s", FamilyPolicy::RequireDual)]));
+    assert_eq!(given(&plan, "s"), ["198.51.100.1 b", "2001:db8::1 a"]);
 }
 
 // Sharing.

@@ -185,7 +185,12 @@ impl Node {
         }
         if peer.note(beacon, now) {
             for entry in &beacon.entries {
-                let before = peer.mirror.insert(entry.address, *entry);
+                let empty = entry.record.epoch == 0 && entry.released.epoch == 0;
+                let before = if empty {
+                    peer.mirror.remove(&entry.address)
+                } else {
+                    peer.mirror.insert(entry.address, *entry)
+                };
                 if let Some(standing) = self.standing.get_mut(&entry.address) {
                     if entry.record == standing.claim {
                         standing.agreeing.insert(from);

@@ -8,7 +8,6 @@ use std::net::IpAddr;
 use super::Node;
 use crate::claims::Standing;
 use crate::peer::Peer;
-use crate::table::Vote;
 use crate::{Claim, Entry, Life, NodeId, Time, View};
 
 /// What a peer told of an address.
@@ -23,6 +22,7 @@ impl Node {
     /// Applies what peers told, then pursues the wishes.
     pub(super) fn judge(&mut self, now: Time) {
         let version = self.table.version();
+        self.sweep(now);
         self.note_turns(now);
         for address in self.agenda.take(now) {
             self.judgements += 1;
@@ -75,9 +75,11 @@ impl Node {
         self.restless = false;
     }
 
-    pub(super) fn may_become(&self, vote: &Vote, new: Claim, now: Time) -> bool {
+    pub(super) fn may_become(&self, address: IpAddr, new: Claim, now: Time) -> bool {
+        let vote = self.table.vote(address);
+        let awake = self.awake(now) && self.quiet_about(address, now).is_none();
         let sight = self.sight(vote.record.owner, now);
-        self.awake(now) && vote.may_become(self.config.me, new, sight)
+        awake && vote.may_become(self.config.me, new, sight)
     }
 
     /// What each peer told of an address, if it did.
@@ -104,6 +106,12 @@ impl Node {
                 self.table.release(address, vote.record);
             }
             self.table.release(address, entry.released);
+            let vote = self.table.vote(address);
+            let over = vote.record.epoch == 0 && entry.released == entry.record;
+            if over && !self.hopes.contains_key(&address) {
+                // Who forgot it does not learn it again.
+                continue;
+            }
             let owner = entry.record.owner;
             let known = owner == self.config.me || self.peers.contains_key(&owner);
             let vote = self.table.vote(address);
@@ -111,10 +119,12 @@ impl Node {
             if later && !self.awake(now) {
                 self.agenda
                     .put(address, self.started + self.config.timers.quiet());
+            } else if let Some(until) = self.quiet_about(address, now).filter(|_| later) {
+                self.agenda.put(address, until);
             } else if later && !known {
                 self.agenda.put(address, now + suspect * 4);
             }
-            if !known || !self.may_become(&vote, entry.record, now) {
+            if !known || !self.may_become(address, entry.record, now) {
                 continue;
             }
             // A claim that others do not accept must not end what they acknowledge.
@@ -179,7 +189,10 @@ impl Node {
         }
         let new = self.next_claim(address, told);
         let vote = self.table.vote(address);
-        let may = new.is_some_and(|new| self.may_become(&vote, new, now));
+        if let Some(until) = self.quiet_about(address, now) {
+            self.agenda.put(address, until);
+        }
+        let may = new.is_some_and(|new| self.may_become(address, new, now));
         let may = self.majority_since.filter(|_| may);
         // When cables are plugged in again, the owner may be the last one that is heard.
         let alone = self.view.is_some() && self.is_alone();
@@ -302,7 +315,8 @@ impl Node {
         let told = told.iter();
         let told = told.flat_map(|told| [told.entry.record.epoch, told.entry.released.epoch]);
         let vote = self.table.vote(address);
-        let highest = told.chain([vote.record.epoch, vote.released.epoch]).max();
+        let own = [vote.record.epoch, vote.released.epoch, self.table.floor()];
+        let highest = told.chain(own).max();
         Some(Claim {
             epoch: highest?.checked_add(1)?,
             owner: self.config.me,

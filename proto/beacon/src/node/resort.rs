@@ -149,9 +149,8 @@ impl Node {
         if let Some(standing) = self.standing.get(&address) {
             return standing.won.map(|_| lost);
         }
-        let vote = self.table.vote(address);
         let new = self.next_claim(address, &self.told(address))?;
-        let may = self.may_become(&vote, new, now);
+        let may = self.may_become(address, new, now);
         may.then_some(lost.max(hope.retry))
     }
 
@@ -220,7 +219,7 @@ impl Node {
         }
         let vote = self.table.vote(address);
         let new = self.next_claim(address, &self.told(address))?;
-        if !self.may_become(&vote, new, now) {
+        if !self.may_become(address, new, now) {
             return None;
         }
         let owner = self.peers.get(&vote.record.owner);

@@ -96,16 +96,15 @@ impl Node {
     }
 
     /// Beacons go to the members, and to others that are heard: they may be ahead or behind. Of two
-    /// members without a vote neither needs the other's.
+    /// members without a vote neither needs the other's. Who is no member lets the voters hear it.
     fn is_target(&self, id: NodeId, peer: &Peer) -> bool {
         let votes = self.is_voter(self.config.me) || self.is_voter(id);
-        peer.address.is_some()
-            && self.is_member(self.config.me)
-            && if self.is_member(id) {
-                votes
-            } else {
-                self.sounding.contains(&id)
-            }
+        let meant = match (self.is_member(self.config.me), self.is_member(id)) {
+            (true, true) => votes,
+            (true, false) => self.sounding.contains(&id),
+            (false, _) => self.is_voter(id),
+        };
+        meant && peer.address.is_some()
     }
 
     fn transmit(&self, to: NodeId, body: Body) -> Option<Transmit> {

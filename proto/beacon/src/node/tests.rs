@@ -389,19 +389,24 @@ fn a_node_adopts_later_views_only() {
 }
 
 #[test]
-fn a_node_outside_the_view_owns_and_says_nothing_and_hears_views() {
-    let alone = |node: &mut Node| {
+fn a_node_outside_the_view_owns_nothing_and_lets_the_voters_hear_it() {
+    let alone = |node: &mut Node, voters: &[NodeId]| {
         node.set_wish(&BTreeMap::from([(HERE, Wish { rank: 0 })]), ms(300));
-        assert!(node.poll_transmit(ms(300)).is_none());
+        let told = std::iter::from_fn(|| node.poll_transmit(ms(300)));
+        let told = told.map(|sent| wire::decode(&sent.bytes, &keys()).expect("well made"));
+        let told: Vec<Message> = told.collect();
+        assert_eq!(told.iter().map(|one| one.to).collect::<Vec<_>>(), voters);
+        let beacons = |one: &Message| matches!(one.body, Body::Beacon(_));
+        assert!(told.iter().all(beacons));
         assert_eq!(node.owns(HERE, ms(300)), None);
         assert!(!node.quorum(ms(300)) && !node.may_step(&BTreeSet::new()));
         assert!(node.poll_timeout() > ms(300));
     };
     let mut without = outsider();
-    alone(&mut without);
+    alone(&mut without, &[]);
     let mut left_out = outsider();
     assert!(left_out.set_view(view(5, [2]), ms(0)));
-    alone(&mut left_out);
+    alone(&mut left_out, &[2]);
     for mut node in [without, left_out] {
         let later = view(6, [1, 2]);
         let told = sealed(7, Body::View(later.clone()));
@@ -417,6 +422,39 @@ fn a_node_outside_the_view_owns_and_says_nothing_and_hears_views() {
     assert!(member.owns(HERE, ms(300)).is_some(), "alone in its view");
     assert!(member.set_view(view(6, [2]), ms(310)));
     assert_eq!(member.owns(HERE, ms(310)), None);
+}
+
+#[test]
+fn what_a_node_outside_the_view_acknowledges_holds_up_nobody_and_lets_it_join() {
+    let mut node = outsider();
+    assert!(node.set_view(view(5, [1, 3]), Time::ZERO));
+    prove(&mut node, 1, ms(260));
+    node.set_wish(&BTreeMap::from([(HERE, Wish { rank: 0 })]), ms(300));
+    let mut newest = 0;
+    for (count, now) in (2..).zip([300, 320, 340].map(ms)) {
+        while let Some(sent) = node.poll_transmit(now) {
+            let message = wire::decode(&sent.bytes, &keys()).expect("well made");
+            if let Body::Beacon(beacon) = message.body {
+                newest = beacon.seq;
+            }
+        }
+        assert!(node.knocking(now).is_empty(), "it hears too few");
+        let heard = |node, seq| Heard { node, life: 1, seq };
+        let acknowledging = Beacon {
+            heard: vec![heard(1, newest), heard(3, count)],
+            ..beacon(count)
+        };
+        let hears_one = Beacon {
+            heard: vec![heard(1, newest)],
+            ..beacon(count)
+        };
+        let last = now == ms(340);
+        let body = Body::Beacon(if last { acknowledging } else { hears_one });
+        assert_eq!(node.handle_datagram(&sealed(1, body), [0; 16], now), Ok(()));
+        assert!(!node.quorum(now) && node.owns(HERE, now).is_none());
+    }
+    assert_eq!(node.knocking(ms(341)), BTreeSet::from([2]));
+    assert!(node.knocking(ms(600)).is_empty(), "silent again");
 }
 
 #[test]
@@ -472,6 +510,47 @@ fn the_next_view_waits_until_a_majority_settled() {
     while node.poll_transmit(ms(550)).is_some() {}
     assert!(node.may_step(&gone), "this node and one that is gone");
     assert!(!node.may_step(&none));
+}
+
+#[test]
+fn a_node_that_forgot_a_vote_gives_none_until_what_it_held_up_has_ended() {
+    let mut node = node(2);
+    prove(&mut node, 1, ms(260));
+    let mut seq = 1;
+    let mut tell = |node: &mut Node, epoch, released, now| {
+        let record = Claim {
+            epoch,
+            owner: 2,
+            life: 1,
+        };
+        let entry = Entry {
+            address: HERE,
+            record,
+            released: if released { record } else { Claim::default() },
+        };
+        seq += 1;
+        let told = Beacon {
+            table: seq,
+            complete: seq,
+            entries: vec![entry],
+            ..beacon(seq)
+        };
+        let bytes = sealed(1, Body::Beacon(told));
+        assert_eq!(node.handle_datagram(&bytes, [0; 16], now), Ok(()));
+        while node.poll_transmit(now).is_some() {}
+        node.record(HERE).map(|claim| claim.epoch)
+    };
+    assert_eq!(tell(&mut node, 5, false, ms(300)), Some(5));
+    assert_eq!(tell(&mut node, 5, true, ms(310)), Some(5), "released");
+    for second in 1..=601 {
+        while node.poll_transmit(ms(second * 1000)).is_some() {}
+        let known = node.record(HERE).is_some();
+        assert_eq!(known, second < 601, "{second}");
+    }
+    assert_eq!(tell(&mut node, 5, true, ms(601_010)), None, "not again");
+    assert_eq!(tell(&mut node, 6, false, ms(601_020)), None, "not yet");
+    while node.poll_transmit(ms(601_300)).is_some() {}
+    assert_eq!(node.record(HERE).map(|claim| claim.epoch), Some(6));
 }
 
 #[test]

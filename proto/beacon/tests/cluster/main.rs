@@ -3,6 +3,7 @@
 
 mod announced;
 mod council;
+mod forgetting;
 mod many;
 mod partition;
 mod storm;

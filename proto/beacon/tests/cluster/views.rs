@@ -73,6 +73,29 @@ fn a_member_that_heard_nothing_of_the_change_is_sent_the_view() {
 }
 
 #[test]
+fn who_is_outside_is_heard_before_it_joins_and_not_where_its_beacons_are_blocked() {
+    let mut world = World::with(5, 3, 5, Policy::Exclusive);
+    world.read_view(4);
+    world.read_view(5);
+    world.isolate(5);
+    world.cut.extend([(2, 4), (3, 4)]);
+    world.wish(address(1), &[1, 2, 3, 4, 5]);
+    world.run(ms(1000));
+    let knocking = |world: &World| {
+        let node = world.machines[&1].node.as_ref().expect("it runs");
+        node.knocking(world.clock(1))
+    };
+    assert!(knocking(&world).is_empty(), "4 hears one of three");
+    world.cut.remove(&(2, 4));
+    world.run(ms(1000));
+    assert_eq!(knocking(&world), [4].into());
+    world.heal();
+    world.run(ms(1000));
+    assert_eq!(knocking(&world), [4, 5].into());
+    assert_eq!(world.moves.len(), 1, "{:?}", world.moves);
+}
+
+#[test]
 fn the_next_view_is_not_written_before_a_majority_settled() {
     let mut world = World::with(4, 3, 3, Policy::Exclusive);
     world.run(ms(1000));

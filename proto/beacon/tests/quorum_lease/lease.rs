@@ -50,6 +50,10 @@ pub(crate) enum Rule {
     QuietStart,
     /// R6: learning one's own old claim from others does not make it stand again.
     NoRevival,
+    /// Whoever forgot a vote votes for nobody for SUSPECT.
+    QuietForgetting,
+    /// After it forgot a vote, a node claims above it all the same.
+    NeverTwice,
 }
 
 /// The vote of one node: who owns the address. Epoch 0: empty.
@@ -63,8 +67,10 @@ pub(crate) struct Claim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Node<const N: usize> {
     pub(crate) life: u8,
-    /// Since its start.
+    /// Since its start, or since it forgot its vote.
     pub(crate) up: u8,
+    /// The highest epoch that it forgot.
+    floor: u8,
     pub(crate) record: Claim,
     /// The newest release it knows of that could still name its record.
     pub(crate) released: Claim,
@@ -84,6 +90,7 @@ impl<const N: usize> Node<N> {
         Self {
             life,
             up,
+            floor: 0,
             record: Claim::default(),
             released: Claim::default(),
             stands: false,
@@ -145,6 +152,8 @@ pub(crate) enum Step {
     /// Withdrawal, or the first half of a planned handover.
     Release(u8),
     Restart(u8),
+    /// A vote is forgotten that is not for the own claim.
+    Forget(u8),
 }
 
 /// How far the run may go, and what it leaves out.
@@ -157,6 +166,7 @@ pub(crate) struct Lease<const N: usize> {
     pub(crate) restarting: u8,
     pub(crate) restarts: u8,
     pub(crate) releases: bool,
+    pub(crate) forgets: bool,
     /// Messages on the wire at once.
     pub(crate) wire: usize,
     /// Slowest and fastest clock, in units per tick.
@@ -169,6 +179,15 @@ pub(crate) struct Lease<const N: usize> {
 impl<const N: usize> Lease<N> {
     fn holds(&self, rule: Rule) -> bool {
         self.without != Some(rule)
+    }
+
+    /// The highest epoch that a node remembers.
+    fn known(&self, node: &Node<N>) -> u8 {
+        if self.holds(Rule::NeverTwice) {
+            node.record.epoch.max(node.floor)
+        } else {
+            node.record.epoch
+        }
     }
 
     fn awake(&self, node: &Node<N>) -> bool {
@@ -338,11 +357,14 @@ impl<const N: usize> Model for Lease<N> {
             }
             // Nodes differ in nothing but their clocks: the first claim of all is node 0's.
             let first = nodes().all(|(_, node)| node.record.epoch == 0 && node.life == 0);
-            if me < self.candidates && node.record.epoch < self.epochs && (me == 0 || !first) {
+            if me < self.candidates && self.known(node) < self.epochs && (me == 0 || !first) {
                 steps.push(Step::Claim(me));
             }
             if self.releases && node.stands {
                 steps.push(Step::Release(me));
+            }
+            if self.forgets && node.record.epoch > 0 {
+                steps.push(Step::Forget(me));
             }
             if me < self.restarting && node.life < self.restarts {
                 steps.push(Step::Restart(me));
@@ -378,7 +400,7 @@ impl<const N: usize> Model for Lease<N> {
             Step::Claim(me) => {
                 let node = &mut world.nodes[usize::from(me)];
                 let new = Claim {
-                    epoch: node.record.epoch + 1,
+                    epoch: self.known(node) + 1,
                     owner: me,
                     life: node.life,
                 };
@@ -397,6 +419,18 @@ impl<const N: usize> Model for Lease<N> {
                 node.released = node.record;
                 node.stands = false;
                 node.settle();
+            }
+            Step::Forget(me) => {
+                let node = &mut world.nodes[usize::from(me)];
+                if node.stands {
+                    return None;
+                }
+                node.floor = node.floor.max(node.record.epoch);
+                node.record = Claim::default();
+                node.released = Claim::default();
+                if self.holds(Rule::QuietForgetting) {
+                    node.up = 0;
+                }
             }
             Step::Restart(me) => {
                 let node = &mut world.nodes[usize::from(me)];

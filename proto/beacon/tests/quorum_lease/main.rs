@@ -24,6 +24,7 @@ fn bounds<const N: usize>() -> Lease<N> {
         restarting: 0,
         restarts: 0,
         releases: false,
+        forgets: false,
         wire: 0,
         rates: (4, 5),
         without: None,
@@ -158,6 +159,27 @@ fn three_nodes_with_handovers_never_have_two_owners() {
         ..bounds()
     };
     exhaust("handover", handover);
+}
+
+#[test]
+fn three_nodes_that_forget_votes_never_have_two_owners() {
+    let forgetting = Lease::<3> {
+        epochs: 3,
+        releases: true,
+        forgets: true,
+        rates: (5, 5),
+        ..bounds()
+    };
+    let transitions = far(3_000_000, 60_000_000);
+    search("forgetting", forgetting, transitions);
+    let late = Lease::<3> {
+        releases: true,
+        forgets: true,
+        wire: 1,
+        rates: (5, 5),
+        ..bounds()
+    };
+    search("forgetting, late messages", late, transitions);
 }
 
 #[test]
@@ -301,6 +323,24 @@ fn a_node_that_takes_up_its_own_old_claim_would_make_two_owners() {
 fn witness_sets_of_each_node_make_two_owners_once_a_witness_restarts() {
     check("witness sets, no restart", Sets { restarts: 0 }, None);
     find_two_owners("one set for all", Sets { restarts: 1 });
+}
+
+#[test]
+fn a_node_that_votes_right_after_it_forgot_would_make_two_owners() {
+    two_owners(Lease {
+        releases: true,
+        forgets: true,
+        ..mutated(Rule::QuietForgetting)
+    });
+}
+
+#[test]
+fn a_claim_that_is_made_twice_would_make_two_owners() {
+    two_owners(Lease {
+        releases: true,
+        forgets: true,
+        ..mutated(Rule::NeverTwice)
+    });
 }
 
 #[test]

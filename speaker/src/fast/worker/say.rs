@@ -134,6 +134,7 @@ impl Worker {
                 telling.member = view.members.contains(&self.settings.beacon.me);
             }
             telling.may_step = node.may_step(&cluster.gone);
+            telling.knocking = node.knocking(now);
             telling.live = node.live(now).into_iter().collect();
             telling.quorum = node.quorum(now);
             telling.wants_tie = node.wants_tie(now);
