@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::allocated::ADDRESS_ALLOCATED;
 use crate::book::Book;
 use crate::decision::announceable;
+use crate::facts::Facts;
 use crate::observed::Observed;
 use crate::report::{Report, Sent};
 use crate::{accepted, announcements, assign};
@@ -199,7 +200,7 @@ fn round(server: &mut Server, book: &mut Book, sent: &mut Sent, refuses: bool) {
     let observed = server.observed();
     let decision = book.decision();
     let desired = announceable(&observed, &decision, CLASS);
-    let facts = announcements::Facts {
+    let facts = Facts {
         observed: &observed,
         decision: &decision,
         desired: &desired,

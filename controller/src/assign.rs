@@ -10,12 +10,13 @@ use herald_config::service::{self, ALLOCATED_FROM_POOL};
 use herald_model::alloc::{Assignment, Change, Lost, Place, Plan, Release};
 use herald_model::service::ServiceKey;
 use herald_runtime::events::{Happening, Kind};
-use k8s_openapi::api::core::v1::{LoadBalancerIngress, ObjectReference, Service};
+use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::allocated::{self, ADDRESS_ALLOCATED, named};
 use crate::condition::{find, merged};
+use crate::standing::{conditions, ingress, reference};
 
 /// One write to a Service: a strategic merge patch of its status subresource that the API server takes only
 /// while the Service is still the version it was decided on.
@@ -37,29 +38,6 @@ impl Patch {
     /// Whether it makes an address free for others. Those go first.
     pub(crate) fn frees(&self) -> bool {
         !self.holds.is_subset(&self.wants)
-    }
-}
-
-/// The addresses in status as they stand there.
-pub(crate) fn ingress(service: &Service) -> &[LoadBalancerIngress] {
-    let status = service
-        .status
-        .as_ref()
-        .and_then(|status| status.load_balancer.as_ref());
-    status
-        .and_then(|status| status.ingress.as_deref())
-        .unwrap_or_default()
-}
-
-/// How Events and owner references name a Service.
-pub(crate) fn reference(service: &Service) -> ObjectReference {
-    ObjectReference {
-        api_version: Some("v1".to_owned()),
-        kind: Some("Service".to_owned()),
-        namespace: service.metadata.namespace.clone(),
-        name: service.metadata.name.clone(),
-        uid: service.metadata.uid.clone(),
-        ..ObjectReference::default()
     }
 }
 
@@ -94,7 +72,7 @@ fn ours(key: &ServiceKey, object: &Service, plan: &Plan, now: Timestamp) -> Opti
         .map(|place| vip(&place.address.to_string()))
         .collect();
     let condition = allocated::wanted(ADDRESS_ALLOCATED, places, plan.refuse.get(key));
-    let condition = merged(allocated::conditions(object), condition, None, now);
+    let condition = merged(conditions(object), condition, None, now);
     let pools = pools_of(places);
     if ingress(object) == wanted && annotation(object) == pools.as_deref() {
         return None;
@@ -112,7 +90,7 @@ fn formerly_ours(
     given: impl FnOnce() -> Vec<String>,
 ) -> Option<Patch> {
     let marked = annotation(object).is_some();
-    if !marked && find(allocated::conditions(object), ADDRESS_ALLOCATED).is_none() {
+    if !marked && find(conditions(object), ADDRESS_ALLOCATED).is_none() {
         return None;
     }
     let balanced = object.spec.as_ref().and_then(|s| s.type_.as_deref()) == Some("LoadBalancer");

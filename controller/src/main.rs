@@ -19,6 +19,7 @@ mod condition;
 mod decision;
 mod desk;
 mod eviction;
+mod facts;
 mod fresh;
 mod holders;
 mod members;
@@ -30,6 +31,7 @@ mod reporter;
 mod rounds;
 mod secret;
 mod sources;
+mod standing;
 mod view;
 
 use std::process::ExitCode;

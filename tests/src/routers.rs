@@ -1,18 +1,25 @@
-//! Routers that speak BGP, by other people's programs: Debian's FRR, BIRD and GoBGP in the lab's router
-//! namespace.
+//! Routers that speak BGP, by other people's programs: Debian's FRR, BIRD, GoBGP, OpenBGPD and ExaBGP in
+//! the lab's router namespace.
 //!
-//! Each peers with every node by IPv4 and by IPv6, takes everything, announces nothing, and is asked by
-//! its own command line what it knows. One that is not installed is named and skipped.
+//! Each takes everything, announces nothing, and is asked by its own command line what it knows. What it
+//! agrees on with whom is a list of [`Neighbour`]s. One that is not installed is named and skipped; what
+//! one cannot do is said by [`Kind::cannot`].
 
 mod bird;
+mod exabgp;
+mod feature;
 mod frr;
 mod gobgp;
+mod openbgpd;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+
+pub use feature::Feature;
 
 use crate::lab::Lab;
 use crate::program::Program;
@@ -26,7 +33,9 @@ pub const NODE_AS: u32 = 64_512;
 /// The router's addresses.
 pub const ADDRESSES: [&str; 2] = ["10.73.0.1", "fd73::1"];
 
-/// How long a program may take to end.
+/// How long a program may take to start, and to end.
+const START: Duration = Duration::from_secs(10);
+/// See [`START`].
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Whose program it is.
@@ -38,15 +47,61 @@ pub enum Kind {
     Bird,
     /// GoBGP; it has no routes in the kernel.
     Gobgp,
+    /// OpenBGPD's portable edition; likewise.
+    Openbgpd,
+    /// ExaBGP, which keeps no routes: what it was told is written down.
+    Exabgp,
 }
 
-/// What is agreed on with the nodes.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Terms {
+/// One session as the router has it.
+#[derive(Debug, Clone)]
+pub struct Neighbour {
+    /// The node at the other end.
+    pub node: NodeNumber,
+    /// Its address.
+    pub address: IpAddr,
+    /// The router's.
+    pub local: IpAddr,
+    /// Whether it carries IPv4 and IPv6, whatever the addresses are.
+    pub both: bool,
     /// TCP MD5.
     pub password: Option<&'static str>,
-    /// IPv4 routes go over the IPv6 sessions too, and none over the IPv4 ones.
-    pub dual_stack: bool,
+    /// RFC 5082 for neighbours on the link.
+    pub ttl_security: bool,
+    /// The node is further away.
+    pub multihop: bool,
+}
+
+impl Neighbour {
+    /// A node by its address of one family (0 is IPv4), with nothing special agreed on.
+    pub fn plain(node: NodeNumber, family: usize) -> Self {
+        let locals = ADDRESSES.map(|address| address.parse::<IpAddr>());
+        let [four, six] = node.lan();
+        let (address, local) = if family == 0 { (four, 0) } else { (six, 1) };
+        Self {
+            node,
+            address,
+            // ADDRESSES are addresses.
+            local: locals.into_iter().flatten().nth(local).unwrap_or(address),
+            both: false,
+            password: None,
+            ttl_security: false,
+            multihop: false,
+        }
+    }
+
+    /// Which families it carries: IPv4, IPv6.
+    fn carries(&self) -> [bool; 2] {
+        [
+            self.both || self.address.is_ipv4(),
+            self.both || self.address.is_ipv6(),
+        ]
+    }
+
+    /// IPv4 routes over IPv6, with next hops of IPv6 (RFC 8950).
+    fn extended_next_hop(&self) -> bool {
+        self.both && self.address.is_ipv6()
+    }
 }
 
 /// What the router knows of one prefix: by next hop, what it says of the path.
@@ -63,8 +118,7 @@ pub struct Router {
 struct Files {
     directory: PathBuf,
     netns: crate::netns::Netns,
-    nodes: Vec<NodeNumber>,
-    terms: Terms,
+    neighbours: Vec<Neighbour>,
 }
 
 impl Files {
@@ -72,34 +126,56 @@ impl Files {
         self.directory.join(name)
     }
 
-    /// Each node's addresses, by family.
-    fn neighbours(&self) -> impl Iterator<Item = (NodeNumber, [String; 2])> {
-        self.nodes.iter().map(|node| {
-            let last = 10 + node.0;
-            (
-                *node,
-                [format!("10.73.0.{last}"), format!("fd73::{last:x}")],
-            )
-        })
+    /// A file as an argument.
+    fn word(&self, name: &str) -> String {
+        self.path(name).display().to_string()
     }
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Frr,
+        Self::Bird,
+        Self::Gobgp,
+        Self::Openbgpd,
+        Self::Exabgp,
+    ];
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Frr => "FRR",
             Self::Bird => "BIRD",
             Self::Gobgp => "GoBGP",
+            Self::Openbgpd => "OpenBGPD",
+            Self::Exabgp => "ExaBGP",
         }
     }
 
-    /// How it writes communities 64512:100, no-export and large 64512:1:2.
-    pub fn communities(self) -> [&'static str; 3] {
+    /// How it writes communities 64512:100, no-export, large 64512:1:2 and route target 64512:100.
+    pub fn communities(self) -> [&'static str; 4] {
         match self {
-            Self::Frr => ["64512:100", "no-export", "64512:1:2"],
-            Self::Bird => ["(64512,100)", "(65535,65281)", "(64512, 1, 2)"],
-            Self::Gobgp => ["4227858532", "4294967041", "\"LocalData2\":2"],
+            Self::Frr => ["64512:100", "no-export", "64512:1:2", "RT:64512:100"],
+            Self::Bird => [
+                "(64512,100)",
+                "(65535,65281)",
+                "(64512, 1, 2)",
+                "(rt, 64512, 100)",
+            ],
+            Self::Gobgp => [
+                "4227858532",
+                "4294967041",
+                "\"LocalData2\":2",
+                "\"value\":\"64512:100\"",
+            ],
+            Self::Openbgpd => ["64512:100", "NO_EXPORT", "64512:1:2", "rt 64512:100"],
+            Self::Exabgp => [
+                "[64512,100]",
+                "[65535,65281]",
+                "[64512,1,2]",
+                "target:64512:100",
+            ],
         }
     }
 
@@ -107,7 +183,7 @@ impl Kind {
     pub fn forwards(self) -> bool {
         match self {
             Self::Frr | Self::Bird => true,
-            Self::Gobgp => false,
+            Self::Gobgp | Self::Openbgpd | Self::Exabgp => false,
         }
     }
 
@@ -116,6 +192,8 @@ impl Kind {
             Self::Frr => &["/usr/lib/frr/zebra", "/usr/lib/frr/bgpd", "/usr/bin/vtysh"],
             Self::Bird => &["/usr/sbin/bird", "/usr/sbin/birdc"],
             Self::Gobgp => &["/usr/bin/gobgpd", "/usr/bin/gobgp"],
+            Self::Openbgpd => &["/usr/sbin/bgpd", "/usr/sbin/bgpctl"],
+            Self::Exabgp => &["/usr/sbin/exabgp"],
         }
     }
 
@@ -131,7 +209,7 @@ impl Kind {
 
 impl Router {
     /// Starts it in the router's namespace.
-    pub fn start(lab: &Lab, kind: Kind, terms: Terms) -> Result<Self> {
+    pub fn start(lab: &Lab, kind: Kind, neighbours: Vec<Neighbour>) -> Result<Self> {
         let name = format!("router-{}", kind.name().to_lowercase());
         let directory = lab.files.state.join(name);
         std::fs::create_dir_all(&directory)
@@ -139,13 +217,14 @@ impl Router {
         let files = Files {
             directory,
             netns: lab.topology.router.clone(),
-            nodes: lab.topology.nodes.iter().map(|node| node.number).collect(),
-            terms,
+            neighbours,
         };
         let programs = match kind {
             Kind::Frr => frr::start(lab, &files)?,
             Kind::Bird => bird::start(lab, &files)?,
             Kind::Gobgp => gobgp::start(lab, &files)?,
+            Kind::Openbgpd => openbgpd::start(lab, &files)?,
+            Kind::Exabgp => exabgp::start(lab, &files)?,
         };
         Ok(Self {
             kind,
@@ -172,7 +251,32 @@ impl Router {
             Kind::Frr => frr::paths(&self.files, prefix),
             Kind::Bird => bird::paths(&self.files, prefix),
             Kind::Gobgp => gobgp::paths(&self.files, prefix),
+            Kind::Openbgpd => openbgpd::paths(&self.files, prefix),
+            Kind::Exabgp => exabgp::paths(&self.files, prefix),
         }
+    }
+
+    /// Asks a node for all routes once more (RFC 2918).
+    pub fn refresh(&self, neighbour: IpAddr) -> Result<()> {
+        match self.kind {
+            Kind::Frr => frr::refresh(&self.files, neighbour),
+            Kind::Bird => bird::refresh(&self.files, neighbour),
+            Kind::Gobgp => bail!("GoBGP never asks for a refresh"),
+            Kind::Openbgpd => openbgpd::refresh(&self.files, neighbour),
+            Kind::Exabgp => exabgp::refresh(&self.files),
+        }
+    }
+
+    /// What it tells its operator of the sessions: its log, and its command line where that tells more.
+    pub fn told(&self, neighbour: IpAddr) -> Result<String> {
+        let mut told: String = self.programs.iter().map(Program::logged).collect();
+        told.push_str(&match self.kind {
+            Kind::Frr => frr::told(&self.files, neighbour)?,
+            Kind::Openbgpd => openbgpd::told(&self.files, neighbour)?,
+            Kind::Exabgp => exabgp::told(&self.files)?,
+            Kind::Bird | Kind::Gobgp => String::new(),
+        });
+        Ok(told)
     }
 
     /// Waits until it knows a prefix by exactly these next hops.

@@ -35,6 +35,7 @@ use crate::clock::Stopwatch;
 use crate::figures::Figure;
 use crate::herald::Herald;
 use crate::lab::Lab;
+use crate::routers::Kind;
 use crate::telling::tell;
 
 /// What a scenario works with.
@@ -270,24 +271,39 @@ pub const ALL: &[Scenario] = &[
         run: policies::packed,
     },
     Scenario {
-        name: "frr_routes_to_every_node_that_announces",
+        name: "frr_agrees_on_every_feature_and_routes_to_every_node",
         herald: true,
-        run: bgp::frr,
+        run: |stage| bgp::matrix(stage, Kind::Frr),
     },
     Scenario {
-        name: "bird_routes_to_every_node_that_announces",
+        name: "bird_agrees_on_every_feature_and_routes_to_every_node",
         herald: true,
-        run: bgp::bird,
+        run: |stage| bgp::matrix(stage, Kind::Bird),
     },
     Scenario {
-        name: "gobgp_knows_every_node_that_announces",
+        name: "gobgp_agrees_on_every_feature_it_has",
         herald: true,
-        run: bgp::gobgp,
+        run: |stage| bgp::matrix(stage, Kind::Gobgp),
+    },
+    Scenario {
+        name: "openbgpd_agrees_on_every_feature_it_has",
+        herald: true,
+        run: |stage| bgp::matrix(stage, Kind::Openbgpd),
+    },
+    Scenario {
+        name: "exabgp_agrees_on_every_feature_it_has",
+        herald: true,
+        run: |stage| bgp::matrix(stage, Kind::Exabgp),
     },
     Scenario {
         name: "a_session_is_secured_by_a_password_and_carries_both_families",
         herald: true,
         run: bgp::secured,
+    },
+    Scenario {
+        name: "a_hostile_router_harms_no_other_session",
+        herald: true,
+        run: bgp::hostile,
     },
     Scenario {
         name: "the_shipped_rights_are_enough",

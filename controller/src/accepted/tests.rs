@@ -222,7 +222,7 @@ fn every_kind_gets_its_condition() {
             ("L2Advertisement", "Accepted"),
             ("BGPAdvertisement", "Accepted"),
             ("BGPPeer", "Accepted"),
-            ("BFDProfile", "FieldNotImplemented"),
+            ("BFDProfile", "Accepted"),
             ("Community", "Accepted"),
         ]
     );

@@ -1,16 +1,16 @@
 //! BIRD 2: one program, one socket.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use anyhow::{Result, bail};
 
-use super::{ADDRESSES, Files, NODE_AS, Paths, ROUTER_AS};
+use super::{ADDRESSES, Files, NODE_AS, Neighbour, Paths, ROUTER_AS, START};
 use crate::lab::Lab;
 use crate::program::{Launch, Program};
 
 pub(super) fn start(lab: &Lab, files: &Files) -> Result<Vec<Program>> {
-    let configuration = files.path("bird.conf");
-    std::fs::write(&configuration, configured(files))?;
+    std::fs::write(files.path("bird.conf"), configured(files))?;
     let program = lab.start(Launch {
         name: "bird".to_owned(),
         netns: files.netns.clone(),
@@ -18,70 +18,88 @@ pub(super) fn start(lab: &Lab, files: &Files) -> Result<Vec<Program>> {
         arguments: vec![
             "-f".to_owned(),
             "-c".to_owned(),
-            configuration.display().to_string(),
+            files.word("bird.conf"),
             "-s".to_owned(),
-            files.path("bird.ctl").display().to_string(),
+            files.word("bird.ctl"),
             "-P".to_owned(),
-            files.path("bird.pid").display().to_string(),
+            files.word("bird.pid"),
         ],
         environment: Vec::new(),
     })?;
     let socket = files.path("bird.ctl");
-    lab.wait(
-        "BIRD does not start",
-        std::time::Duration::from_secs(10),
-        |_| Ok(socket.exists()),
-    )?;
+    lab.wait("BIRD does not start", START, |_| Ok(socket.exists()))?;
     Ok(vec![program])
 }
 
 fn configured(files: &Files) -> String {
     let mut text = format!(
-        "log stderr all;\nrouter id {};\nprotocol device {{}}\n\
-         protocol kernel {{ merge paths yes; ipv4 {{ import none; export all; }}; }}\n\
-         protocol kernel {{ merge paths yes; ipv6 {{ import none; export all; }}; }}\n",
+        "log stderr all;\nrouter id {};\nprotocol device {{}}\nprotocol direct {{ ipv4; ipv6; }}\n\
+         protocol kernel {{ merge paths yes; ipv4 {{ import none; export where source = RTS_BGP; }}; }}\n\
+         protocol kernel {{ merge paths yes; ipv6 {{ import none; export where source = RTS_BGP; }}; }}\n",
         ADDRESSES[0]
     );
-    let dual = files.terms.dual_stack;
-    for (node, neighbours) in files.neighbours() {
-        for (family, (neighbour, local)) in neighbours.iter().zip(ADDRESSES).enumerate() {
-            let password = files
-                .terms
-                .password
-                .map_or_else(String::new, |password| format!(" password \"{password}\";"));
-            let channels = match (family, dual) {
-                (0, false) => "ipv4 { import all; export none; };",
-                (0, true) => continue,
-                (_, false) => "ipv6 { import all; export none; };",
-                (_, true) => {
-                    "ipv6 { import all; export none; }; \
-                     ipv4 { extended next hop on; import all; export none; };"
-                }
-            };
-            let _ = writeln!(
-                text,
-                "protocol bgp n{}_{family} {{ local {local} as {ROUTER_AS}; \
-                 neighbor {neighbour} as {NODE_AS}; connect retry time 1; error wait time 1, 2;\
-                 {password} {channels} }}",
-                node.0
-            );
+    for neighbour in &files.neighbours {
+        let Neighbour {
+            address,
+            local,
+            password,
+            ttl_security,
+            multihop,
+            ..
+        } = neighbour;
+        let _ = write!(
+            text,
+            "protocol bgp {} {{ local {local} as {ROUTER_AS}; neighbor {address} as {NODE_AS}; \
+             connect retry time 1; error wait time 1, 2;",
+            name(*address)
+        );
+        if let Some(password) = password {
+            let _ = write!(text, " password \"{password}\";");
         }
+        if *ttl_security {
+            text.push_str(" ttl security on;");
+        }
+        if *multihop {
+            text.push_str(" multihop 3;");
+        }
+        let extended = if neighbour.extended_next_hop() {
+            "extended next hop on; "
+        } else {
+            ""
+        };
+        let [four, six] = neighbour.carries();
+        if four {
+            let _ = write!(text, " ipv4 {{ {extended}import all; export none; }};");
+        }
+        if six {
+            text.push_str(" ipv6 { import all; export none; };");
+        }
+        text.push_str(" }\n");
     }
     text
 }
 
-pub(super) fn paths(files: &Files, prefix: &str) -> Result<Paths> {
+/// What a session is called there.
+fn name(neighbour: IpAddr) -> String {
+    format!("n{}", neighbour.to_string().replace(['.', ':'], "_"))
+}
+
+fn asked(files: &Files, words: &[&str]) -> Result<(bool, String)> {
     let output = files
         .netns
         .command("/usr/sbin/birdc")
-        .arg("-r")
         .arg("-s")
         .arg(files.path("bird.ctl"))
-        .args(["show", "route", prefix, "all"])
+        .args(words)
         .output()?;
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok((output.status.success(), shown))
+}
+
+pub(super) fn paths(files: &Files, prefix: &str) -> Result<Paths> {
+    let (good, shown) = asked(files, &["-r", "show", "route", prefix, "all"])?;
     // That it knows no such prefix is an error to birdc, and an answer here.
-    let shown = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() && !shown.contains("Network not found") {
+    if !good && !shown.contains("Network not found") {
         bail!("birdc: {}", shown.trim());
     }
     let mut paths = Paths::new();
@@ -94,4 +112,10 @@ pub(super) fn paths(files: &Files, prefix: &str) -> Result<Paths> {
         }
     }
     Ok(paths)
+}
+
+pub(super) fn refresh(files: &Files, neighbour: IpAddr) -> Result<()> {
+    let (good, shown) = asked(files, &["reload", "in", &name(neighbour)])?;
+    anyhow::ensure!(good, "birdc: {}", shown.trim());
+    Ok(())
 }

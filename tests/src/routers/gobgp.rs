@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{ADDRESSES, Files, NODE_AS, Paths, ROUTER_AS};
+use super::{ADDRESSES, Files, NODE_AS, Paths, ROUTER_AS, START};
 use crate::lab::Lab;
 use crate::netns::run;
 use crate::program::{Launch, Program};
@@ -14,26 +14,23 @@ use crate::program::{Launch, Program};
 const PORT: &str = "50051";
 
 pub(super) fn start(lab: &Lab, files: &Files) -> Result<Vec<Program>> {
-    let configuration = files.path("gobgp.toml");
-    std::fs::write(&configuration, configured(files))?;
+    std::fs::write(files.path("gobgp.toml"), configured(files))?;
     let program = lab.start(Launch {
         name: "gobgpd".to_owned(),
         netns: files.netns.clone(),
         path: "/usr/bin/gobgpd".into(),
         arguments: vec![
             "-f".to_owned(),
-            configuration.display().to_string(),
+            files.word("gobgp.toml"),
             "--api-hosts".to_owned(),
             format!("127.0.0.1:{PORT}"),
             "--pprof-disable".to_owned(),
         ],
         environment: Vec::new(),
     })?;
-    lab.wait(
-        "GoBGP does not start",
-        std::time::Duration::from_secs(10),
-        |_| Ok(asked(files, &["global"]).is_ok()),
-    )?;
+    lab.wait("GoBGP does not start", START, |_| {
+        Ok(asked(files, &["global"]).is_ok())
+    })?;
     Ok(vec![program])
 }
 
@@ -42,30 +39,39 @@ fn configured(files: &Files) -> String {
         "[global.config]\nas = {ROUTER_AS}\nrouter-id = \"{}\"\n",
         ADDRESSES[0]
     );
-    for (_, neighbours) in files.neighbours() {
-        for (family, neighbour) in neighbours.iter().enumerate() {
-            let families: &[&str] = match (family, files.terms.dual_stack) {
-                (0, _) => &["ipv4-unicast"],
-                (_, false) => &["ipv6-unicast"],
-                (_, true) => &["ipv6-unicast", "ipv4-unicast"],
-            };
-            let _ = writeln!(
-                text,
-                "[[neighbors]]\n[neighbors.config]\nneighbor-address = \"{neighbour}\"\n\
-                 peer-as = {NODE_AS}"
-            );
-            if let Some(password) = files.terms.password {
-                let _ = writeln!(text, "auth-password = \"{password}\"");
-            }
-            text.push_str(
-                "[neighbors.timers.config]\nconnect-retry = 1\n\
-                 [neighbors.transport.config]\npassive-mode = true\n",
-            );
-            for name in families {
+    for neighbour in &files.neighbours {
+        let _ = writeln!(
+            text,
+            "[[neighbors]]\n[neighbors.config]\nneighbor-address = \"{}\"\npeer-as = {NODE_AS}",
+            neighbour.address
+        );
+        if let Some(password) = neighbour.password {
+            let _ = writeln!(text, "auth-password = \"{password}\"");
+        }
+        let _ = writeln!(
+            text,
+            "[neighbors.timers.config]\nconnect-retry = 1\n\
+             idle-hold-time-after-reset = 1\n\
+             [neighbors.transport.config]\npassive-mode = true\nlocal-address = \"{}\"\n\
+             [neighbors.graceful-restart.config]\nenabled = true\nnotification-enabled = true",
+            neighbour.local
+        );
+        if neighbour.ttl_security {
+            text.push_str("[neighbors.ttl-security.config]\nenabled = true\nttl-min = 255\n");
+        }
+        if neighbour.multihop {
+            text.push_str("[neighbors.ebgp-multihop.config]\nenabled = true\nmultihop-ttl = 3\n");
+        }
+        for (name, carried) in ["ipv4-unicast", "ipv6-unicast"]
+            .iter()
+            .zip(neighbour.carries())
+        {
+            if carried {
                 let _ = writeln!(
                     text,
                     "[[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\n\
-                     afi-safi-name = \"{name}\""
+                     afi-safi-name = \"{name}\"\n\
+                     [neighbors.afi-safis.mp-graceful-restart.config]\nenabled = true"
                 );
             }
         }

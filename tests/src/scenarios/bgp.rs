@@ -1,4 +1,10 @@
 //! Routers by other people's programs know what the nodes announce, and nothing else.
+//!
+//! Here is what they have in common; the matrix of routers and features is [`matrix`], and what nobody
+//! would call a router [`hostile`].
+
+mod hostile;
+mod matrix;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -10,118 +16,47 @@ use serde_json::Value;
 use super::{Skip, Stage};
 use crate::lab::Lab;
 use crate::netns::run;
-use crate::routers::{ADDRESSES, Kind, NODE_AS, ROUTER_AS, Router, Terms};
+use crate::routers::{ADDRESSES, Kind, NODE_AS, Neighbour, ROUTER_AS, Router};
 use crate::services::Wanted;
 use crate::topology::NodeNumber;
+pub(super) use hostile::hostile;
+pub(super) use matrix::matrix;
 
 /// How long sessions may take to come up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const POOL: [&str; 2] = ["198.51.100.0/28", "2001:db8:51::/124"];
 const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+const PASSWORD: &str = "correct-horse";
+const SECRET: &str = "tor-password";
 
-/// FRR, with the client's pages through its kernel's routes.
-pub(super) fn frr(stage: &mut Stage) -> Result<()> {
-    spoken_to(stage, Kind::Frr)
-}
-
-/// BIRD, likewise.
-pub(super) fn bird(stage: &mut Stage) -> Result<()> {
-    spoken_to(stage, Kind::Bird)
-}
-
-/// GoBGP.
-pub(super) fn gobgp(stage: &mut Stage) -> Result<()> {
-    spoken_to(stage, Kind::Gobgp)
-}
-
-/// Sessions come up by both families; a Service is known by every node, with its communities; an excluded
-/// node withdraws and comes back; a router that restarts learns everything again; a deleted Service is
-/// withdrawn, and no session was lost over any of it.
-fn spoken_to(stage: &mut Stage, kind: Kind) -> Result<()> {
-    let lab = &mut stage.lab;
-    if let Some(missing) = kind.missing() {
-        return Err(Skip { reason: missing }.into());
-    }
-    let mut router = Router::start(lab, kind, Terms::default())?;
-    configure(lab, "")?;
-    established(lab, &["four", "six"])?;
-    let service = "routed";
-    let wanted = Wanted::dual(service).annotated("heraldlb.io/address-pool", "routed");
-    lab.create_service(&wanted)?;
-    let addresses = lab.wait_for_addresses(&wanted)?;
-    let all: Vec<NodeNumber> = lab.topology.nodes.iter().map(|node| node.number).collect();
-    for address in &addresses {
-        router.wait_for(lab, &prefix(*address), &hops(&all, *address))?;
-        communities(&router, kind, *address)?;
-    }
-    if kind.forwards() {
-        pages(lab, &addresses)?;
-    }
-
-    let (gone, left) = all
-        .split_first()
-        .map_or((NodeNumber(1), &[][..]), |(a, b)| (*a, b));
-    lab.kubectl(&["label", "node", &gone.name(), &format!("{EXCLUDE}=")])?;
-    for address in &addresses {
-        router.wait_for(lab, &prefix(*address), &hops(left, *address))?;
-    }
-    lab.kubectl(&["label", "node", &gone.name(), &format!("{EXCLUDE}-")])?;
-    for address in &addresses {
-        router.wait_for(lab, &prefix(*address), &hops(&all, *address))?;
-    }
-
-    router.restart()?;
-    established(lab, &["four", "six"])?;
-    for address in &addresses {
-        router.wait_for(lab, &prefix(*address), &hops(&all, *address))?;
-    }
-    let before = establishments(lab)?;
-    lab.delete_service(service)?;
-    for address in &addresses {
-        router.wait_for(lab, &prefix(*address), &BTreeSet::new())?;
-    }
-    let after = establishments(lab)?;
-    if before != after {
-        bail!("sessions were established {before:?} and then {after:?}: a Service resets none");
-    }
-    router.stop();
-    Ok(())
-}
-
-/// A wrong password is told as what it may be, the right one makes the session, with FRR on the other
-/// side; and IPv4 routes go over IPv6 sessions where both ends can.
+/// A wrong password is told as what it may be, and the right one makes the session, with FRR on the other
+/// side.
 pub(super) fn secured(stage: &mut Stage) -> Result<()> {
     let lab = &mut stage.lab;
-    if let Some(missing) = Kind::Frr.missing() {
-        return Err(Skip { reason: missing }.into());
-    }
-    let terms = Terms {
-        password: Some("correct-horse"),
-        dual_stack: true,
-    };
-    let mut router = Router::start(lab, Kind::Frr, terms)?;
-    lab.kubectl(&[
-        "-n",
-        "herald-system",
-        "create",
-        "secret",
-        "generic",
-        "tor-password",
-        "--type=kubernetes.io/basic-auth",
-        "--from-literal=password=wrong",
-    ])?;
+    present(Kind::Frr)?;
+    let nodes = lab.topology.nodes.iter();
+    let neighbours = nodes.map(|node| Neighbour {
+        password: Some(PASSWORD),
+        both: true,
+        ..Neighbour::plain(node.number, 1)
+    });
+    let mut router = Router::start(lab, Kind::Frr, neighbours.collect())?;
+    keep_secret(lab, "wrong")?;
     let outcome = secured_by(lab, &router);
-    lab.kubectl(&["-n", "herald-system", "delete", "secret", "tor-password"])?;
+    forget_secret(lab)?;
     router.stop();
     outcome
 }
 
 fn secured_by(lab: &mut Lab, router: &Router) -> Result<()> {
-    configure(
-        lab,
-        ", passwordSecret: {name: tor-password}, dualStackAddressFamily: true",
-    )?;
+    lab.apply(&announced())?;
+    lab.apply(&peer(
+        "six",
+        None,
+        ADDRESSES[1],
+        &format!("passwordSecret: {{name: {SECRET}}}, dualStackAddressFamily: true"),
+    ))?;
     lab.wait("a wrong password is not told", PATIENCE, |lab| {
         let sessions = sessions(lab, "node-1")?;
         let mut sessions = sessions.iter().filter(|session| session["peer"] == "six");
@@ -130,53 +65,92 @@ fn secured_by(lab: &mut Lab, router: &Router) -> Result<()> {
             .and_then(|session| session["lastError"].as_str());
         Ok(error.is_some_and(|error| error.contains("password is not the Secret's")))
     })?;
+    let patch = format!("{{\"stringData\":{{\"password\":\"{PASSWORD}\"}}}}");
     lab.kubectl(&[
         "-n",
         "herald-system",
         "patch",
         "secret",
-        "tor-password",
+        SECRET,
         "--type=merge",
         "-p",
-        "{\"stringData\":{\"password\":\"correct-horse\"}}",
+        &patch,
     ])?;
+    let all: Vec<NodeNumber> = lab.topology.nodes.iter().map(|node| node.number).collect();
+    let wanted: Vec<(NodeNumber, &str)> = all.iter().map(|node| (*node, "six")).collect();
     lab.wait(
         "the right password makes no session",
         Duration::from_secs(60),
-        |lab| all_established(lab, &["six"]),
+        |lab| all_established(lab, &wanted),
     )?;
-    let wanted = Wanted::dual("routed").annotated("heraldlb.io/address-pool", "routed");
-    lab.create_service(&wanted)?;
-    let addresses = lab.wait_for_addresses(&wanted)?;
-    let all: Vec<NodeNumber> = lab.topology.nodes.iter().map(|node| node.number).collect();
+    let addresses = routed_service(lab)?;
     // All routes come over IPv6, and so do their next hops.
-    let six: BTreeSet<String> = all
-        .iter()
-        .map(|node| format!("fd73::{:x}", 10 + node.0))
-        .collect();
+    let six: BTreeSet<String> = all.iter().map(|node| node.lan()[1].to_string()).collect();
     for address in &addresses {
         router.wait_for(lab, &prefix(*address), &six)?;
     }
     Ok(())
 }
 
-/// Two peers, a pool, and an advertisement with communities of two kinds. `more` goes into both peers.
-fn configure(lab: &Lab, more: &str) -> Result<()> {
-    let mut text = format!(
+/// Fails as skipped when a router is not installed.
+fn present(kind: Kind) -> Result<()> {
+    match kind.missing() {
+        Some(reason) => Err(Skip { reason }.into()),
+        None => Ok(()),
+    }
+}
+
+/// A pool, and an advertisement with communities of all kinds.
+fn announced() -> String {
+    format!(
         "apiVersion: heraldlb.io/v1beta1\nkind: IPAddressPool\nmetadata: {{name: routed}}\n\
          spec: {{addresses: [{}, \"{}\"], autoAssign: false}}\n---\n\
          apiVersion: heraldlb.io/v1beta1\nkind: BGPAdvertisement\nmetadata: {{name: routed}}\n\
-         spec: {{ipAddressPools: [routed], communities: [\"64512:100\", no-export, \"large:64512:1:2\"]}}\n",
+         spec: {{ipAddressPools: [routed], communities: \
+         [\"64512:100\", no-export, \"large:64512:1:2\", \"rt:64512:100\"]}}\n",
         POOL[0], POOL[1]
-    );
-    for (name, address) in ["four", "six"].iter().zip(ADDRESSES) {
-        text.push_str(&format!(
-            "---\napiVersion: heraldlb.io/v1beta1\nkind: BGPPeer\nmetadata: {{name: {name}}}\n\
-             spec: {{myASN: {NODE_AS}, peerASN: {ROUTER_AS}, peerAddress: \"{address}\", \
-             holdTime: 9s, connectTime: 1s, drainTime: 0s{more}}}\n"
-        ));
-    }
-    lab.apply(&text)
+    )
+}
+
+/// A BGPPeer of one node or of all; `more` goes into its spec.
+fn peer(name: &str, node: Option<NodeNumber>, address: &str, more: &str) -> String {
+    let selectors = node.map_or_else(String::new, |node| {
+        format!(
+            ", nodeSelectors: [{{matchLabels: {{kubernetes.io/hostname: {}}}}}]",
+            node.name()
+        )
+    });
+    format!(
+        "---\napiVersion: heraldlb.io/v1beta1\nkind: BGPPeer\nmetadata: {{name: {name}}}\n\
+         spec: {{myASN: {NODE_AS}, peerASN: {ROUTER_AS}, peerAddress: \"{address}\", \
+         holdTime: 9s, connectTime: 1s, drainTime: 0s{selectors}, {more}}}\n"
+    )
+}
+
+fn keep_secret(lab: &Lab, password: &str) -> Result<()> {
+    lab.kubectl(&[
+        "-n",
+        "herald-system",
+        "create",
+        "secret",
+        "generic",
+        SECRET,
+        "--type=kubernetes.io/basic-auth",
+        &format!("--from-literal=password={password}"),
+    ])
+    .map(drop)
+}
+
+fn forget_secret(lab: &Lab) -> Result<()> {
+    lab.kubectl(&["-n", "herald-system", "delete", "secret", SECRET])
+        .map(drop)
+}
+
+/// A Service of both families from the pool; its addresses.
+fn routed_service(lab: &Lab) -> Result<Vec<IpAddr>> {
+    let wanted = Wanted::dual("routed").annotated("heraldlb.io/address-pool", "routed");
+    lab.create_service(&wanted)?;
+    lab.wait_for_addresses(&wanted)
 }
 
 /// The sessions in the status of a node's Speaker.
@@ -189,27 +163,30 @@ fn sessions(lab: &Lab, node: &str) -> Result<Vec<Value>> {
         .unwrap_or_default())
 }
 
-fn all_established(lab: &Lab, peers: &[&str]) -> Result<bool> {
-    for node in &lab.topology.nodes {
-        let sessions = sessions(lab, &node.number.name())?;
-        let up = |peer: &&str| {
-            let mut sessions = sessions.iter();
-            sessions.any(|one| one["peer"] == **peer && one["state"] == "Established")
-        };
-        if !peers.iter().all(up) {
+fn all_established(lab: &Lab, wanted: &[(NodeNumber, &str)]) -> Result<bool> {
+    for (node, peer) in wanted {
+        let mut sessions = sessions(lab, &node.name())?.into_iter();
+        if !sessions.any(|one| one["peer"] == **peer && one["state"] == "Established") {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-fn established(lab: &Lab, peers: &[&str]) -> Result<()> {
+fn established(lab: &Lab, wanted: &[(NodeNumber, &str)]) -> Result<()> {
     let waited = lab.wait("a session is not established", PATIENCE, |lab| {
-        all_established(lab, peers)
+        all_established(lab, wanted)
     });
-    waited
-        .map(drop)
-        .or_else(|error| bail!("{error:#}; node-1 says {:?}", sessions(lab, "node-1")?))
+    waited.map(drop).or_else(|error| {
+        let mut said = Vec::new();
+        for node in &lab.topology.nodes {
+            for one in sessions(lab, &node.number.name())? {
+                let (peer, state, error) = (&one["peer"], &one["state"], &one["lastError"]);
+                said.push(format!("{} {peer}: {state} {error}", node.number.name()));
+            }
+        }
+        bail!("{error:#}: {}", said.join("; "))
+    })
 }
 
 /// How often each speaker has established sessions, as its metrics say.
@@ -227,29 +204,6 @@ fn establishments(lab: &mut Lab) -> Result<Vec<String>> {
 
 fn prefix(address: IpAddr) -> String {
     format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 })
-}
-
-/// The nodes' addresses of the family.
-fn hops(nodes: &[NodeNumber], address: IpAddr) -> BTreeSet<String> {
-    let hop = |node: &NodeNumber| match address {
-        IpAddr::V4(_) => format!("10.73.0.{}", 10 + node.0),
-        IpAddr::V6(_) => format!("fd73::{:x}", 10 + node.0),
-    };
-    nodes.iter().map(hop).collect()
-}
-
-fn communities(router: &Router, kind: Kind, address: IpAddr) -> Result<()> {
-    for (hop, said) in router.paths(&prefix(address))? {
-        for community in kind.communities() {
-            if !said.contains(community) {
-                bail!(
-                    "{} says no {community} of {address} by {hop}: {said}",
-                    kind.name()
-                );
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The client gets pages through the router.
