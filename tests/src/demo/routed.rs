@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::lab::Lab;
 use crate::netns::run;
 use crate::probe::Probe;
-use crate::routers::{ADDRESSES, Kind, NODE_AS, ROUTER_AS, Router, Terms};
+use crate::routers::{ADDRESSES, Kind, NODE_AS, Neighbour, ROUTER_AS, Router};
 use crate::services::{PATIENCE, Wanted};
 
 const NET: &str = "198.51.100.0/28";
@@ -21,7 +21,9 @@ pub fn show(lab: &mut Lab, say: &dyn Fn(&str)) -> Result<()> {
     let Some(kind) = kind else {
         bail!("neither FRR nor BIRD is installed: on Debian and Ubuntu, sudo apt-get install frr")
     };
-    let router = Router::start(lab, kind, Terms::default())?;
+    let nodes = lab.topology.nodes.iter();
+    let neighbours = nodes.map(|node| Neighbour::plain(node.number, 0)).collect();
+    let router = Router::start(lab, kind, neighbours)?;
     say(&format!("{} runs on the router", kind.name()));
     lab.apply(&format!(
         "apiVersion: heraldlb.io/v1beta1\nkind: IPAddressPool\nmetadata: {{name: routed}}\n\
