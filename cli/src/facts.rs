@@ -101,15 +101,18 @@ impl Facts {
                 .map(|(name, facts)| (name.clone(), facts.to_model()))
                 .collect(),
         };
-        let routes = world.nodes.keys();
-        let routes = routes.map(|node| {
-            let routes = bgp::routes(&world, &compiled.config.bgp, node);
-            (node.clone(), routes)
+        let policy = &compiled.config.bgp;
+        let is_used = *policy != bgp::Policy::default();
+        let routes = world.nodes.keys().map(|node| {
+            // Where nobody uses BGP, a verdict for each address and node says nothing new.
+            let routes = is_used.then(|| bgp::routes(&world, policy, node));
+            (node.clone(), routes.unwrap_or_default())
         });
+        let routes = routes.collect();
         Self {
             plan: plan(&snapshot),
             desired: desired(&world),
-            routes: routes.collect(),
+            routes,
             class: class.to_owned(),
             compiled,
             all_services,
@@ -134,6 +137,16 @@ impl Facts {
         let layer2 = &self.announcements.get(key)?.status.as_ref()?.layer2;
         let entry = layer2.iter().find(|entry| entry.address == address)?;
         Some((&entry.node, &entry.interfaces))
+    }
+
+    /// Whether the node's kubelet says that all is well, as far as the API server knows.
+    pub(crate) fn is_node_ready(&self, node: &str) -> bool {
+        let mut nodes = self.cluster.nodes.iter();
+        let node = nodes.find(|object| object.name_any() == node);
+        let status = node.and_then(|node| node.status.as_ref());
+        let conditions = status.and_then(|status| status.conditions.as_ref());
+        let mut conditions = conditions.into_iter().flatten();
+        conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
     }
 
     /// Why an address is not announced on the LAN, if it is not.

@@ -10,7 +10,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::bail;
-use herald_crds::BgpSession;
+use herald_crds::{BfdSession, BgpSession, MemberPeer};
 use herald_model::bgp::Target;
 use serde::Serialize;
 
@@ -31,7 +31,7 @@ pub(crate) struct Sessions {
 }
 
 /// One session of one node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Session {
     pub(crate) node: String,
@@ -49,7 +49,7 @@ pub(crate) struct Session {
     #[serde(skip_serializing_if = "Option::is_none")]
     prefixes_wished: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    bfd: Option<String>,
+    bfd: Option<BfdSession>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
     /// What the router's operator said when it closed the session.
@@ -58,12 +58,20 @@ pub(crate) struct Session {
     /// Why the report may not be what runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     doubt: Option<String>,
+    /// The report holds no more.
+    #[serde(skip)]
+    is_lost: bool,
 }
 
 impl Session {
     /// Routes go over it, as far as is known.
     pub(crate) fn is_established(&self) -> bool {
-        self.state == ESTABLISHED && self.doubt.is_none()
+        self.state == ESTABLISHED && !self.is_lost
+    }
+
+    /// It may have ended since.
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.doubt.is_some()
     }
 
     /// Everything that may be wrong with it, in words; empty when nothing is known to be.
@@ -126,30 +134,20 @@ pub(crate) fn of_node(facts: &Facts, node: &str) -> Vec<Session> {
 }
 
 fn reported_one(facts: &Facts, node: &str, session: &BgpSession) -> Session {
-    let BgpSession {
-        peer,
-        state,
-        since,
-        last_error,
-        shutdown_text,
-        prefixes_wished,
-        prefixes_sent,
-        bfd,
-    } = session;
+    let (is_lost, doubt) = doubt(facts, node);
     Session {
         node: node.to_owned(),
-        peer: peer.clone(),
-        router: router(facts, peer),
-        state: state.clone(),
-        since: since.as_ref().map(|since| since.0.to_string()),
-        prefixes_sent: *prefixes_sent,
-        prefixes_wished: *prefixes_wished,
-        bfd: bfd.as_ref().map(|bfd| bfd.state.clone()),
-        last_error: last_error.clone(),
-        shutdown_text: shutdown_text.clone(),
-        doubt: is_unheard(facts, node).then(|| {
-            format!("no other speaker hears {node}, and this is the last that its speaker reported")
-        }),
+        peer: session.peer.clone(),
+        router: router(facts, &session.peer),
+        state: session.state.clone(),
+        since: session.since.as_ref().map(|since| since.0.to_string()),
+        prefixes_sent: session.prefixes_sent,
+        prefixes_wished: session.prefixes_wished,
+        bfd: session.bfd.clone(),
+        last_error: session.last_error.clone(),
+        shutdown_text: session.shutdown_text.clone(),
+        doubt,
+        is_lost,
     }
 }
 
@@ -171,6 +169,7 @@ fn unreported(facts: &Facts, node: &str, peer: &str, has_speaker: bool) -> Sessi
         last_error: None,
         shutdown_text: None,
         doubt: Some(why),
+        is_lost: false,
     }
 }
 
@@ -182,12 +181,25 @@ fn router(facts: &Facts, peer: &str) -> Option<String> {
     })
 }
 
-/// Whether other speakers watch the node and none of them hears it.
-fn is_unheard(facts: &Facts, node: &str) -> bool {
+/// Whether the last that a speaker reported holds no more, and what makes one doubt it. Beacons that
+/// are not heard are no proof, since something may stand in their way alone.
+fn doubt(facts: &Facts, node: &str) -> (bool, Option<String>) {
     let others = facts.speakers.iter().filter(|(name, _)| *name != node);
     let peers = others.flat_map(|(_, s)| s.status.iter().flat_map(|s| &s.peers));
-    let mut said = peers.filter(|peer| peer.node == node).peekable();
-    said.peek().is_some() && said.all(|peer| peer.state != "Alive")
+    let said: Vec<&MemberPeer> = peers.filter(|peer| peer.node == node).collect();
+    if said.is_empty() || said.iter().any(|peer| peer.state == "Alive") {
+        return (false, None);
+    }
+    if !facts.is_node_ready(node) {
+        let why = format!(
+            "no other speaker hears {node}, its Node is not Ready, and this is the last that its speaker reported"
+        );
+        return (true, Some(why));
+    }
+    let refusing = said.iter().any(|peer| peer.state == "Refusing");
+    let why =
+        || format!("other speakers say that none runs on {node}: this may be its last report");
+    (false, refusing.then(why))
 }
 
 /// For people.
@@ -211,6 +223,14 @@ pub(crate) fn text(sessions: &Sessions) -> String {
     )
 }
 
+/// `Up 150 ms`: the state, and how long a silence is noticed after.
+fn bfd(bfd: &BfdSession) -> String {
+    match bfd.detection_time {
+        Some(time) => format!("{} {} ms", bfd.state, time / 1000),
+        None => bfd.state.clone(),
+    }
+}
+
 fn row(session: &Session) -> [String; 8] {
     let sent = match (session.prefixes_sent, session.prefixes_wished) {
         (Some(sent), Some(wished)) => format!("{sent} of {wished}"),
@@ -223,7 +243,7 @@ fn row(session: &Session) -> [String; 8] {
         session.state.clone(),
         session.since.clone().unwrap_or_default(),
         sent,
-        session.bfd.clone().unwrap_or_default(),
+        session.bfd.as_ref().map(bfd).unwrap_or_default(),
         session.trouble(),
     ]
 }

@@ -120,7 +120,7 @@ pub enum Reason {
     FieldNotImplemented,
     /// A value that only a later version knows.
     UnknownValue,
-    /// A pool that no L2Advertisement covers.
+    /// A pool that no advertisement covers.
     NotAdvertised,
     /// A reserved address that is in no pool.
     OutsideEveryPool,

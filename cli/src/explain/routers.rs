@@ -104,10 +104,18 @@ pub(super) fn sessions(facts: &Facts, key: &ServiceKey) -> Finding {
             trouble => format!("{node} to {peer}: {}: {trouble}", session.standing()),
         }
     };
-    let lines = down.iter().map(line).collect();
+    let doubted = wanted
+        .iter()
+        .filter(|s| s.is_established() && s.is_doubted());
+    let lines: Vec<String> = down
+        .iter()
+        .copied()
+        .chain(doubted)
+        .map(|s| line(&s))
+        .collect();
     let up = wanted.len() - down.len();
     let count = format!("{up} of {} established", wanted.len());
-    match (up, down.len()) {
+    match (up, lines.len()) {
         (0, _) => Err(Failure::new(
             format!("no session with a router is established: {count}"),
             "what each error means and what to do: docs/runbook.md, section A session is not established",

@@ -557,6 +557,26 @@ fn a_cordoned_node_announces_to_routers_as_their_last_choice() {
 }
 
 #[test]
+fn a_session_of_a_speaker_that_may_be_gone_is_a_remark_and_of_a_lost_node_none() {
+    let sessions = |state: &str, ready: &str| {
+        let mut cluster = routed();
+        let mut other = speaker("n2");
+        other["status"]["peers"] = json!([{"node": "n1", "state": state}]);
+        cluster.speakers[1] = object(other);
+        let mut first = node("n1");
+        first["status"] = json!({"conditions": [{"type": "Ready", "status": ready}]});
+        cluster.nodes[0] = object(first);
+        let explanation = explained(cluster);
+        let mut checks = explanation.checks.into_iter();
+        checks.find(|c| c.name == "sessions").unwrap()
+    };
+    let refusing = sessions("Refusing", "True");
+    assert_eq!(refusing.outcome, Outcome::Remark);
+    assert!(refusing.details[1].contains("none runs on n1"));
+    assert_eq!(sessions("Silent", "Unknown").outcome, Outcome::Failed);
+}
+
+#[test]
 fn a_router_that_was_not_told_yet_is_a_remark() {
     let mut cluster = routed();
     let established = json!({"peer": "tor-a", "state": "Established"});

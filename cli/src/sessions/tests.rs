@@ -59,14 +59,42 @@ fn a_session_that_nobody_reports_is_told_apart_from_one_that_is_down() {
 
 #[test]
 fn the_last_word_of_a_node_that_nobody_hears_is_doubted() {
-    let mut cluster = routed();
-    let mut silent = speaker("n2");
-    silent["status"]["peers"] = json!([{"node": "n1", "state": "Silent"}]);
-    cluster.speakers[1] = object(silent);
-    let facts = facts(cluster);
-    let session = &of_node(&facts, "n1")[0];
-    assert!(!session.is_established());
-    assert!(session.trouble().contains("no other speaker hears n1"));
+    let heard = |state: &str, ready: &str| {
+        let mut cluster = routed();
+        let mut other = speaker("n2");
+        other["status"]["peers"] = json!([{"node": "n1", "state": state}]);
+        cluster.speakers[1] = object(other);
+        let mut first = node("n1");
+        first["status"] = json!({"conditions": [{"type": "Ready", "status": ready}]});
+        cluster.nodes[0] = object(first);
+        of_node(&facts(cluster), "n1").remove(0)
+    };
+    for (state, ready, established, doubt) in [
+        ("Alive", "True", true, ""),
+        ("Alive", "Unknown", true, ""),
+        // Something stands in the way of beacons, and of nothing else.
+        ("Silent", "True", true, ""),
+        (
+            "Refusing",
+            "True",
+            true,
+            "other speakers say that none runs on n1",
+        ),
+        ("Silent", "Unknown", false, "no other speaker hears n1"),
+    ] {
+        let session = heard(state, ready);
+        assert_eq!(session.is_established(), established, "{state} {ready}");
+        assert_eq!(session.is_doubted(), !doubt.is_empty(), "{state} {ready}");
+        assert!(session.trouble().contains(doubt), "{}", session.trouble());
+    }
+}
+
+#[test]
+fn bfd_is_told_with_how_soon_it_notices() {
+    let told = |bfd_session| bfd(&serde_json::from_value(bfd_session).unwrap());
+    let up = json!({"state": "Up", "detectionTime": 150_000});
+    assert_eq!(told(up), "Up 150 ms");
+    assert_eq!(told(json!({"state": "Down"})), "Down");
 }
 
 #[test]
@@ -86,7 +114,7 @@ fn what_the_operator_there_said_is_shown_once() {
         session.trouble(),
         "the peer said: Cease (6/2); the router said \"until noon\""
     );
-    assert_eq!(session.bfd.as_deref(), Some("Down"));
+    assert_eq!(session.bfd.as_ref().map(bfd).as_deref(), Some("Down"));
     let error = "the peer said: Cease (6/2): \"until noon\"";
     assert_eq!(said(error).trouble(), error);
 }
