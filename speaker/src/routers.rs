@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use herald_model::announce::World;
 use herald_model::bgp::{Routes, routes as decide};
+use herald_runtime::clock;
 use herald_runtime::supervise::Stop;
 use herald_runtime::watch::Watches;
 use tokio::sync::watch;
@@ -41,9 +42,6 @@ pub(crate) use states::{States, announcements, sessions};
 
 /// How long sessions may take to end well.
 const FAREWELL: Duration = Duration::from_secs(9);
-
-/// Passwords are looked up again this often.
-const REFRESH: Duration = Duration::from_secs(30);
 
 /// What speaking to routers needs.
 pub(crate) struct Routers {
@@ -77,8 +75,7 @@ impl Routers {
         loop {
             if due && self.watches.usable() {
                 changes.borrow_and_update();
-                self.round(&bfd, &mut running, &mut sessions, &mut passwords, &stop)
-                    .await;
+                self.round(&bfd, &mut running, &mut sessions, &mut passwords, &stop);
             }
             self.metrics.show(&states.borrow_and_update());
             due = tokio::select! {
@@ -89,7 +86,10 @@ impl Routers {
                 _ = states.changed() => false,
                 Ok(()) = links.changed() => true,
                 error = bfd.ended() => return Err(error),
-                () = tokio::time::sleep(REFRESH) => true,
+                () = after(passwords.wait(clock::now())) => {
+                    passwords.look_up().await;
+                    true
+                }
                 Some(ended) = sessions.join_next(), if !sessions.is_empty() => {
                     ended?;
                     true
@@ -106,7 +106,7 @@ impl Routers {
     }
 
     /// One look at everything, and an order for every session.
-    async fn round(
+    fn round(
         &self,
         bfd: &Bfd,
         running: &mut BTreeMap<String, Running>,
@@ -127,7 +127,7 @@ impl Routers {
             Some((peer.name.clone(), watch))
         });
         bfd.set(watched.collect());
-        passwords.look_up(named).await;
+        passwords.need(named);
         let facts = order::Facts {
             node: &self.name,
             address: own,
@@ -163,6 +163,14 @@ impl Routers {
             }
         }
         *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes;
+    }
+}
+
+/// Waits so long, or for ever.
+async fn after(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
     }
 }
 
