@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use herald_config::service::{self, ALLOCATED_FROM_POOL};
-use herald_model::alloc::{Assignment, Change, Lost, Place, Plan, Release};
+use herald_model::alloc::{Assignment, Cause, Change, Lost, Place, Plan, Release};
 use herald_model::service::ServiceKey;
 use herald_runtime::events::{Happening, Kind};
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service};
@@ -30,6 +30,8 @@ pub(crate) struct Patch {
     pub(crate) holds: BTreeSet<IpAddr>,
     /// The addresses it shall have.
     pub(crate) wants: BTreeSet<IpAddr>,
+    /// Addresses are taken from it that its user did not ask to give up.
+    pub(crate) unasked: bool,
     /// What to say once it is written.
     pub(crate) happening: Option<Happening>,
 }
@@ -78,7 +80,18 @@ fn ours(key: &ServiceKey, object: &Service, plan: &Plan, now: Timestamp) -> Opti
         return None;
     }
     let condition = json!(condition);
-    Some(write(key, object, &wanted, pools, condition, happening))
+    let lost = match plan.assign.get(key).map(|assignment| &assignment.change) {
+        Some(Change::Moved(lost)) => lost.as_slice(),
+        Some(Change::New | Change::Added(_)) => &[][..],
+        None => plan
+            .release
+            .get(key)
+            .map_or(&[][..], |release| &release.lost),
+    };
+    Some(Patch {
+        unasked: lost.iter().any(|lost| lost.cause != Cause::Requested),
+        ..write(key, object, &wanted, pools, condition, happening)
+    })
 }
 
 /// A Service that carries our mark but is not ours any more. Addresses that another controller
@@ -138,6 +151,7 @@ fn write(
         body,
         holds: addresses(ingress(object)),
         wants: addresses(wanted),
+        unasked: false,
         happening,
     }
 }

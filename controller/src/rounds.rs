@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use herald_model::service::ServiceKey;
+use herald_runtime::bucket::Bucket;
 use herald_runtime::clock;
 use herald_runtime::lease::Leadership;
 use herald_runtime::watch::Watches;
@@ -35,6 +36,10 @@ const SETTLE: Duration = Duration::from_millis(2);
 
 /// A reporter that asks is told after this long even though addresses are still being given.
 const REPORT: Duration = Duration::from_secs(60);
+
+/// Addresses that are taken from Services whose users did not ask for it go one by one, this far apart: a
+/// mistake in a pool can be taken back before it has moved everybody.
+const MOVES: Duration = Duration::from_secs(1);
 
 /// How many requests are under way at once.
 const CONCURRENT: usize = 16;
@@ -78,6 +83,10 @@ struct Memory {
     thought: Duration,
     /// When something is free again though nothing changes, in seconds since 1970.
     next: Option<i64>,
+    /// Paces what [`MOVES`] is about.
+    moves: Bucket,
+    /// How long the next of them has to wait.
+    held_back: Option<Duration>,
 }
 
 impl Memory {
@@ -93,6 +102,8 @@ impl Memory {
             noted: Noted::default(),
             thought: Duration::ZERO,
             next: None,
+            moves: Bucket::new(MOVES),
+            held_back: None,
         }
     }
 }
@@ -135,6 +146,7 @@ impl Rounds {
                 () = leadership.changed() => {}
                 () = after(retry) => {}
                 () = after(next) => {}
+                () = after(self.memory.held_back) => {}
                 () = desk.asked() => {
                     self.asked.get_or_insert_with(clock::now);
                 }
@@ -189,8 +201,9 @@ impl Rounds {
         let started = clock::now();
         let patches = self.decide();
         self.memory.thought = clock::now().duration_since(started);
+        let (patches, stuck) = self.hold_back(patches);
         let quiet = patches.is_empty();
-        self.memory.failed = self.assign(patches).await?;
+        self.memory.failed = self.assign(patches, stuck).await?;
         let refused = self
             .memory
             .failed
@@ -278,14 +291,15 @@ impl Rounds {
     }
 
     /// Writes addresses, first where that makes some free; gives the Services the API server
-    /// refused and why. An address that could not be taken from its holder is not given away.
+    /// refused and why. An address that was not taken from its holder, as those that are `stuck`, is not
+    /// given away.
     async fn assign(
         &mut self,
         patches: Vec<Patch>,
+        mut stuck: BTreeSet<IpAddr>,
     ) -> Result<BTreeMap<ServiceKey, String>, Refused> {
-        let (freeing, taking): (Vec<_>, Vec<_>) = patches.into_iter().partition(Patch::frees);
         let mut failed = BTreeMap::new();
-        let mut stuck: BTreeSet<IpAddr> = BTreeSet::new();
+        let (freeing, taking): (Vec<_>, Vec<_>) = patches.into_iter().partition(Patch::frees);
         let mut conflict = None;
         for batch in [freeing, taking] {
             let free = batch
@@ -318,6 +332,31 @@ impl Rounds {
             self.writer.check_history(self.newest).await?;
         }
         conflict.map_or(Ok(failed), Err)
+    }
+
+    /// Leaves out what takes addresses from Services unasked, but for as many as are due; gives what is
+    /// left, and the addresses that are held on to meanwhile.
+    fn hold_back(&mut self, patches: Vec<Patch>) -> (Vec<Patch>, BTreeSet<IpAddr>) {
+        let mut stuck = BTreeSet::new();
+        let memory = &mut self.memory;
+        memory.held_back = None;
+        let now = clock::now();
+        let due = |patch: &Patch| {
+            let waits = patch.unasked && {
+                match memory.held_back {
+                    Some(_) => true,
+                    None => {
+                        memory.held_back = memory.moves.take(1, now).err();
+                        memory.held_back.is_some()
+                    }
+                }
+            };
+            if waits {
+                stuck.extend(patch.holds.difference(&patch.wants));
+            }
+            !waits
+        };
+        (patches.into_iter().filter(due).collect(), stuck)
     }
 
     async fn send(&self, patches: Vec<Patch>) -> Vec<(Patch, Result<Service, Refused>)> {

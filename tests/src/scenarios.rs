@@ -271,6 +271,11 @@ pub const ALL: &[Scenario] = &[
         run: policies::packed,
     },
     Scenario {
+        name: "a_mistake_in_a_pool_can_be_taken_back",
+        herald: true,
+        run: policies::reconsidered,
+    },
+    Scenario {
         name: "frr_agrees_on_every_feature_and_routes_to_every_node",
         herald: true,
         run: |stage| bgp::matrix(stage, Kind::Frr),

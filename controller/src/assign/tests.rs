@@ -187,6 +187,8 @@ fn each_difference_between_plan_and_service_is_one_patch_with_one_event() {
             _ => json!("True"),
         };
         assert_eq!(condition["status"], told, "{what}");
+        let unasked = matches!(what, "moved" | "released");
+        assert_eq!(patch.unasked, unasked, "{what}");
         let happening = patch.happening.as_ref();
         let heard = happening.map(|h| format!("{:?} {} {}", h.kind, h.reason, h.note));
         assert_eq!(heard.as_deref(), said, "{what}");

@@ -99,6 +99,35 @@ pub(super) fn packed(stage: &mut Stage) -> Result<()> {
     refused(lab, "outside", "PoolRestricted", "8080")
 }
 
+/// A mistake in a pool moves its holders one by one: who was not moved when it is taken back never is.
+pub(super) fn reconsidered(stage: &mut Stage) -> Result<()> {
+    let lab = &mut stage.lab;
+    pool(lab, "10.73.0.170-10.73.0.189", &json!({}))?;
+    let names: Vec<String> = (0..8).map(|number| format!("tenant-{number}")).collect();
+    for (place, name) in names.iter().enumerate() {
+        serve(lab, name, &format!("10.73.0.{}", 170 + place))?;
+    }
+    let stayed = |lab: &Lab| -> Result<usize> {
+        let mut stayed = 0;
+        for (place, name) in names.iter().enumerate() {
+            let first: IpAddr = format!("10.73.0.{}", 170 + place).parse()?;
+            stayed += usize::from(lab.addresses(name)? == [first]);
+        }
+        Ok(stayed)
+    };
+    pool(lab, "10.73.0.180-10.73.0.189", &json!({}))?;
+    lab.wait("nobody is moved", PATIENCE, |lab| {
+        Ok(stayed(lab)? < names.len())
+    })?;
+    pool(lab, "10.73.0.170-10.73.0.189", &json!({}))?;
+    // Longer than all of them would have taken.
+    super::linger(std::time::Duration::from_secs(9));
+    if stayed(lab)? == 0 {
+        bail!("everybody was moved at once");
+    }
+    Ok(())
+}
+
 fn pool(lab: &Lab, addresses: &str, more: &Value) -> Result<()> {
     let mut object = json!({
         "apiVersion": "heraldlb.io/v1beta1",
