@@ -289,6 +289,8 @@ impl Session {
         }
         let authentication = self.config.authentication.as_ref();
         self.sequence.check(&packet, datagram, authentication)?;
+        // A neighbour that began anew is to know at once that it is heard.
+        self.news |= self.neighbor.discriminator() != packet.my_discriminator;
         self.neighbor.hear(&packet);
         self.heard_at = Some(now);
         self.stale_at = None;

@@ -282,6 +282,25 @@ fn a_passive_session_speaks_when_it_is_spoken_to() {
     assert!(last.is_empty(), "{last:?}");
 }
 
+/// RFC 5880 section 6.8.7: what a packet says anew is told at once, its discriminator included.
+#[test]
+fn a_neighbour_that_began_anew_is_answered_at_once() {
+    let mut scene = Scene::new(fast());
+    scene.hear(&said(State::Down)).unwrap();
+    scene.sent();
+    scene.hear(&said(State::Down)).unwrap();
+    assert_eq!(scene.sent(), []);
+    let mut anew = said(State::Down);
+    anew.my_discriminator = 2000;
+    anew.your_discriminator = 0;
+    scene.hear(&anew).unwrap();
+    let packet = scene.one();
+    assert_eq!(
+        (packet.state, packet.your_discriminator),
+        (State::Init, 2000)
+    );
+}
+
 /// RFC 5880 section 6.8.7: whatever the state, with F, without P.
 #[test]
 fn a_poll_is_answered_at_once() {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use herald_bfd::{
-    Cause, Config, Discriminator, Event, MULTIHOP_PORT, Packets, SINGLE_HOP_PORT, Session, Time,
-    Transmit,
+    Cause, Config, Discard, Discriminator, Event, Hops, MULTIHOP_PORT, Packets, Path,
+    SINGLE_HOP_PORT, Session, Time, Transmit,
 };
 use prometheus_client::metrics::gauge::Gauge;
 
@@ -22,9 +22,10 @@ pub(super) struct Watched {
     /// The BGPPeers it is watched for.
     peers: BTreeMap<String, BfdCounters>,
     counted: Packets,
-    /// Why packets do not arrive here, or do not leave.
+    /// Why packets do not arrive here, do not leave, or do not count.
     deaf: Option<String>,
     dumb: Option<String>,
+    far: Option<String>,
 }
 
 impl Watched {
@@ -45,6 +46,7 @@ impl Watched {
             counted: Packets::default(),
             deaf: None,
             dumb: None,
+            far: None,
         })
     }
 
@@ -64,8 +66,8 @@ impl Watched {
     }
 
     pub(super) fn seen(&self) -> Seen {
-        let trouble = self.deaf.clone().or_else(|| self.dumb.clone());
-        Seen::of(&self.session, trouble)
+        let trouble = self.deaf.as_ref().or(self.dumb.as_ref());
+        Seen::of(&self.session, trouble.or(self.far.as_ref()).cloned())
     }
 
     pub(super) const fn is_troubled(&self) -> bool {
@@ -145,8 +147,14 @@ impl Watched {
     }
 
     pub(super) fn hear(&mut self, datagram: &[u8], ttl: u8, now: Time) {
-        if let Err(reason) = self.session.handle_packet(datagram, ttl, now) {
-            tracing::trace!(router = %self.route.router, %reason, "BFD packet dropped");
+        match self.session.handle_packet(datagram, ttl, now) {
+            Ok(()) => self.far = None,
+            Err(Discard::Ttl) if self.session.path() == Path::Down => {
+                self.far = Some(too_far(self.session.config().hops, ttl));
+            }
+            Err(reason) => {
+                tracing::trace!(router = %self.route.router, %reason, "BFD packet dropped");
+            }
         }
     }
 
@@ -210,5 +218,16 @@ impl Watched {
                 .discarded
                 .inc_by(packets.discarded - before.discarded);
         }
+    }
+}
+
+fn too_far(hops: Hops, ttl: u8) -> String {
+    match hops {
+        Hops::Single => format!(
+            "the router's BFD packets arrive with TTL {ttl} and not 255: it is not on this link, or uses multihop BFD"
+        ),
+        Hops::Multi { minimum_ttl } => format!(
+            "the router's BFD packets arrive with TTL {ttl}, less than minimumTtl {minimum_ttl} of the BFDProfile"
+        ),
     }
 }
