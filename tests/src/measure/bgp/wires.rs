@@ -1,5 +1,6 @@
 //! What of BGP is on a node's wire: octets, and when the last one left.
 
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -11,6 +12,9 @@ use crate::tap::Tap;
 /// A KEEPALIVE alone is nothing that was asked for.
 const KEEPALIVE: usize = 19;
 
+/// How long the tap may take until it listens, and until it has read what it heard.
+const SETTLED: Duration = Duration::from_millis(100);
+
 /// A running look at it.
 pub(super) struct Wires(Tap<usize>);
 
@@ -18,11 +22,13 @@ impl Wires {
     /// Starts; `own` is the node's address.
     pub(super) fn watch(netns: &Netns, own: [u8; 4], watch: Stopwatch) -> Result<Self> {
         let tap = Tap::start(netns, watch, move |_, frame| payload(frame, own))?;
+        thread::sleep(SETTLED);
         Ok(Self(tap))
     }
 
     /// All octets of routes, and when the last of them left.
     pub(super) fn finish(self) -> Result<(usize, Duration)> {
+        thread::sleep(SETTLED);
         let sent = self.0.finish()?;
         let octets = sent.iter().map(|(_, octets)| octets).sum();
         let last = sent.last().map(|(at, _)| *at).unwrap_or_default();

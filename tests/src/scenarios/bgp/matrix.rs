@@ -275,6 +275,25 @@ fn communities(router: &Router, kind: Kind, address: IpAddr) -> Result<()> {
     Ok(())
 }
 
+/// Segments that go against the terms of node-2 and node-3: unsigned, or from another distance. A kernel
+/// that refuses a connection says so without either.
+fn unagreed(kind: Kind) -> String {
+    let ([_, two], [three, _]) = (TWO.lan(), THREE.lan());
+    let mut terms = vec![format!(
+        "(ip.src == {three} && ip.dst == {FAR} && ip.ttl != 254)"
+    )];
+    if kind.can(Feature::Password) {
+        terms.push(format!("(ipv6.addr == {two} && !tcp.options.md5)"));
+    }
+    if kind.can(Feature::TtlSecurity) {
+        terms.push(format!("(ipv6.addr == {two} && ipv6.hlim != 255)"));
+    }
+    format!(
+        "tcp.port == 179 && tcp.flags.reset == 0 && ({})",
+        terms.join(" || ")
+    )
+}
+
 /// No message of either side is malformed to tshark; a refresh was asked for, and answered.
 fn dissected(path: &std::path::Path, kind: Kind) -> Result<()> {
     if needs("tshark", "tshark").is_err() {
@@ -291,6 +310,13 @@ fn dissected(path: &std::path::Path, kind: Kind) -> Result<()> {
             "{} of {} messages are malformed, the first: {first}",
             bad.len(),
             messages.len()
+        );
+    }
+    let foul = capture::matching(path, &unagreed(kind))?;
+    if let Some(first) = foul.first() {
+        bail!(
+            "{} segments are not as agreed on, the first: {first}",
+            foul.len()
         );
     }
     for wanted in ["OPEN", "KEEPALIVE", "UPDATE", "NOTIFICATION"] {
