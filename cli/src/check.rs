@@ -83,11 +83,12 @@ fn read_all(documents: &[Document]) -> (Report, Objects, Vec<Service>) {
                 Ok(true) => {
                     report.checked += 1;
                     let unknown = fields::unknown(value);
-                    let problem = |field| {
+                    let problem = |field: String| {
                         format!(
-                            "{}, {}: there is no field {field}; see kubectl explain",
+                            "{}, {}: there is no field {field}; {}",
                             document.origin,
-                            describe(value)
+                            describe(value),
+                            fields::advice(value, &field)
                         )
                     };
                     report.problems.extend(unknown.into_iter().map(problem));

@@ -1,10 +1,12 @@
 //! Why a Service has no address, or why its address is not reachable: one ordered list of checks.
 //!
 //! Each check needs the ones before it, so the first failure ends the list and says what to do;
-//! the rest is shown as not checked.
+//! the rest is shown as not checked. After the checks that concern every address come those of the
+//! LAN and those of the routers, as far as the Service has addresses for each; neither needs the other.
 
 mod address;
 mod request;
+mod routers;
 
 #[cfg(test)]
 mod tests;
@@ -111,7 +113,8 @@ impl Failure {
 /// A check by name.
 type Named = (&'static str, fn(&Facts, &ServiceKey) -> Finding);
 
-const CHECKS: &[Named] = &[
+/// What every address needs.
+const COMMON: &[Named] = &[
     ("Service", request::exists),
     ("type and class", request::ours),
     ("request", request::readable),
@@ -121,17 +124,52 @@ const CHECKS: &[Named] = &[
     ("pool of the address", address::pool),
     ("advertisement", address::advertised),
     ("endpoints", address::endpoints),
+];
+
+/// What an address needs to be answered for on the LAN.
+const LAN: &[Named] = &[
     ("eligible nodes", address::eligible),
     ("owner node", address::owner),
     ("speaker", address::speaker),
     ("interface", address::interface),
 ];
 
+/// What an address needs to be known to routers.
+const ROUTERS: &[Named] = &[
+    ("announcing nodes", routers::nodes),
+    ("sessions", routers::sessions),
+    ("routers", routers::known),
+];
+
 /// Runs the checks until one fails.
 pub(crate) fn explain(facts: &Facts, key: &ServiceKey) -> Explanation {
     let mut checks = Vec::new();
-    let mut ok = true;
-    for (name, run) in CHECKS {
+    let common = run(COMMON, true, facts, key, &mut checks);
+    let by_routers = !routers::routed(facts, key).is_empty();
+    let on_lan = !by_routers || !address::on_lan(facts, key).is_empty();
+    let mut ok = common;
+    if on_lan {
+        ok &= run(LAN, common, facts, key, &mut checks);
+    }
+    if by_routers {
+        ok &= run(ROUTERS, common, facts, key, &mut checks);
+    }
+    Explanation {
+        service: key.to_string(),
+        ok,
+        checks,
+    }
+}
+
+/// Runs these, as long as nothing fails; gives whether nothing did.
+fn run(
+    named: &[Named],
+    mut ok: bool,
+    facts: &Facts,
+    key: &ServiceKey,
+    checks: &mut Vec<Check>,
+) -> bool {
+    for (name, run) in named {
         checks.push(if ok {
             let check = check(name, run(facts, key));
             ok = check.outcome != Outcome::Failed;
@@ -146,11 +184,7 @@ pub(crate) fn explain(facts: &Facts, key: &ServiceKey) -> Explanation {
             }
         });
     }
-    Explanation {
-        service: key.to_string(),
-        ok,
-        checks,
-    }
+    ok
 }
 
 fn check(name: &'static str, finding: Finding) -> Check {

@@ -1,12 +1,14 @@
 //! Live objects as the controller and the speakers would see them at this moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use herald_config::{Compiled, NodeFacts, Objects, Problem, compile, service};
-use herald_crds::{ServiceAnnouncement, Speaker};
+use herald_crds::{BgpAnnouncement, ServiceAnnouncement, Speaker};
 use herald_model::alloc::{Plan, Snapshot, plan};
-use herald_model::announce::{Desired, World, desired};
+use herald_model::announce::{Desired, Obstacle, World, desired};
+use herald_model::bgp::{self, Routes};
 use herald_model::labels::Labels;
 use herald_model::service::{Service, ServiceKey};
 use k8s_openapi::api::core::v1::Service as KubeService;
@@ -32,8 +34,10 @@ pub(crate) struct Facts {
     pub(crate) service_problems: Vec<Problem>,
     /// What the controller would do now.
     pub(crate) plan: Plan,
-    /// Which nodes may announce what.
+    /// Which nodes may announce what on the LAN.
     pub(crate) desired: Desired,
+    /// What each node announces to routers, by node.
+    pub(crate) routes: BTreeMap<String, Routes>,
     /// By node.
     pub(crate) speakers: BTreeMap<String, Speaker>,
     /// By Service.
@@ -87,7 +91,7 @@ impl Facts {
             freed: cluster.given_up.clone(),
             now: cluster.now,
         };
-        let desired = desired(&World {
+        let world = World {
             services: services.clone(),
             pools: compiled.config.pools.clone(),
             quarantined_pools: compiled.config.quarantined_pools.clone(),
@@ -96,10 +100,19 @@ impl Facts {
                 .iter()
                 .map(|(name, facts)| (name.clone(), facts.to_model()))
                 .collect(),
+        };
+        let policy = &compiled.config.bgp;
+        let is_used = *policy != bgp::Policy::default();
+        let routes = world.nodes.keys().map(|node| {
+            // Where nobody uses BGP, a verdict for each address and node says nothing new.
+            let routes = is_used.then(|| bgp::routes(&world, policy, node));
+            (node.clone(), routes.unwrap_or_default())
         });
+        let routes = routes.collect();
         Self {
             plan: plan(&snapshot),
-            desired,
+            desired: desired(&world),
+            routes,
             class: class.to_owned(),
             compiled,
             all_services,
@@ -124,6 +137,89 @@ impl Facts {
         let layer2 = &self.announcements.get(key)?.status.as_ref()?.layer2;
         let entry = layer2.iter().find(|entry| entry.address == address)?;
         Some((&entry.node, &entry.interfaces))
+    }
+
+    /// Whether the node's kubelet says that all is well, as far as the API server knows.
+    pub(crate) fn is_node_ready(&self, node: &str) -> bool {
+        let mut nodes = self.cluster.nodes.iter();
+        let node = nodes.find(|object| object.name_any() == node);
+        let status = node.and_then(|node| node.status.as_ref());
+        let conditions = status.and_then(|status| status.conditions.as_ref());
+        let mut conditions = conditions.into_iter().flatten();
+        conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    }
+
+    /// Why an address is not announced on the LAN, if it is not.
+    pub(crate) fn obstacle(&self, key: &ServiceKey, address: IpAddr) -> Option<&Obstacle> {
+        let verdict = self.desired.verdicts.get(key)?.get(&address)?;
+        verdict.obstacle.as_ref()
+    }
+
+    /// Whether some BGPAdvertisement is for the address of a Service.
+    pub(crate) fn is_routed(&self, key: &ServiceKey, address: IpAddr) -> bool {
+        self.route_verdicts(key, address).any(|(_, verdict)| {
+            !matches!(
+                verdict,
+                Err(bgp::Obstacle::NoPool
+                    | bgp::Obstacle::NoAdvertisement { .. }
+                    | bgp::Obstacle::ServiceNotSelected { .. })
+            )
+        })
+    }
+
+    /// Whether an address is for routers alone: no L2Advertisement is for it, and a BGPAdvertisement is.
+    pub(crate) fn is_only_routed(&self, key: &ServiceKey, address: IpAddr) -> bool {
+        let unwanted = matches!(
+            self.obstacle(key, address),
+            Some(Obstacle::NoAdvertisement { .. } | Obstacle::ServiceNotSelected { .. })
+        );
+        unwanted && self.is_routed(key, address)
+    }
+
+    /// What each node makes of announcing an address of a Service to routers, by node.
+    pub(crate) fn route_verdicts(
+        &self,
+        key: &ServiceKey,
+        address: IpAddr,
+    ) -> impl Iterator<Item = (&str, &bgp::Verdict)> {
+        self.routes.iter().filter_map(move |(node, routes)| {
+            let verdict = routes.verdicts.get(key)?.get(&address)?;
+            Some((node.as_str(), verdict))
+        })
+    }
+
+    /// Why no node announces an address of a Service to a router, in the words of the first; none when
+    /// some node does.
+    pub(crate) fn unrouted(&self, key: &ServiceKey, address: IpAddr) -> Option<String> {
+        let mut first = None;
+        for (node, verdict) in self.route_verdicts(key, address) {
+            match verdict {
+                Ok(_) => return None,
+                Err(obstacle) => first = first.or(Some(format!("node {node} {obstacle}"))),
+            }
+        }
+        first
+    }
+
+    /// The nodes that report to announce an address of a Service to routers, with the BGPPeers. An
+    /// entry counts while its node exists and may announce the address to those peers.
+    pub(crate) fn announcers(
+        &self,
+        key: &ServiceKey,
+        address: IpAddr,
+    ) -> BTreeMap<&str, BTreeSet<&str>> {
+        let status = self.announcements.get(key).and_then(|a| a.status.as_ref());
+        let entries: &[BgpAnnouncement] = status.map_or(&[], |status| &status.bgp);
+        let announcers = self
+            .route_verdicts(key, address)
+            .filter_map(|(node, verdict)| {
+                let wished = verdict.as_ref().ok()?;
+                let entry = entries.iter().find(|entry| entry.node == node)?;
+                let told = entry.peers.iter().filter(|peer| wished.contains(*peer));
+                let told: BTreeSet<&str> = told.map(String::as_str).collect();
+                (!told.is_empty()).then_some((node, told))
+            });
+        announcers.collect()
     }
 }
 

@@ -98,6 +98,54 @@ pub(crate) fn working() -> Cluster {
     }
 }
 
+/// Pool routed is announced to routers alone: Service shop/web has 198.51.100.1 from it, n1 and n2 have
+/// sessions with tor-a, of which that of n2 is not established.
+pub(crate) fn routed() -> Cluster {
+    let session = |node: &str, session: Value| {
+        let mut value = speaker(node);
+        value["status"]["bgpSessions"] = json!([session]);
+        object(value)
+    };
+    let mut service = service();
+    service["status"]["loadBalancer"]["ingress"][0]["ip"] = json!("198.51.100.1");
+    service["metadata"]["annotations"] = json!({"heraldlb.io/ip-allocated-from-pool": "routed"});
+    Cluster {
+        services: vec![object(service)],
+        pools: vec![object(pool("routed", &["198.51.100.0/28"]))],
+        l2_advertisements: Vec::new(),
+        bgp_advertisements: vec![object(json!({"metadata": {"name": "routed"}, "spec": {}}))],
+        bgp_peers: vec![object(json!({
+            "metadata": {"name": "tor-a"},
+            "spec": {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.1"},
+        }))],
+        speakers: vec![
+            session(
+                "n1",
+                json!({
+                    "peer": "tor-a", "state": "Established", "since": "2026-01-01T00:00:00Z",
+                    "prefixesWished": 1, "prefixesSent": 1,
+                }),
+            ),
+            session(
+                "n2",
+                json!({
+                    "peer": "tor-a", "state": "Active", "since": "2026-01-01T00:01:00Z",
+                    "prefixesWished": 1, "prefixesSent": 0,
+                    "lastError": "192.0.2.1 refuses connections to port 179: is BGP running there?",
+                }),
+            ),
+        ],
+        announcements: vec![object(json!({
+            "metadata": {"name": "web", "namespace": "shop"},
+            "status": {
+                "addresses": [{"address": "198.51.100.1", "pool": "routed"}],
+                "bgp": [{"node": "n1", "peers": ["tor-a"]}],
+            },
+        }))],
+        ..working()
+    }
+}
+
 pub(crate) fn facts(cluster: Cluster) -> Facts {
     Facts::new(cluster, herald_config::service::DEFAULT_CLASS)
 }

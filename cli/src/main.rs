@@ -1,8 +1,8 @@
 //! heraldctl: what Herald does, why an address is not reachable, what is wrong with a manifest.
 //!
 //! `cluster` reads the live objects and `manifests` reads files; everything that is said about
-//! them is computed by pure functions (`facts`, `status`, `pools`, `explain`, `check`) from the same
-//! `config` and `model` that the controller and the speakers run.
+//! them is computed by pure functions (`facts`, `status`, `sessions`, `pools`, `explain`, `check`)
+//! from the same `config` and `model` that the controller and the speakers run.
 
 mod check;
 mod cluster;
@@ -12,6 +12,7 @@ mod facts;
 mod fixture;
 mod manifests;
 mod pools;
+mod sessions;
 mod status;
 mod table;
 mod waiting;
@@ -64,6 +65,12 @@ enum Command {
     Explain {
         #[command(subcommand)]
         what: Explained,
+    },
+    /// Every BGP session of every node: state, prefixes, last error
+    Sessions {
+        /// Nodes to show; without any, all
+        #[arg(value_name = "NODE")]
+        nodes: Vec<String>,
     },
     /// What each pool has, and who holds it
     Pools {
@@ -124,6 +131,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
             let explanation = explain::explain(&facts, &key);
             print(output, &explanation, explain::text)?;
             Ok(explanation.ok)
+        }
+        Command::Sessions { nodes } => {
+            let facts = live(&arguments).await?;
+            let sessions = sessions::sessions(&facts, nodes)?;
+            print(output, &sessions, sessions::text)?;
+            Ok(true)
         }
         Command::Pools { names } => {
             let facts = live(&arguments).await?;

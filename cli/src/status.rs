@@ -1,18 +1,25 @@
 //! The whole installation on one screen.
+//!
+//! Not here: how the screen is laid out (`screen`).
+
+mod screen;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use herald_config::ObjectRef;
-use herald_crds::READY;
+use herald_crds::{BGPAdvertisement, BGPPeer, READY};
 use herald_model::pool as model;
 use herald_model::service::ServiceKey;
 use kube::ResourceExt as _;
 use serde::Serialize;
 
 use crate::facts::Facts;
-use crate::pools;
-use crate::table::table;
+use crate::{pools, sessions};
+pub(crate) use screen::text;
 
 /// What is shown; the same in both forms of output.
 #[derive(Debug, Serialize)]
@@ -22,6 +29,8 @@ pub(crate) struct Status {
     leader: Option<String>,
     pools: Vec<Pool>,
     advertisements: Vec<Advertisement>,
+    bgp_advertisements: Vec<BgpAdvertisement>,
+    bgp_peers: Vec<BgpPeer>,
     speakers: Vec<SpeakerLine>,
     services: Vec<ServiceLine>,
     /// What is wrong with objects, one sentence each.
@@ -66,6 +75,28 @@ struct Advertisement {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+struct BgpAdvertisement {
+    name: String,
+    /// `None` means all.
+    pools: Option<Vec<String>>,
+    /// `None` means all.
+    peers: Option<Vec<String>>,
+    accepted: bool,
+    reason: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BgpPeer {
+    name: String,
+    /// The router's address, or the interface it is found on.
+    router: String,
+    accepted: bool,
+    reason: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct SpeakerLine {
     node: String,
     /// `True`, `False`, `Unknown`, or `Missing` for a node without a Speaker.
@@ -75,7 +106,15 @@ struct SpeakerLine {
     hears: Option<String>,
     /// Addresses the speaker reports to answer for.
     owns: Vec<String>,
+    /// BGP sessions it is to have, and how many of them are established.
+    sessions: Established,
     version: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Established {
+    established: usize,
+    of: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,6 +122,7 @@ struct SpeakerLine {
 struct ServiceLine {
     service: String,
     addresses: Vec<String>,
+    /// Those that answer for an address, and those that announce one to a router.
     nodes: Vec<String>,
     state: State,
     /// Why it is not announced.
@@ -92,7 +132,7 @@ struct ServiceLine {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 enum State {
-    /// A node answers for every address.
+    /// A node answers for every address, or a router knows it.
     Announced,
     /// It has addresses and some node may announce them, but none reports that it does.
     Waiting,
@@ -114,6 +154,8 @@ pub(crate) fn status(facts: &Facts) -> Status {
         leader: facts.leader().map(str::to_owned),
         pools: pool_lines(facts),
         advertisements: advertisements(facts),
+        bgp_advertisements: bgp_advertisements(facts),
+        bgp_peers: bgp_peers(facts),
         speakers: speakers(facts),
         services: facts
             .services
@@ -191,6 +233,50 @@ fn advertisements(facts: &Facts) -> Vec<Advertisement> {
     advertisements
 }
 
+fn bgp_advertisements(facts: &Facts) -> Vec<BgpAdvertisement> {
+    let written = facts.cluster.bgp_advertisements.iter();
+    let line = |object: &BGPAdvertisement| {
+        let name = object.name_any();
+        let object = ObjectRef::new("BGPAdvertisement", &name);
+        let verdict = facts.compiled.verdict(&object);
+        let mut in_force = facts.compiled.config.bgp.advertisements.iter();
+        let resolved = in_force.find(|ad| ad.name == name);
+        let names = |names: &BTreeSet<String>| names.iter().cloned().collect();
+        let (pools, peers) = match resolved {
+            Some(ad) => (ad.pools.as_ref().map(names), ad.peers.as_ref().map(names)),
+            None => (Some(Vec::new()), Some(Vec::new())),
+        };
+        BgpAdvertisement {
+            name,
+            pools,
+            peers,
+            accepted: verdict.accepted,
+            reason: verdict.reason,
+        }
+    };
+    let mut advertisements: Vec<BgpAdvertisement> = written.map(line).collect();
+    advertisements.sort_by(|a, b| a.name.cmp(&b.name));
+    advertisements
+}
+
+fn bgp_peers(facts: &Facts) -> Vec<BgpPeer> {
+    let line = |object: &BGPPeer| {
+        let name = object.name_any();
+        let verdict = facts.compiled.verdict(&ObjectRef::new("BGPPeer", &name));
+        let spec = &object.spec;
+        let router = spec.peer_address.as_ref().or(spec.interface.as_ref());
+        BgpPeer {
+            router: router.cloned().unwrap_or_default(),
+            accepted: verdict.accepted,
+            reason: verdict.reason,
+            name,
+        }
+    };
+    let mut peers: Vec<BgpPeer> = facts.cluster.bgp_peers.iter().map(line).collect();
+    peers.sort_by(|a, b| a.name.cmp(&b.name));
+    peers
+}
+
 fn speakers(facts: &Facts) -> Vec<SpeakerLine> {
     let nodes = facts.cluster.nodes.iter().map(|node| node.name_any());
     let mut names: Vec<String> = nodes.chain(facts.speakers.keys().cloned()).collect();
@@ -234,7 +320,14 @@ fn speaker(facts: &Facts, node: String) -> SpeakerLine {
         .interfaces
         .into_iter()
         .filter(|i| i.reason_not_used.is_none());
+    let sessions = sessions::of_node(facts, &node);
+    let established = sessions.iter().filter(|one| one.is_established());
+    let sessions = Established {
+        established: established.count(),
+        of: sessions.len(),
+    };
     SpeakerLine {
+        sessions,
         node,
         ready,
         interfaces: used.map(|interface| interface.name).collect(),
@@ -245,174 +338,55 @@ fn speaker(facts: &Facts, node: String) -> SpeakerLine {
 }
 
 fn service(facts: &Facts, key: &ServiceKey) -> ServiceLine {
-    let addresses: Vec<String> = facts
-        .services
-        .get(key)
-        .map(|s| s.held.iter().map(ToString::to_string).collect())
-        .unwrap_or_default();
-    let mut nodes: Vec<String> = addresses
-        .iter()
-        .filter_map(|address| facts.owner(key, address))
-        .map(|(node, _)| node.to_owned())
-        .collect();
-    let all_owned = nodes.len() == addresses.len();
-    nodes.sort();
-    nodes.dedup();
+    let held = facts.services.get(key).map(|s| s.held.clone());
+    let addresses = held.unwrap_or_default();
+    let mut nodes = BTreeSet::new();
+    let mut all_announced = true;
+    for address in &addresses {
+        let owner = facts.owner(key, &address.to_string());
+        let announcers = facts.announcers(key, *address);
+        all_announced &= owner.is_some() || !announcers.is_empty();
+        nodes.extend(owner.map(|(node, _)| node.to_owned()));
+        nodes.extend(announcers.keys().map(|node| (*node).to_owned()));
+    }
     let refusal = facts.plan.refuse.get(key).map(ToString::to_string);
-    let verdicts = facts
-        .desired
-        .verdicts
-        .get(key)
-        .into_iter()
-        .flat_map(|v| v.values());
-    let obstacle = verdicts
-        .filter_map(|verdict| verdict.obstacle.as_ref())
-        .next();
+    let unknown = addresses.iter();
+    let mut unknown = unknown.filter(|address| facts.announcers(key, **address).is_empty());
+    let obstacle = unknown.find_map(|address| {
+        if facts.is_only_routed(key, *address) {
+            let why = facts.unrouted(key, *address)?;
+            return Some(format!("no node announces {address} to a router: {why}"));
+        }
+        facts.obstacle(key, *address).map(ToString::to_string)
+    });
     let (state, message) = if addresses.is_empty() {
         let lagging = || "the controller has not given an address yet".to_owned();
         (State::Pending, refusal.unwrap_or_else(lagging))
     } else if let Some(obstacle) = obstacle {
-        (State::NotAnnounced, obstacle.to_string())
-    } else if all_owned {
+        (State::NotAnnounced, obstacle)
+    } else if all_announced {
         (State::Announced, refusal.unwrap_or_default())
     } else {
-        (
-            State::Waiting,
-            "no speaker reports that it answers for every address".to_owned(),
-        )
+        (State::Waiting, waiting(facts, key, &addresses))
     };
     ServiceLine {
         service: key.to_string(),
-        addresses,
-        nodes,
+        addresses: addresses.iter().map(ToString::to_string).collect(),
+        nodes: nodes.into_iter().collect(),
         state,
         message,
     }
 }
 
-/// For people.
-pub(crate) fn text(status: &Status) -> String {
-    let mut text = format!(
-        "CONTROLLER  {}\n\n",
-        status
-            .leader
-            .as_deref()
-            .unwrap_or("no replica leads: no address is given or changed")
-    );
-    let pools: Vec<[String; 6]> = status.pools.iter().map(pool_row).collect();
-    text += &section(
-        "POOL",
-        table(
-            ["POOL", "ADDRESSES", "IPV4", "IPV6", "ACCEPTED", "REASON"],
-            &pools,
-        ),
-        pools.is_empty(),
-    );
-    let advertisements: Vec<[String; 4]> = status
-        .advertisements
+/// What is missing while some address is announced by nobody.
+fn waiting(facts: &Facts, key: &ServiceKey, addresses: &[IpAddr]) -> String {
+    let is_routed = |address: &IpAddr| facts.is_only_routed(key, *address);
+    let unknown = addresses
         .iter()
-        .map(advertisement_row)
-        .collect();
-    text += &section(
-        "L2ADVERTISEMENT",
-        table(
-            ["L2ADVERTISEMENT", "POOLS", "ACCEPTED", "REASON"],
-            &advertisements,
-        ),
-        advertisements.is_empty(),
-    );
-    let speakers: Vec<[String; 6]> = status.speakers.iter().map(speaker_row).collect();
-    text += &section(
-        "SPEAKER",
-        table(
-            ["SPEAKER", "READY", "HEARS", "INTERFACES", "OWNS", "VERSION"],
-            &speakers,
-        ),
-        speakers.is_empty(),
-    );
-    let services: Vec<[String; 5]> = status.services.iter().map(service_row).collect();
-    text += &section(
-        "SERVICE",
-        table(["SERVICE", "ADDRESSES", "NODE", "STATE", "WHY"], &services),
-        services.is_empty(),
-    );
-    for (mark, sentences) in [("✗", &status.problems), ("!", &status.notices)] {
-        for sentence in sentences {
-            text += &format!("{mark} {sentence}\n");
-        }
+        .any(|address| is_routed(address) && facts.announcers(key, *address).is_empty());
+    match unknown {
+        true => "no router knows every address: see heraldctl sessions",
+        false => "no speaker reports that it answers for every address",
     }
-    text
-}
-
-fn section(title: &str, table: String, empty: bool) -> String {
-    if empty {
-        format!("{title}  none\n\n")
-    } else {
-        table + "\n"
-    }
-}
-
-fn accepted(accepted: bool) -> String {
-    if accepted { "True" } else { "False" }.to_owned()
-}
-
-fn pool_row(pool: &Pool) -> [String; 6] {
-    let used = |assigned: i64, available: i64| match (assigned, available) {
-        (0, 0) => String::new(),
-        (assigned, i64::MAX) => format!("{assigned} used"),
-        (assigned, available) => format!("{assigned} used, {available} free"),
-    };
-    let counts = pool.counts.as_ref();
-    [
-        pool.name.clone(),
-        pool.addresses.join(","),
-        counts
-            .map(|c| used(c.assigned_ipv4, c.available_ipv4))
-            .unwrap_or_default(),
-        counts
-            .map(|c| used(c.assigned_ipv6, c.available_ipv6))
-            .unwrap_or_default(),
-        accepted(pool.accepted),
-        pool.reason.to_owned(),
-    ]
-}
-
-fn advertisement_row(advertisement: &Advertisement) -> [String; 4] {
-    let pools = advertisement
-        .pools
-        .as_ref()
-        .map_or_else(|| "all".to_owned(), |p| p.join(","));
-    [
-        advertisement.name.clone(),
-        pools,
-        accepted(advertisement.accepted),
-        advertisement.reason.to_owned(),
-    ]
-}
-
-fn speaker_row(speaker: &SpeakerLine) -> [String; 6] {
-    [
-        speaker.node.clone(),
-        speaker.ready.clone(),
-        speaker.hears.clone().unwrap_or_default(),
-        speaker.interfaces.join(","),
-        speaker.owns.join(","),
-        speaker.version.clone().unwrap_or_default(),
-    ]
-}
-
-fn service_row(service: &ServiceLine) -> [String; 5] {
-    let state = match service.state {
-        State::Announced => "Announced",
-        State::Waiting => "Waiting",
-        State::NotAnnounced => "NotAnnounced",
-        State::Pending => "Pending",
-    };
-    [
-        service.service.clone(),
-        service.addresses.join(","),
-        service.nodes.join(","),
-        state.to_owned(),
-        service.message.clone(),
-    ]
+    .to_owned()
 }

@@ -1,53 +1,33 @@
 //! Addresses that were given up lately and may wait for who had them, as the controller writes them
 //! down.
 //!
-//! Not here: for how long they wait (`herald_model::alloc`). The controller keeps ConfigMaps named
-//! `herald-holders-…`: one entry for each address of a pool with `retain` or `reuseDelay`, with the
-//! Services that hold it, or with the last one that did and when that ended.
+//! Not here: the form they are written in (`herald_config::holding`), and for how long they wait
+//! (`herald_model::alloc`).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use herald_config::holding::{self, Holding};
 use herald_model::alloc::Freed;
-use herald_model::service::ServiceKey;
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::jiff::Timestamp;
-
-const PREFIX: &str = "herald-holders-";
 
 /// The addresses that nobody holds any more, of all the ConfigMaps there are.
 pub(crate) fn given_up(objects: &[ConfigMap]) -> BTreeMap<IpAddr, Freed> {
     let ours = objects.iter().filter(|object| {
         let name = object.metadata.name.as_deref();
-        name.is_some_and(|name| name.starts_with(PREFIX))
+        name.is_some_and(holding::is_page)
     });
     let entries = ours.flat_map(|object| object.data.iter().flatten());
-    entries
-        .filter_map(|(key, line)| Some((address(key)?, freed(line)?)))
-        .collect()
-}
-
-/// A key of a ConfigMap may not contain a colon: IPv6 addresses have dashes in its place.
-fn address(key: &str) -> Option<IpAddr> {
-    key.replace('-', ":").parse().ok()
-}
-
-/// `shop/web moved 2026-11-21T10:00:00Z`, or `deleted`.
-fn freed(line: &str) -> Option<Freed> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let [holder, how @ ("moved" | "deleted"), at] = words.as_slice() else {
-        return None;
-    };
-    let (namespace, name) = holder.split_once('/')?;
-    Some(Freed {
-        holder: ServiceKey::new(namespace, name),
-        at: at.parse::<Timestamp>().ok()?.as_second(),
-        deleted: *how == "deleted",
-    })
+    let freed = entries.filter_map(|(key, line)| match Holding::parse(line)? {
+        Holding::Freed(freed) => Some((holding::from_key(key)?, freed)),
+        Holding::Held(_) => None,
+    });
+    freed.collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use herald_model::service::ServiceKey;
     use serde_json::json;
 
     use super::*;

@@ -3,6 +3,7 @@
 //! A mistake sets its object aside; what only names something that does not exist goes on without it.
 
 mod advertisement;
+mod bfd;
 mod community;
 mod peer;
 
@@ -22,14 +23,19 @@ pub(crate) const COMMUNITY: &str = "Community";
 /// The usable peers and advertisements.
 pub(crate) fn compile(objects: &Objects, problems: &mut Vec<Problem>) -> Policy {
     let profiles = unique(BFD_PROFILE, &objects.bfd_profiles, problems);
-    for name in profiles.keys() {
-        report(BFD_PROFILE, name, problems).not_built("spec");
+    let mut bfd_profiles = BTreeMap::new();
+    for (name, object) in &profiles {
+        let mut report = report(BFD_PROFILE, name, problems);
+        let profile = bfd::translate(&object.spec, &mut report);
+        if !report.is_quarantined() {
+            bfd_profiles.insert(name.clone(), profile);
+        }
     }
     let written = unique(BGP_PEER, &objects.bgp_peers, problems);
     let mut peers = BTreeMap::new();
     for (name, object) in &written {
         let mut report = report(BGP_PEER, name, problems);
-        let known = |profile: &str| profiles.contains_key(profile);
+        let known = |profile: &str| bfd_profiles.contains_key(profile);
         let peer = peer::translate(
             name,
             &object.spec,
@@ -66,6 +72,7 @@ pub(crate) fn compile(objects: &Objects, problems: &mut Vec<Problem>) -> Policy 
     }
     Policy {
         peers,
+        bfd_profiles,
         advertisements,
     }
 }

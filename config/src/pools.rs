@@ -176,7 +176,7 @@ pub(crate) fn note_not_advertised(
         Report::new(ObjectRef::new(KIND, name), problems).note(
             "metadata.name",
             Reason::NotAdvertised,
-            "no L2Advertisement covers the pool: its addresses are given out and announced nowhere; create an L2Advertisement that names it".to_owned(),
+            "no L2Advertisement and no BGPAdvertisement covers the pool: its addresses are given out and announced nowhere; create one that names it".to_owned(),
         );
     }
 }

@@ -120,7 +120,7 @@ pub enum Reason {
     FieldNotImplemented,
     /// A value that only a later version knows.
     UnknownValue,
-    /// A pool that no L2Advertisement covers.
+    /// A pool that no advertisement covers.
     NotAdvertised,
     /// A reserved address that is in no pool.
     OutsideEveryPool,
@@ -278,7 +278,7 @@ impl<'a> Report<'a> {
 
     /// The field is stored and has no effect yet.
     pub(crate) fn not_built(&mut self, field: &str) {
-        let message = format!("{field} is not built in this version and has no effect");
+        let message = "it is not built in this version and has no effect".to_owned();
         self.note(field, Reason::FieldNotImplemented, message);
     }
 

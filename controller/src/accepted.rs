@@ -1,11 +1,15 @@
-//! What stands in the status of Herald's configuration objects: condition `Accepted`, and the
-//! counts of a pool. Pure.
+//! What stands in the status of Herald's configuration objects: condition `Accepted`, the counts of a
+//! pool, and who holds what a reservation keeps. Pure.
 //!
 //! Not here: finding out what is wrong (`config`).
 
-use herald_config::{Compiled, ObjectRef, Objects};
+use std::collections::BTreeMap;
+
+use herald_config::{Compiled, ObjectRef, Objects, service};
 use herald_crds::{ACCEPTED, GROUP, VERSION};
 use herald_model::alloc::PoolCounts;
+use herald_model::pool::Reservation;
+use herald_model::service::ServiceKey;
 use herald_runtime::events::{Happening, Kind};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -17,12 +21,14 @@ use serde_json::{Map, Value, json};
 
 use crate::condition::{Wanted, is_news, merged};
 use crate::decision::Decision;
+use crate::observed::Observed;
 use crate::report::{Report, Sent, Target};
 
 /// The reports that say something new.
 pub(crate) fn reports(
-    objects: &Objects,
+    observed: &Observed,
     decision: &Decision,
+    class: &str,
     sent: &mut Sent,
     now: Timestamp,
 ) -> Vec<Report> {
@@ -36,13 +42,15 @@ pub(crate) fn reports(
         communities,
         namespaces: _,
         nodes: _,
-    } = objects;
+    } = &observed.objects;
     let mut reporter = Reporter {
         compiled: &decision.compiled,
         sent,
         now,
     };
     let counts = |name: &str| decision.plan.counts.get(name).map(counted);
+    let bound = bound(observed, decision, class);
+    let bound = |name: &str| bound.get(name).map(bound_to);
     let mut reports = Vec::new();
     reports.extend(
         pools
@@ -52,7 +60,7 @@ pub(crate) fn reports(
     reports.extend(
         reservations
             .iter()
-            .filter_map(|o| reporter.plain("IPReservation", o)),
+            .filter_map(|o| reporter.report("IPReservation", o, bound)),
     );
     reports.extend(
         l2_advertisements
@@ -83,8 +91,9 @@ pub(crate) fn reports(
 }
 
 /// The status fields this report owns; others on the object are somebody else's.
-const OWNED: [&str; 13] = [
+const OWNED: [&str; 14] = [
     "conditions",
+    "boundService",
     "assignedIPv4",
     "availableIPv4",
     "retainedIPv4",
@@ -133,6 +142,34 @@ fn counted(counts: &PoolCounts) -> Map<String, Value> {
     .collect()
 }
 
+/// The Service that holds an address of each reservation in force, where one does: the one it is for,
+/// else the first by name.
+fn bound(observed: &Observed, decision: &Decision, class: &str) -> BTreeMap<String, ServiceKey> {
+    let reservations = &decision.compiled.config.reservations;
+    let mut bound: BTreeMap<String, ServiceKey> = BTreeMap::new();
+    if reservations.is_empty() {
+        return bound;
+    }
+    let ours = observed.services.iter();
+    for (key, object) in ours.filter(|(_, object)| service::is_ours(object, class)) {
+        for address in service::held(object) {
+            let keeps = |(_, one): &(&String, &Reservation)| one.addresses.contains(address);
+            let Some((name, reservation)) = reservations.iter().find(keeps) else {
+                continue;
+            };
+            if reservation.service.as_ref() == Some(key) || !bound.contains_key(name) {
+                bound.insert(name.clone(), key.clone());
+            }
+        }
+    }
+    bound
+}
+
+fn bound_to(key: &ServiceKey) -> Map<String, Value> {
+    let service = json!({"namespace": key.namespace, "name": key.name});
+    Map::from_iter([("boundService".to_owned(), service)])
+}
+
 struct Reporter<'a> {
     compiled: &'a Compiled,
     sent: &'a mut Sent,
@@ -151,7 +188,7 @@ impl Reporter<'_> {
         &mut self,
         kind: &'static str,
         object: &K,
-        counts: impl Fn(&str) -> Option<Map<String, Value>>,
+        more: impl Fn(&str) -> Option<Map<String, Value>>,
     ) -> Option<Report>
     where
         K: Resource<DynamicType = ()> + Serialize,
@@ -176,7 +213,7 @@ impl Reporter<'_> {
             message: verdict.message,
         };
         let wanted = merged(&current, wanted, meta.generation, self.now);
-        let mut status = counts(&name).unwrap_or_default();
+        let mut status = more(&name).unwrap_or_default();
         status.insert("conditions".to_owned(), json!([wanted]));
         let status = Value::Object(status);
         if status == standing {

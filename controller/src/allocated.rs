@@ -12,9 +12,10 @@ use k8s_openapi::jiff::Timestamp;
 use kube::core::ApiResource;
 use serde_json::json;
 
-use crate::announcements::Facts;
 use crate::condition::{Wanted, find, merged};
+use crate::facts::Facts;
 use crate::report::{Report, Sent, Target};
+use crate::standing::conditions;
 
 /// Type of the condition on a Service.
 pub(crate) const ADDRESS_ALLOCATED: &str = "heraldlb.io/AddressAllocated";
@@ -47,14 +48,6 @@ pub(crate) fn wanted(type_: &'static str, has: &[Place], refusal: Option<&Refusa
 pub(crate) fn named(places: &[Place]) -> String {
     let name = |place: &Place| format!("{} from pool {}", place.address, place.pool);
     places.iter().map(name).collect::<Vec<_>>().join(" and ")
-}
-
-/// The conditions of a Service as they stand.
-pub(crate) fn conditions(object: &KubeService) -> &[Condition] {
-    let status = object.status.as_ref();
-    status
-        .and_then(|status| status.conditions.as_deref())
-        .unwrap_or_default()
 }
 
 /// The condition for a Service, with the addresses its status names.

@@ -21,24 +21,15 @@ use k8s_openapi::jiff::Timestamp;
 use kube::core::ApiResource;
 use serde_json::{Value, json};
 
+use crate::allocated;
 use crate::condition::{Wanted, find, is_news, merged};
-use crate::decision::{Decision, ours};
+use crate::decision::ours;
+use crate::facts::Facts;
 use crate::observed::Observed;
 use crate::report::{Report, Sent, Target};
-use crate::{allocated, assign};
+use crate::standing::reference;
 
 const KIND: &str = "ServiceAnnouncement";
-
-/// What reports on Services are made from.
-pub(crate) struct Facts<'a> {
-    /// With the Services as they are after the addresses were written.
-    pub(crate) observed: &'a Observed,
-    pub(crate) decision: &'a Decision,
-    pub(crate) desired: &'a Desired,
-    /// Services whose addresses could not be written, and why.
-    pub(crate) failed: &'a BTreeMap<ServiceKey, String>,
-    pub(crate) class: &'a str,
-}
 
 /// How reports name the announcement of a Service.
 pub(crate) fn target(key: &ServiceKey) -> Target {
@@ -344,7 +335,7 @@ fn warning(
     action: &'static str,
     note: &str,
 ) -> Happening {
-    let regarding = assign::reference(object);
+    let regarding = reference(object);
     Happening {
         regarding,
         kind: Kind::Warning,

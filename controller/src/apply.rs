@@ -8,6 +8,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use herald_config::holding;
 use herald_crds::{ServiceAnnouncement, Speaker};
 use herald_model::service::ServiceKey;
 use herald_runtime::events::Events;
@@ -20,7 +21,7 @@ use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 
 use crate::assign::Patch;
-use crate::holders::{self, PAGES, Page};
+use crate::holders::Page;
 use crate::members::Leaver;
 use crate::report::Report;
 
@@ -144,8 +145,8 @@ impl Writer {
     pub(crate) async fn holders(&self) -> Result<Vec<Page>, Refused> {
         let api = self.pages();
         let mut pages = Vec::new();
-        for number in 0..PAGES {
-            let object = match api.get_opt(&page_name(number)).await {
+        for number in 0..holding::PAGES {
+            let object = match api.get_opt(&holding::page_name(number)).await {
                 Err(error) if client::status_code(&error) == Some(403) => {
                     let error = client::describe(&error);
                     tracing::error!(%error, "who held an address is not known: retain and reuseDelay begin anew");
@@ -154,7 +155,7 @@ impl Writer {
                 object => limited(std::future::ready(object)).await?,
             };
             let lines = object.and_then(|object| object.data).unwrap_or_default();
-            let line = |(key, line): (String, String)| Some((holders::from_key(&key)?, line));
+            let line = |(key, line): (String, String)| Some((holding::from_key(&key)?, line));
             pages.push(lines.into_iter().filter_map(line).collect());
         }
         Ok(pages)
@@ -164,10 +165,10 @@ impl Writer {
     pub(crate) async fn write_down(&self, pages: &BTreeMap<u8, Page>) -> Result<(), Refused> {
         for (number, page) in pages {
             self.check()?;
-            let name = page_name(*number);
+            let name = holding::page_name(*number);
             let data: BTreeMap<String, &String> = page
                 .iter()
-                .map(|(address, line)| (holders::to_key(*address), line))
+                .map(|(address, line)| (holding::to_key(*address), line))
                 .collect();
             let object = json!({
                 "apiVersion": "v1",
@@ -270,11 +271,6 @@ impl Writer {
             Err(Refused::NotLeading)
         }
     }
-}
-
-/// Names a ConfigMap with a page of holders.
-fn page_name(number: u8) -> String {
-    format!("herald-holders-{number:x}")
 }
 
 /// Deletes only this very object, not one of the same name.

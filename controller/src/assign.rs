@@ -10,12 +10,13 @@ use herald_config::service::{self, ALLOCATED_FROM_POOL};
 use herald_model::alloc::{Assignment, Change, Lost, Place, Plan, Release};
 use herald_model::service::ServiceKey;
 use herald_runtime::events::{Happening, Kind};
-use k8s_openapi::api::core::v1::{LoadBalancerIngress, ObjectReference, Service};
+use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::allocated::{self, ADDRESS_ALLOCATED, named};
-use crate::condition::merged;
+use crate::condition::{find, merged};
+use crate::standing::{conditions, ingress, reference};
 
 /// One write to a Service: a strategic merge patch of its status subresource that the API server takes only
 /// while the Service is still the version it was decided on.
@@ -37,29 +38,6 @@ impl Patch {
     /// Whether it makes an address free for others. Those go first.
     pub(crate) fn frees(&self) -> bool {
         !self.holds.is_subset(&self.wants)
-    }
-}
-
-/// The addresses in status as they stand there.
-pub(crate) fn ingress(service: &Service) -> &[LoadBalancerIngress] {
-    let status = service
-        .status
-        .as_ref()
-        .and_then(|status| status.load_balancer.as_ref());
-    status
-        .and_then(|status| status.ingress.as_deref())
-        .unwrap_or_default()
-}
-
-/// How Events and owner references name a Service.
-pub(crate) fn reference(service: &Service) -> ObjectReference {
-    ObjectReference {
-        api_version: Some("v1".to_owned()),
-        kind: Some("Service".to_owned()),
-        namespace: service.metadata.namespace.clone(),
-        name: service.metadata.name.clone(),
-        uid: service.metadata.uid.clone(),
-        ..ObjectReference::default()
     }
 }
 
@@ -89,20 +67,18 @@ fn ours(key: &ServiceKey, object: &Service, plan: &Plan, now: Timestamp) -> Opti
             .get(key)
             .map(|release| released(object, release))
     };
-    let wanted = places
+    let wanted: Vec<LoadBalancerIngress> = places
         .iter()
         .map(|place| vip(&place.address.to_string()))
         .collect();
     let condition = allocated::wanted(ADDRESS_ALLOCATED, places, plan.refuse.get(key));
-    let condition = merged(allocated::conditions(object), condition, None, now);
-    write(
-        key,
-        object,
-        wanted,
-        pools_of(places),
-        json!(condition),
-        happening,
-    )
+    let condition = merged(conditions(object), condition, None, now);
+    let pools = pools_of(places);
+    if ingress(object) == wanted && annotation(object) == pools.as_deref() {
+        return None;
+    }
+    let condition = json!(condition);
+    Some(write(key, object, &wanted, pools, condition, happening))
 }
 
 /// A Service that carries our mark but is not ours any more. Addresses that another controller
@@ -113,13 +89,16 @@ fn formerly_ours(
     object: &Service,
     given: impl FnOnce() -> Vec<String>,
 ) -> Option<Patch> {
-    annotation(object)?;
+    let marked = annotation(object).is_some();
+    if !marked && find(conditions(object), ADDRESS_ALLOCATED).is_none() {
+        return None;
+    }
     let balanced = object.spec.as_ref().and_then(|s| s.type_.as_deref()) == Some("LoadBalancer");
     let given = given();
     let given: BTreeSet<&str> = given.iter().map(String::as_str).collect();
     let is_given =
         |ingress: &&LoadBalancerIngress| ingress.ip.as_deref().is_some_and(|ip| given.contains(ip));
-    let kept = ingress(object)
+    let kept: Vec<LoadBalancerIngress> = ingress(object)
         .iter()
         .filter(|i| balanced && !is_given(i))
         .cloned()
@@ -135,37 +114,32 @@ fn formerly_ours(
     let note = format!("Released {addresses}: {why}.");
     let happening = happening(object, Kind::Normal, "IPReleased", "Release", note);
     let condition = json!({"$patch": "delete", "type": ADDRESS_ALLOCATED});
-    write(key, object, kept, None, condition, Some(happening))
+    let happening = marked.then_some(happening);
+    Some(write(key, object, &kept, None, condition, happening))
 }
 
-/// The write, when there is a difference.
 fn write(
     key: &ServiceKey,
     object: &Service,
-    wanted: Vec<LoadBalancerIngress>,
+    wanted: &[LoadBalancerIngress],
     pools: Option<String>,
     condition: Value,
     happening: Option<Happening>,
-) -> Option<Patch> {
-    let current = ingress(object);
-    if current == wanted && annotation(object) == pools.as_deref() {
-        return None;
-    }
+) -> Patch {
     let version = object.metadata.resource_version.clone().unwrap_or_default();
-    let list = (!wanted.is_empty()).then_some(&wanted);
+    let list = (!wanted.is_empty()).then_some(wanted);
     let body = json!({
         "metadata": {"resourceVersion": version, "annotations": {ALLOCATED_FROM_POOL: pools}},
         "status": {"loadBalancer": {"ingress": list}, "conditions": [condition]},
     });
-    let (holds, wants) = (addresses(current), addresses(&wanted));
-    Some(Patch {
+    Patch {
         key: key.clone(),
         version,
         body,
-        holds,
-        wants,
+        holds: addresses(ingress(object)),
+        wants: addresses(wanted),
         happening,
-    })
+    }
 }
 
 fn annotation(object: &Service) -> Option<&str> {

@@ -73,6 +73,12 @@ impl Book {
         }
     }
 
+    /// The Services in it.
+    #[cfg(test)]
+    pub(crate) fn services(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.snapshot.services.keys()
+    }
+
     /// Takes in which addresses were given up lately.
     pub(crate) fn free(&mut self, freed: BTreeMap<IpAddr, Freed>) {
         self.snapshot.freed = freed;

@@ -17,7 +17,8 @@ use herald_config::service;
 use herald_model::service::ServiceKey;
 use herald_runtime::watch::ObjectName;
 use k8s_openapi::api::core::v1::Service;
-use kube::Resource;
+
+use crate::standing::{ingress, version};
 
 #[derive(Debug)]
 struct Entry {
@@ -38,16 +39,16 @@ impl Entry {
         {
             return Seen::Same;
         }
-        let version = version(&**object);
-        let seen = if version >= self::version(&*self.newest) {
+        let new = version(&**object);
+        let seen = if new >= version(&*self.newest) {
             self.newest = Arc::clone(object);
-            Seen::Newer(version)
-        } else if version >= self.shown {
+            Seen::Newer(new)
+        } else if new >= self.shown {
             Seen::Same
         } else {
             return Seen::Doubted;
         };
-        self.shown = version;
+        self.shown = new;
         self.seen = Some(Arc::clone(object));
         seen
     }
@@ -191,23 +192,7 @@ impl Fresh {
 
 /// Whether the status names an address.
 fn holds(service: &Service) -> bool {
-    !crate::assign::ingress(service).is_empty()
-}
-
-/// The version of an object.
-pub(crate) fn version(object: &impl Resource) -> u64 {
-    number(
-        object
-            .meta()
-            .resource_version
-            .as_deref()
-            .unwrap_or_default(),
-    )
-}
-
-/// Resource versions are numbers that grow (KEP-5504).
-pub(crate) fn number(version: &str) -> u64 {
-    version.parse().unwrap_or(0)
+    !ingress(service).is_empty()
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@
 //! may run; the one that holds the Lease works.
 
 mod accepted;
+#[cfg(test)]
+mod agreement;
 mod allocated;
 mod announcements;
 mod apply;
@@ -17,6 +19,7 @@ mod condition;
 mod decision;
 mod desk;
 mod eviction;
+mod facts;
 mod fresh;
 mod holders;
 mod members;
@@ -28,6 +31,7 @@ mod reporter;
 mod rounds;
 mod secret;
 mod sources;
+mod standing;
 mod view;
 
 use std::process::ExitCode;

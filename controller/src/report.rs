@@ -8,7 +8,7 @@ use herald_runtime::events::Happening;
 use kube::core::ApiResource;
 use serde_json::Value;
 
-use crate::fresh::number;
+use crate::standing::number;
 
 /// Names one object of Herald's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

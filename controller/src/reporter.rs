@@ -18,6 +18,7 @@ use herald_runtime::clock;
 use crate::apply::{Refused, Writer};
 use crate::decision::announceable;
 use crate::desk::{Desk, Told};
+use crate::facts::Facts;
 use crate::metrics::Metrics;
 use crate::noted::Noted;
 use crate::observed::Observed;
@@ -105,7 +106,7 @@ impl Reporter {
         self.metrics.decided(decision);
         self.metrics.events_dropped(self.writer.events_dropped());
         let desired = announceable(&observed, decision, &self.class);
-        let facts = announcements::Facts {
+        let facts = Facts {
             observed: &observed,
             decision,
             desired: &desired,
@@ -114,7 +115,7 @@ impl Reporter {
         };
         let now = clock::wall();
         let sent = &mut self.memory.sent;
-        let mut reports = accepted::reports(&observed.objects, decision, sent, now);
+        let mut reports = accepted::reports(&observed, decision, &self.class, sent, now);
         reports.extend(announcements::reports(&facts, sent, now));
         let writes = Writes {
             reports,

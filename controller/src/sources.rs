@@ -20,8 +20,8 @@ use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::fresh;
 use crate::observed::{self, Observed};
+use crate::standing;
 
 /// One copy of every kind that matters.
 pub(crate) struct Sources {
@@ -193,7 +193,7 @@ fn newest<K: Resource>(watched: &Watched<K>) -> u64 {
     watched
         .snapshot()
         .values()
-        .map(|object| fresh::version(&**object))
+        .map(|object| standing::version(&**object))
         .max()
         .unwrap_or(0)
 }

@@ -16,7 +16,7 @@ use crate::ConditionsStatus;
     category = "herald",
     status = "ConditionsStatus",
     derive = "PartialEq",
-    doc = "BFD timers for BGP peers. Not built in this version.",
+    doc = "How fast the failure of BGP peers is noticed (BFD). Echo is not built in this version.",
     printcolumn(
         name = "Transmit ms",
         type_ = "integer",

@@ -18,7 +18,7 @@ use crate::{ConditionsStatus, schema};
     category = "herald",
     status = "ConditionsStatus",
     derive = "PartialEq",
-    doc = "Announces the addresses of pools to BGP peers. Not built in this version.",
+    doc = "Announces the addresses of pools to BGP peers.",
     printcolumn(
         name = "IPAddressPools",
         type_ = "string",

@@ -18,7 +18,7 @@ use crate::{ConditionsStatus, schema};
     category = "herald",
     status = "ConditionsStatus",
     derive = "PartialEq",
-    doc = "A router that nodes keep a BGP session with. Not built in this version.",
+    doc = "A router that nodes keep a BGP session with.",
     printcolumn(name = "Address", type_ = "string", json_path = ".spec.peerAddress"),
     printcolumn(name = "Interface", type_ = "string", json_path = ".spec.interface"),
     printcolumn(name = "My ASN", type_ = "integer", json_path = ".spec.myASN"),
@@ -93,7 +93,8 @@ pub struct BGPPeerSpec {
     #[schemars(schema_with = "schema::ip_address")]
     pub peer_address: Option<String>,
 
-    /// The interface to find the router on by its router advertisements (unnumbered BGP).
+    /// The interface to find the router on by its router advertisements (unnumbered BGP). Not built in
+    /// this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15), regex(pattern = r"^[^\s/:]+$"))]
     pub interface: Option<String>,
@@ -118,7 +119,7 @@ pub struct BGPPeerSpec {
     #[schemars(schema_with = "schema::duration")]
     pub keepalive_time: Option<String>,
 
-    /// Time between attempts to connect.
+    /// Time between attempts to connect. Absent means 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::connect_time")]
     pub connect_time: Option<String>,
@@ -138,7 +139,7 @@ pub struct BGPPeerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret: Option<SecretReference>,
 
-    /// TCP-AO keys (RFC 5925).
+    /// TCP-AO keys (RFC 5925). Not built in this version.
     #[serde(default, rename = "tcpAO", skip_serializing_if = "Option::is_none")]
     pub tcp_ao: Option<TcpAo>,
 

@@ -24,7 +24,7 @@ const WELL_KNOWN: &str = "graceful-shutdown|accept-own|llgr-stale|no-llgr|blackh
     category = "herald",
     status = "ConditionsStatus",
     derive = "PartialEq",
-    doc = "Names for BGP communities, for use in BGPAdvertisements. Not built in this version.",
+    doc = "Names for BGP communities, for use in BGPAdvertisements.",
     printcolumn(
         name = "Accepted",
         type_ = "string",

@@ -1,15 +1,17 @@
 //! Speaks BGP to routers: what is to be told to whom, one session each, and how each of them is doing.
 //!
 //! ```text
-//! watches ─► world ─► bgp::routes ─► order ─► session (door, socket) ─► states ─► status, metrics
+//! watches ─► world ─► routes ─► order ─► session (door, socket) ─► states ─► status, metrics
+//!                         └──► bfd (a thread: sockets, paths) ─┘
 //! ```
 //!
 //! Apart from the LAN's side: nothing here waits for beacons, and a withdrawal goes out when its cause is
 //! seen. Nothing is told before every watch has synced, and nothing is withdrawn because the API server is
 //! away.
 //!
-//! Not here: messages and states (`herald_bgp`), and which prefixes (`herald_model::bgp`).
+//! Not here: messages and states (`herald_bgp`, `herald_bfd`), and which prefixes (`herald_model::bgp`).
 
+mod bfd;
 mod dial;
 mod metrics;
 mod order;
@@ -22,7 +24,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use herald_model::announce::World;
-use herald_model::bgp::{self, Routes};
+use herald_model::bgp::{Routes, routes as decide};
+use herald_runtime::clock;
 use herald_runtime::supervise::Stop;
 use herald_runtime::watch::Watches;
 use tokio::sync::watch;
@@ -30,6 +33,7 @@ use tokio::task::JoinSet;
 
 use crate::links::Links;
 use crate::world::Copies;
+use bfd::Bfd;
 pub(crate) use metrics::Metrics;
 use order::Order;
 use passwords::Passwords;
@@ -38,9 +42,6 @@ pub(crate) use states::{States, announcements, sessions};
 
 /// How long sessions may take to end well.
 const FAREWELL: Duration = Duration::from_secs(9);
-
-/// Passwords are looked up again this often.
-const REFRESH: Duration = Duration::from_secs(30);
 
 /// What speaking to routers needs.
 pub(crate) struct Routers {
@@ -68,12 +69,13 @@ impl Routers {
         let mut running: BTreeMap<String, Running> = BTreeMap::new();
         let mut sessions = JoinSet::new();
         let mut passwords = Passwords::new(self.secrets.clone());
+        let mut links = self.links.clone();
+        let mut bfd = Bfd::start(self.metrics.bfd.clone())?;
         let mut due = true;
         loop {
             if due && self.watches.usable() {
                 changes.borrow_and_update();
-                self.round(&mut running, &mut sessions, &mut passwords, &stop)
-                    .await;
+                self.round(&bfd, &mut running, &mut sessions, &mut passwords, &stop);
             }
             self.metrics.show(&states.borrow_and_update());
             due = tokio::select! {
@@ -82,7 +84,12 @@ impl Routers {
                     true
                 }
                 _ = states.changed() => false,
-                () = tokio::time::sleep(REFRESH) => true,
+                Ok(()) = links.changed() => true,
+                error = bfd.ended() => return Err(error),
+                () = after(passwords.wait(clock::now())) => {
+                    passwords.look_up().await;
+                    true
+                }
                 Some(ended) = sessions.join_next(), if !sessions.is_empty() => {
                     ended?;
                     true
@@ -93,12 +100,15 @@ impl Routers {
         let ended = async { while sessions.join_next().await.is_some() {} };
         // What has not ended by then ends with the process.
         let _in_time = tokio::time::timeout(FAREWELL, ended).await;
+        // Last: a router may take it for a failure of a session that stands.
+        bfd.end().await;
         Ok(())
     }
 
     /// One look at everything, and an order for every session.
-    async fn round(
+    fn round(
         &self,
+        bfd: &Bfd,
         running: &mut BTreeMap<String, Running>,
         sessions: &mut JoinSet<()>,
         passwords: &mut Passwords,
@@ -106,12 +116,18 @@ impl Routers {
     ) {
         let (mut world, policy, own) = self.copies.routing(&self.name, &self.class);
         let leaving = include_excluded(&mut world, &self.name);
-        let routes = bgp::routes(&world, &policy, &self.name);
+        let routes = decide(&world, &policy, &self.name);
         let named = routes
             .peers
             .keys()
             .filter_map(|name| policy.peers.get(name));
-        passwords.look_up(named).await;
+        let watched = named.clone().filter_map(|peer| {
+            let profile = policy.bfd_profiles.get(peer.bfd_profile.as_ref()?)?;
+            let watch = bfd::watch(peer, profile, &self.links.borrow())?;
+            Some((peer.name.clone(), watch))
+        });
+        bfd.set(watched.collect());
+        passwords.need(named);
         let facts = order::Facts {
             node: &self.name,
             address: own,
@@ -138,6 +154,7 @@ impl Routers {
                         name: name.clone(),
                         orders: to_follow,
                         links: self.links.clone(),
+                        paths: bfd.paths(),
                         states: Arc::clone(&self.states),
                         stop: stop.clone(),
                     };
@@ -146,6 +163,14 @@ impl Routers {
             }
         }
         *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes;
+    }
+}
+
+/// Waits so long, or for ever.
+async fn after(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
     }
 }
 

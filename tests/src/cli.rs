@@ -77,6 +77,9 @@ pub(crate) enum Action {
         /// Leave the lab up afterwards.
         #[arg(long)]
         keep: bool,
+        /// By BGP, with a router that has equal-cost paths over the nodes.
+        #[arg(long)]
+        bgp: bool,
     },
     /// Run the scenarios on one lab.
     Check {

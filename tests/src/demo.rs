@@ -1,5 +1,7 @@
 //! Herald's main job, told step by step: an address, a page, a dead owner, a takeover.
 
+pub mod routed;
+
 use std::net::IpAddr;
 use std::time::Duration;
 

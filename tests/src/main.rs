@@ -78,7 +78,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        Action::Up { keep, .. } | Action::Demo { keep } => in_sandbox(&cli, &sandbox, *keep),
+        Action::Up { keep, .. } | Action::Demo { keep, .. } => in_sandbox(&cli, &sandbox, *keep),
         Action::Partition(options) if options.list => {
             for (name, nodes) in partition::names(&options.filter) {
                 println!("{name} ({nodes} nodes)");
@@ -192,9 +192,13 @@ fn inside(cli: &Cli, state: &std::path::Path, keep: bool) -> Result<ExitCode> {
             }
             ExitCode::SUCCESS
         }
-        Action::Demo { .. } => {
+        Action::Demo { bgp, .. } => {
             lab.install_herald(&say)?;
-            demo::show(&mut lab, &say)?;
+            if *bgp {
+                demo::routed::show(&mut lab, &say)?;
+            } else {
+                demo::show(&mut lab, &say)?;
+            }
             ExitCode::SUCCESS
         }
         Action::Check { filter, .. } => {

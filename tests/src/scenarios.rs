@@ -15,6 +15,7 @@ mod independence;
 mod lan;
 mod objects;
 mod pages;
+mod policies;
 mod pools;
 mod restarts;
 mod rights;
@@ -250,6 +251,26 @@ pub const ALL: &[Scenario] = &[
         run: eviction::until_it_speaks,
     },
     Scenario {
+        name: "the_address_of_a_deleted_service_waits_for_it",
+        herald: true,
+        run: policies::retained,
+    },
+    Scenario {
+        name: "a_quota_bounds_what_a_namespace_gets",
+        herald: true,
+        run: policies::rationed,
+    },
+    Scenario {
+        name: "a_reserved_address_is_for_the_service_it_names",
+        herald: true,
+        run: policies::reserved,
+    },
+    Scenario {
+        name: "a_port_pool_packs_services_and_refuses_other_ports",
+        herald: true,
+        run: policies::packed,
+    },
+    Scenario {
         name: "frr_agrees_on_every_feature_and_routes_to_every_node",
         herald: true,
         run: |stage| bgp::matrix(stage, Kind::Frr),
@@ -429,6 +450,7 @@ fn tidy(lab: &mut Lab) -> Result<()> {
         "l2advertisements",
         "bgpadvertisements",
         "bgppeers",
+        "ipreservations",
     ] {
         let path = format!("/apis/heraldlb.io/v1beta1/{kind}");
         for object in lab.api.list(&path)? {

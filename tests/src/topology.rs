@@ -129,6 +129,11 @@ impl Topology {
         let router = machine("router", "router", &switch)?;
         router.ip("address add 10.73.0.1/24 dev eth0\naddress add fd73::1/64 dev eth0 nodad")?;
         forward(&router)?;
+        // The client would be told to go straight to a node, which a router between networks never says.
+        router.sysctl(&[
+            ("ipv4/conf/all/send_redirects", "0"),
+            ("ipv4/conf/eth0/send_redirects", "0"),
+        ])?;
         let client = machine("client", "client", &switch)?;
         client.ip("address add 10.73.0.50/24 dev eth0\naddress add fd73::50/64 dev eth0 nodad")?;
         client.sysctl(&[("ipv6/conf/eth0/accept_dad", "1")])?;

@@ -34,7 +34,7 @@ struct Cli {
 enum Task {
     /// Show Herald's main job on a real control plane, from nothing.
     Demo {
-        /// Options of `herald-lab demo`, as --keep.
+        /// Options of `herald-lab demo`, as --keep or --bgp.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },

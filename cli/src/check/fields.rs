@@ -26,6 +26,19 @@ pub(super) fn unknown(object: &Value) -> Vec<String> {
     unknown
 }
 
+/// What to write instead of a field that there is not.
+pub(super) fn advice(object: &Value, field: &str) -> &'static str {
+    match (object["kind"].as_str(), field) {
+        (Some("BGPPeer"), "spec.password") => {
+            "put it into a Secret of type kubernetes.io/basic-auth and name that in spec.passwordSecret"
+        }
+        (Some("BGPPeer"), "spec.disableMP") => {
+            "remove it: routes of the session's own family go over it, of both with dualStackAddressFamily"
+        }
+        _ => "see kubectl explain",
+    }
+}
+
 fn walk(path: &str, value: &Value, schema: &JSONSchemaProps, unknown: &mut Vec<String>) {
     match (value, &schema.properties, &schema.items) {
         (Value::Object(map), Some(properties), _) => {

@@ -68,6 +68,77 @@ fn every_kind_of_mistake_is_one_sentence() {
 }
 
 #[test]
+fn fields_of_metallb_that_herald_does_not_have_are_told_with_what_to_write() {
+    let peer = |field: &str| {
+        format!(
+            "apiVersion: heraldlb.io/v1beta1\nkind: BGPPeer\nmetadata: {{name: tor}}\nspec: {{myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.1, {field}}}\n"
+        )
+    };
+    for (field, words) in [
+        (
+            "password: hunter2",
+            "there is no field spec.password; put it into a Secret",
+        ),
+        (
+            "disableMP: true",
+            "there is no field spec.disableMP; remove it",
+        ),
+        (
+            "passwort: x",
+            "there is no field spec.passwort; see kubectl explain",
+        ),
+    ] {
+        let report = checked(&peer(field));
+        assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
+        assert!(report.problems[0].contains(words), "{}", report.problems[0]);
+        assert!(
+            !report.problems[0].contains("hunter2"),
+            "a password is not repeated"
+        );
+    }
+}
+
+#[test]
+fn bgp_objects_are_one_configuration() {
+    let text = "
+apiVersion: heraldlb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: routed}
+spec: {addresses: [198.51.100.0/28]}
+---
+apiVersion: heraldlb.io/v1beta1
+kind: BGPPeer
+metadata: {name: tor-a}
+spec: {myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.1, interface: eth0}
+---
+apiVersion: heraldlb.io/v1beta1
+kind: BGPPeer
+metadata: {name: tor-b}
+spec: {myASN: 64512, peerASN: 64513, interface: eth0}
+---
+apiVersion: heraldlb.io/v1beta1
+kind: BGPAdvertisement
+metadata: {name: routed}
+spec: {peers: [tor-c], communities: [blue, no-export]}
+";
+    let report = checked(text);
+    assert_eq!(
+        report.problems,
+        [
+            "BGPAdvertisement routed, spec.peers[0]: there is no BGPPeer tor-c; create it or correct the name",
+            "BGPAdvertisement routed, spec.communities[0]: no Community defines blue; define it or write its numbers",
+            "BGPPeer tor-a, spec.peerAddress: write exactly one of peerAddress and interface",
+        ]
+    );
+    assert_eq!(
+        report.notices,
+        [
+            "BGPPeer tor-b, spec.interface: a router that is only known by its interface is not spoken to by this version; write its peerAddress",
+        ]
+    );
+}
+
+#[test]
 fn notices_do_not_fail_the_check() {
     let text = GOOD.replace(
         "[192.0.2.0/24]",

@@ -1,27 +1,32 @@
 //! From the address to a node that answers for it: the speakers' side.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use herald_crds::{QUORUM, READY, SpeakerInterface};
 use herald_model::announce::Obstacle;
+use herald_model::bgp;
 use herald_model::service::{ServiceKey, TrafficPolicy};
 
 use super::request::ours_or_fail;
 use super::{Failure, Finding, Found};
 use crate::facts::Facts;
 
-/// The first address that cannot be announced, and why.
+/// The first address that cannot be announced on the LAN and should be, and why.
 fn obstacle<'a>(facts: &'a Facts, key: &ServiceKey) -> Option<&'a Obstacle> {
-    facts
-        .desired
-        .verdicts
-        .get(key)?
-        .values()
-        .find_map(|verdict| verdict.obstacle.as_ref())
+    let mut addresses = on_lan(facts, key).into_iter();
+    addresses.find_map(|address| facts.obstacle(key, address))
 }
 
-fn held(facts: &Facts, key: &ServiceKey) -> Result<Vec<IpAddr>, Failure> {
+pub(super) fn held(facts: &Facts, key: &ServiceKey) -> Result<Vec<IpAddr>, Failure> {
     Ok(ours_or_fail(facts, key)?.held.clone())
+}
+
+/// The Service's addresses that are not for routers alone.
+pub(super) fn on_lan(facts: &Facts, key: &ServiceKey) -> Vec<IpAddr> {
+    let held = held(facts, key).unwrap_or_default().into_iter();
+    held.filter(|address| !facts.is_only_routed(key, *address))
+        .collect()
 }
 
 pub(super) fn pool(facts: &Facts, key: &ServiceKey) -> Finding {
@@ -46,32 +51,54 @@ pub(super) fn advertised(facts: &Facts, key: &ServiceKey) -> Finding {
     match obstacle(facts, key) {
         Some(obstacle @ Obstacle::NoAdvertisement { .. }) => Err(Failure::new(
             obstacle.to_string(),
-            "an L2Advertisement with an empty spec announces every pool",
-        )),
+            "an L2Advertisement with an empty spec announces every pool on the LAN, and a BGPAdvertisement to every router",
+        )
+        .with(unfit(facts, key))),
         Some(obstacle @ Obstacle::ServiceNotSelected { .. }) => Err(Failure::new(
             obstacle.to_string(),
             "label the Service, or change spec.serviceSelectors",
-        )),
+        )
+        .with(unfit(facts, key))),
         Some(_) | None => {
-            let ads = &facts.compiled.config.l2_advertisements;
-            let pools: Vec<&String> = facts
-                .plan
-                .places(key)
-                .iter()
-                .map(|place| &place.pool)
-                .collect();
-            let names: Vec<&str> = ads
-                .iter()
-                .filter(|ad| {
-                    ad.pools
-                        .as_ref()
-                        .is_none_or(|names| pools.iter().any(|p| names.contains(*p)))
-                })
-                .map(|ad| ad.name.as_str())
-                .collect();
-            Ok(Found::new(format!("L2Advertisement {}", names.join(", "))))
+            let config = &facts.compiled.config;
+            let places = facts.plan.places(key);
+            let is_for = |pools: &Option<BTreeSet<String>>| {
+                let mut places = places.iter();
+                pools
+                    .as_ref()
+                    .is_none_or(|names| places.any(|place| names.contains(&place.pool)))
+            };
+            let on_lan = config.l2_advertisements.iter();
+            let on_lan = on_lan.filter(|ad| is_for(&ad.pools));
+            let on_lan: Vec<&str> = on_lan.map(|ad| ad.name.as_str()).collect();
+            let routed = config.bgp.advertisements.iter();
+            let routed = routed.filter(|ad| is_for(&ad.pools));
+            let routed: Vec<&str> = routed.map(|ad| ad.name.as_str()).collect();
+            let lists = [("L2Advertisement", on_lan), ("BGPAdvertisement", routed)];
+            let said = lists.iter().filter(|(_, names)| !names.is_empty());
+            let said = said.map(|(kind, names)| format!("{kind} {}", names.join(", ")));
+            Ok(Found::new(said.collect::<Vec<_>>().join("; ")))
         }
     }
+}
+
+/// BGPAdvertisements for the pool that are not for the Service, each node's word said once.
+fn unfit(facts: &Facts, key: &ServiceKey) -> Vec<String> {
+    let addresses = on_lan(facts, key).into_iter();
+    let mut lines: Vec<String> = addresses
+        .flat_map(|address| {
+            let verdicts = facts.route_verdicts(key, address);
+            verdicts.filter_map(|(node, verdict)| match verdict {
+                Err(obstacle @ bgp::Obstacle::ServiceNotSelected { .. }) => {
+                    Some(format!("node {node} {obstacle}"))
+                }
+                Ok(_) | Err(_) => None,
+            })
+        })
+        .collect();
+    lines.sort();
+    lines.dedup();
+    lines
 }
 
 pub(super) fn endpoints(facts: &Facts, key: &ServiceKey) -> Finding {
@@ -118,7 +145,7 @@ pub(super) fn eligible(facts: &Facts, key: &ServiceKey) -> Finding {
         return Err(Failure::new(wrong, advice).with(nodes(facts, key)));
     }
     let mut found = Vec::new();
-    for address in held(facts, key)? {
+    for address in on_lan(facts, key) {
         let announcement = facts.desired.addresses.get(&address);
         let candidates = announcement.map(|a| a.candidates.keys().cloned().collect::<Vec<_>>());
         found.push(format!(
@@ -155,7 +182,7 @@ fn nodes(facts: &Facts, key: &ServiceKey) -> Vec<String> {
 pub(super) fn owner(facts: &Facts, key: &ServiceKey) -> Finding {
     let mut found = Vec::new();
     let mut strange = Vec::new();
-    for address in held(facts, key)? {
+    for address in on_lan(facts, key) {
         let Some((node, _)) = facts.owner(key, &address.to_string()) else {
             if let Some(failure) = no_majority(facts, address) {
                 return Err(failure);
@@ -210,9 +237,8 @@ struct Owner<'a> {
 
 /// The owners of the Service's addresses, as far as they are known.
 fn owners<'a>(facts: &'a Facts, key: &ServiceKey) -> Result<Vec<Owner<'a>>, Failure> {
-    let addresses = held(facts, key)?
-        .into_iter()
-        .map(|address| address.to_string());
+    let addresses = on_lan(facts, key).into_iter();
+    let addresses = addresses.map(|address| address.to_string());
     let owners = addresses.filter_map(|address| {
         let (node, interfaces) = facts.owner(key, &address)?;
         Some(Owner {

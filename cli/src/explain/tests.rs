@@ -3,7 +3,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cluster::Cluster;
-use crate::fixture::{announcement, facts, node, object, pool, service, slice, speaker, working};
+use crate::fixture::{
+    announcement, facts, node, object, pool, routed, service, slice, speaker, working,
+};
 
 fn explained(cluster: Cluster) -> Explanation {
     explain(&facts(cluster), &ServiceKey::new("shop", "web"))
@@ -430,4 +432,175 @@ fn a_quota_a_reservation_and_retention_are_explained_with_their_names() {
         assert_eq!(failed.name, "allocation");
         assert!(failed.advice.contains(words), "{}", failed.advice);
     }
+}
+
+#[test]
+fn an_address_for_routers_alone_is_followed_to_the_routers() {
+    let explanation = explained(routed());
+    assert_eq!(
+        text(&explanation),
+        "Service shop/web
+  ✓ Service: exists
+  ✓ type and class: LoadBalancer, no class
+  ✓ request: asks for any address
+  ✓ cluster address: IPv4
+  ✓ pools: in use: routed
+  ✓ allocation: 198.51.100.1 from pool routed
+  ✓ pool of the address: routed
+  ✓ advertisement: BGPAdvertisement routed
+  ✓ endpoints: serving, externalTrafficPolicy Cluster
+  ✓ announcing nodes: 198.51.100.1 from n1, n2
+  ! sessions: 1 of 2 established
+      n2 to tor-a: Active since 2026-01-01T00:01:00Z: 192.0.2.1 refuses connections to port 179: is BGP running there?
+  ✓ routers: 198.51.100.1 is told to tor-a by n1
+"
+    );
+    assert!(explanation.ok);
+}
+
+/// As [`CASES`], of an address that is announced to routers alone.
+const ROUTED: &[Case] = &[
+    (
+        "no BGPAdvertisement",
+        |c| c.bgp_advertisements.clear(),
+        "advertisement",
+        "no L2Advertisement is for pool routed",
+        "a BGPAdvertisement to every router",
+    ),
+    (
+        "no peer",
+        |c| c.bgp_peers.clear(),
+        "announcing nodes",
+        "no node announces 198.51.100.1 to a router",
+        "create a BGPPeer",
+    ),
+    (
+        "excluded nodes",
+        |c| {
+            for node in &mut c.nodes {
+                let label = herald_config::node::EXCLUDE_LABEL.to_owned();
+                let labels = node.metadata.labels.get_or_insert_default();
+                labels.insert(label, String::new());
+            }
+        },
+        "announcing nodes",
+        "no node announces 198.51.100.1 to a router",
+        "what stands against one of the nodes",
+    ),
+    (
+        "no endpoints",
+        |c| c.slices.clear(),
+        "endpoints",
+        "has no endpoints",
+        "kubectl get endpointslices -n shop",
+    ),
+    (
+        "no session",
+        |c| drop(c.speakers.remove(0)),
+        "sessions",
+        "no session with a router is established: 0 of 2",
+        "docs/runbook.md",
+    ),
+    (
+        "nobody reports",
+        |c| c.announcements.clear(),
+        "routers",
+        "no speaker reports that a router knows 198.51.100.1",
+        "heraldctl sessions",
+    ),
+];
+
+#[test]
+fn each_fault_on_the_way_to_a_router_fails_its_check() {
+    for (title, break_it, name, found, advice) in ROUTED {
+        let mut cluster = routed();
+        break_it(&mut cluster);
+        let explanation = explained(cluster);
+        let mut checks = explanation.checks.iter();
+        let failed = checks.find(|c| c.outcome == Outcome::Failed);
+        let failed = failed.unwrap_or_else(|| panic!("{title}: nothing failed"));
+        assert_eq!(failed.name, *name, "{title}: {failed:?}");
+        assert!(failed.found.contains(found), "{title}: {}", failed.found);
+        assert!(failed.advice.contains(advice), "{title}: {}", failed.advice);
+        assert!(!explanation.ok, "{title}");
+    }
+}
+
+#[test]
+fn the_lan_and_the_routers_are_checked_apart() {
+    let mut cluster = routed();
+    cluster.l2_advertisements = working().l2_advertisements;
+    let explanation = explained(cluster);
+    let outcome = |name: &str| {
+        let mut checks = explanation.checks.iter();
+        checks.find(|c| c.name == name).unwrap().outcome
+    };
+    assert_eq!(outcome("owner node"), Outcome::Failed);
+    assert_eq!(outcome("interface"), Outcome::NotChecked);
+    assert_eq!(outcome("sessions"), Outcome::Remark);
+    assert_eq!(outcome("routers"), Outcome::Passed);
+    assert!(!explanation.ok);
+}
+
+#[test]
+fn a_cordoned_node_announces_to_routers_as_their_last_choice() {
+    let mut cluster = routed();
+    cluster.nodes[0].spec.get_or_insert_default().unschedulable = Some(true);
+    let explanation = explained(cluster);
+    let mut checks = explanation.checks.iter();
+    let nodes = checks.find(|c| c.name == "announcing nodes").unwrap();
+    assert_eq!(nodes.found, "198.51.100.1 from n1, n2");
+    assert_eq!(
+        nodes.details,
+        ["node n1 is cordoned or about to go, and the routers' last choice"]
+    );
+}
+
+#[test]
+fn a_session_of_a_speaker_that_may_be_gone_is_a_remark_and_of_a_lost_node_none() {
+    let sessions = |state: &str, ready: &str| {
+        let mut cluster = routed();
+        let mut other = speaker("n2");
+        other["status"]["peers"] = json!([{"node": "n1", "state": state}]);
+        cluster.speakers[1] = object(other);
+        let mut first = node("n1");
+        first["status"] = json!({"conditions": [{"type": "Ready", "status": ready}]});
+        cluster.nodes[0] = object(first);
+        let explanation = explained(cluster);
+        let mut checks = explanation.checks.into_iter();
+        checks.find(|c| c.name == "sessions").unwrap()
+    };
+    let refusing = sessions("Refusing", "True");
+    assert_eq!(refusing.outcome, Outcome::Remark);
+    assert!(refusing.details[1].contains("none runs on n1"));
+    assert_eq!(sessions("Silent", "Unknown").outcome, Outcome::Failed);
+}
+
+#[test]
+fn a_router_that_was_not_told_yet_is_a_remark() {
+    let mut cluster = routed();
+    let established = json!({"peer": "tor-a", "state": "Established"});
+    let mut second = speaker("n2");
+    second["status"]["bgpSessions"] = json!([established]);
+    cluster.speakers[1] = object(second);
+    let explanation = explained(cluster);
+    let last = explanation.checks.last().unwrap();
+    assert_eq!(last.outcome, Outcome::Remark);
+    assert_eq!(last.details, ["n2 has not told tor-a everything yet"]);
+}
+
+#[test]
+fn an_advertisement_to_routers_that_is_not_for_the_service_is_named() {
+    let mut cluster = routed();
+    let spec = json!({"serviceSelectors": [{"matchLabels": {"app": "db"}}]});
+    cluster.bgp_advertisements = vec![object(json!({"metadata": {"name": "db"}, "spec": spec}))];
+    let explanation = explained(cluster);
+    let mut checks = explanation.checks.iter();
+    let failed = checks.find(|c| c.outcome == Outcome::Failed).unwrap();
+    assert_eq!(failed.name, "advertisement");
+    assert!(
+        failed.details[0].contains("BGPAdvertisement db, whose serviceSelectors do not match"),
+        "{:?}",
+        failed.details
+    );
 }

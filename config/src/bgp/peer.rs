@@ -160,7 +160,13 @@ fn target(spec: &BGPPeerSpec, report: &mut Report<'_>) -> Option<Target> {
     match (&spec.peer_address, &spec.interface) {
         (Some(text), None) => address("spec.peerAddress", Some(text), report).map(Target::Address),
         (None, Some(interface)) => {
-            report.not_built("spec.interface");
+            let message = "a router that is only known by its interface is not spoken to by this \
+                           version; write its peerAddress";
+            report.note(
+                "spec.interface",
+                Reason::FieldNotImplemented,
+                message.to_owned(),
+            );
             Some(Target::Interface(interface.clone()))
         }
         (Some(_), Some(_)) | (None, None) => {
@@ -208,14 +214,13 @@ fn time(field: &str, text: Option<&str>, absent: Duration, report: &mut Report<'
 
 /// Fields that this version stores and does not act on, and names that do not exist.
 fn not_built(spec: &BGPPeerSpec, known_profile: &dyn Fn(&str) -> bool, report: &mut Report<'_>) {
-    if let Some(profile) = &spec.bfd_profile {
-        if known_profile(profile) {
-            report.not_built("spec.bfdProfile");
-        } else {
-            let message =
-                format!("there is no BFDProfile {profile}; create it or correct the name");
-            report.note("spec.bfdProfile", Reason::UnknownBfdProfile, message);
-        }
+    if let Some(profile) = &spec.bfd_profile
+        && !known_profile(profile)
+    {
+        let message = format!(
+            "there is no usable BFDProfile {profile}; create or correct it, or correct the name"
+        );
+        report.note("spec.bfdProfile", Reason::UnknownBfdProfile, message);
     }
     if spec.tcp_ao.is_some() {
         report.not_built("spec.tcpAO");

@@ -163,7 +163,8 @@ fn port(port: &ServicePort) -> Option<PortKey> {
 }
 
 /// The addresses in status, in the order they stand there.
-fn held(service: &KubeService) -> Vec<IpAddr> {
+#[must_use]
+pub fn held(service: &KubeService) -> Vec<IpAddr> {
     let status = service
         .status
         .as_ref()

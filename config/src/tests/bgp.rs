@@ -28,9 +28,9 @@ fn with(peers: Vec<BGPPeer>, advertisements: Vec<BGPAdvertisement>) -> Objects {
 
 #[test]
 fn what_this_version_does_not_do_is_accepted_and_told() {
-    let spec = json!({"bfdProfile": "fast"});
+    let spec = json!({"interface": "eth1", "peerAddress": null});
     let compiled = compile(&Objects {
-        bfd_profiles: vec![object::<BFDProfile>("fast", json!({}))],
+        bfd_profiles: vec![object::<BFDProfile>("fast", json!({"echoMode": true}))],
         ..with(vec![peer(&spec)], vec![])
     });
     for (kind, name) in [("BGPPeer", "tor"), ("BFDProfile", "fast")] {
@@ -39,6 +39,70 @@ fn what_this_version_does_not_do_is_accepted_and_told() {
         assert_eq!(verdict.reason, "FieldNotImplemented", "{kind}");
     }
     assert!(compiled.config.bgp.peers.contains_key("tor"));
+}
+
+/// The defaults are those of MetalLB.
+#[test]
+fn a_profile_is_read_with_its_defaults() {
+    let spec = json!({
+        "receiveInterval": 50, "transmitInterval": 60, "detectMultiplier": 5,
+        "passiveMode": true, "minimumTtl": 10,
+    });
+    let compiled = compile(&Objects {
+        bfd_profiles: vec![object("plain", json!({})), object("full", spec)],
+        ..with(
+            vec![peer(&json!({"bfdProfile": "plain", "bfdStrict": true}))],
+            vec![],
+        )
+    });
+    assert_eq!(compiled.problems, []);
+    let profiles = &compiled.config.bgp.bfd_profiles;
+    let ms = std::time::Duration::from_millis;
+    let plain = bgp::BfdProfile {
+        receive: ms(300),
+        transmit: ms(300),
+        multiplier: 3,
+        passive: false,
+        minimum_ttl: 254,
+    };
+    let full = bgp::BfdProfile {
+        receive: ms(50),
+        transmit: ms(60),
+        multiplier: 5,
+        passive: true,
+        minimum_ttl: 10,
+    };
+    assert_eq!((profiles["plain"], profiles["full"]), (plain, full));
+    let tor = &compiled.config.bgp.peers["tor"];
+    assert_eq!(
+        (tor.bfd_profile.as_deref(), tor.bfd_strict),
+        (Some("plain"), true)
+    );
+}
+
+#[test]
+fn a_profile_out_of_bounds_is_set_aside_and_its_peers_are_told() {
+    let cases = [
+        ("receiveInterval", 9),
+        ("transmitInterval", 60_001),
+        ("echoInterval", 0),
+        ("detectMultiplier", 1),
+        ("minimumTtl", 255),
+    ];
+    for (field, value) in cases {
+        let compiled = compile(&Objects {
+            bfd_profiles: vec![object("wrong", json!({field: value}))],
+            ..with(vec![peer(&json!({"bfdProfile": "wrong"}))], vec![])
+        });
+        assert!(compiled.config.bgp.bfd_profiles.is_empty());
+        assert!(
+            !verdict(&compiled, "BFDProfile", "wrong").accepted,
+            "{field}"
+        );
+        let told = verdict(&compiled, "BGPPeer", "tor");
+        assert_eq!(told.reason, "UnknownBfdProfile");
+        assert!(compiled.config.bgp.peers.contains_key("tor"), "it goes on");
+    }
 }
 
 #[test]

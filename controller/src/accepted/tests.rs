@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use herald_config::Objects;
+use k8s_openapi::api::core::v1::Service;
 use serde_json::json;
 
 use super::*;
@@ -9,15 +12,26 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
+const CLASS: &str = "heraldlb.io/herald";
+
 fn reports_on(objects: &Objects, sent: &mut Sent, second: i64) -> Vec<Report> {
-    let mut observed = observed(service(&json!({})), &[]);
+    reports_with(service(&json!({})), objects, sent, second)
+}
+
+fn reports_with(
+    service: Arc<Service>,
+    objects: &Objects,
+    sent: &mut Sent,
+    second: i64,
+) -> Vec<Report> {
+    let mut observed = observed(service, &[]);
     let namespaces = observed.objects.namespaces.take();
     observed.objects = Objects {
         namespaces,
         ..objects.clone()
     };
     let decision = decide(&observed);
-    reports(&observed.objects, &decision, sent, at(second))
+    reports(&observed, &decision, CLASS, sent, at(second))
 }
 
 fn pools(address: &str) -> Objects {
@@ -123,6 +137,52 @@ fn a_mistake_is_a_warning_and_its_repair_a_normal_event() {
 }
 
 #[test]
+fn a_reservation_names_the_service_that_holds_what_it_keeps_while_it_does() {
+    let reservation = |status: &Value| {
+        let object = json!({
+            "metadata": {"name": "r", "uid": "r1", "generation": 1, "resourceVersion": "4"},
+            "spec": {"addresses": ["192.0.2.1"], "service": {"namespace": "shop", "name": "web"}},
+            "status": status,
+        });
+        Objects {
+            reservations: vec![serde_json::from_value(object).unwrap()],
+            ..pools("192.0.2.0/30")
+        }
+    };
+    let holding = |address: &str| {
+        let ingress = json!([{"ip": address, "ipMode": "VIP"}]);
+        service(&json!({"status": {"loadBalancer": {"ingress": ingress}}}))
+    };
+    let status = |service: Arc<Service>, objects: &Objects| {
+        let reports = reports_with(service, objects, &mut Sent::default(), 10);
+        let mut reports = reports.into_iter();
+        let report = reports.find(|report| report.target.kind == "IPReservation");
+        report.map(|report| report.status)
+    };
+    let bound = json!({"namespace": "shop", "name": "web"});
+    let first = status(holding("192.0.2.1"), &reservation(&json!({}))).unwrap();
+    assert_eq!(first["boundService"], bound);
+    assert_eq!(
+        status(holding("192.0.2.1"), &reservation(&first)),
+        None,
+        "nothing new, nothing written"
+    );
+    let left = status(holding("192.0.2.2"), &reservation(&first)).unwrap();
+    assert_eq!(left.get("boundService"), None, "it holds another address");
+
+    let other = json!({
+        "metadata": {"name": "other"}, "spec": {"loadBalancerClass": "other/lb"},
+        "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}},
+    });
+    let foreign = status(service(&other), &reservation(&json!({}))).unwrap();
+    assert_eq!(
+        foreign.get("boundService"),
+        None,
+        "that Service is not ours"
+    );
+}
+
+#[test]
 fn every_kind_gets_its_condition() {
     let named = |spec: Value| json!({"metadata": {"name": "x"}, "spec": spec});
     let from = |value: Value| value;
@@ -162,7 +222,7 @@ fn every_kind_gets_its_condition() {
             ("L2Advertisement", "Accepted"),
             ("BGPAdvertisement", "Accepted"),
             ("BGPPeer", "Accepted"),
-            ("BFDProfile", "FieldNotImplemented"),
+            ("BFDProfile", "Accepted"),
             ("Community", "Accepted"),
         ]
     );

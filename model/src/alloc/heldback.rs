@@ -8,9 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::plan::Freed;
 use crate::pool::Pool;
 use crate::service::ServiceKey;
+
+/// Who gave an address up, and when.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Freed {
+    /// Who had it last. It may have it back at any time while it is held back from the others.
+    pub holder: ServiceKey,
+    /// When, in seconds since 1970. A time that has not come yet counts as the present.
+    pub at: i64,
+    /// The Service is gone, or is no LoadBalancer of ours any more: `retain` binds the address to
+    /// its name. Otherwise it was moved or cleared, and only `reuseDelay` holds the address back.
+    pub deleted: bool,
+}
 
 /// One address that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]

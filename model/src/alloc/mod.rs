@@ -30,7 +30,8 @@ mod tenancy;
 use std::collections::BTreeSet;
 
 pub use cause::Cause;
-pub use plan::{Assignment, Change, Freed, Lost, Place, Plan, PoolCounts, Release, Snapshot};
+pub use heldback::Freed;
+pub use plan::{Assignment, Change, Lost, Place, Plan, PoolCounts, Release, Snapshot};
 pub use planner::Planner;
 pub use refusal::Refusal;
 pub use sharing::{Conflict, ConflictKind};

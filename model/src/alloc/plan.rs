@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::heldback::Freed;
 use super::ledger::Ledger;
 use super::shelf::Shelf;
 use super::{Cause, Refusal, Tally};
@@ -31,18 +32,6 @@ pub struct Snapshot {
     pub freed: BTreeMap<IpAddr, Freed>,
     /// The time, in seconds since 1970.
     pub now: i64,
-}
-
-/// Who gave an address up, and when.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Freed {
-    /// Who had it last. It may have it back at any time while it is held back from the others.
-    pub holder: ServiceKey,
-    /// When, in seconds since 1970. A time that has not come yet counts as the present.
-    pub at: i64,
-    /// The Service is gone, or is no LoadBalancer of ours any more: `retain` binds the address to
-    /// its name. Otherwise it was moved or cleared, and only `reuseDelay` holds the address back.
-    pub deleted: bool,
 }
 
 /// One address of a Service and the pool it is from.

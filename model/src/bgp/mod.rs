@@ -11,7 +11,8 @@ mod terms;
 
 pub use routes::{Obstacle, Routes, Verdict, routes};
 pub use terms::{
-    Advertisement, Attributes, Community, Dialing, Password, Peer, RemoteAs, Security, Target,
+    Advertisement, Attributes, BfdProfile, Community, Dialing, Password, Peer, RemoteAs, Security,
+    Target,
 };
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ use std::collections::BTreeMap;
 pub struct Policy {
     /// The peers, by name.
     pub peers: BTreeMap<String, Peer>,
+    /// How routers are watched, by the name of the profile.
+    pub bfd_profiles: BTreeMap<String, BfdProfile>,
     /// The advertisements, by name.
     pub advertisements: Vec<Advertisement>,
 }

@@ -31,7 +31,7 @@ pub struct Peer {
     pub connect_time: Duration,
     /// None: one per node.
     pub router_id: Option<Ipv4Addr>,
-    /// The `BFDProfile` that watches the router.
+    /// The `BFDProfile` that watches the router; it may not exist.
     pub bfd_profile: Option<String>,
     /// There is no session while BFD is not up.
     pub bfd_strict: bool,
@@ -88,6 +88,21 @@ pub enum Target {
     Address(IpAddr),
     /// On a link, found by its router advertisements.
     Interface(String),
+}
+
+/// One `BFDProfile`, checked: how fast a router's failure is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BfdProfile {
+    /// Shortest interval of packets that is supported.
+    pub receive: Duration,
+    /// Shortest interval of packets that is wished for.
+    pub transmit: Duration,
+    /// How many of them may be missing, less one.
+    pub multiplier: u8,
+    /// The router is to speak first.
+    pub passive: bool,
+    /// The lowest TTL of packets of a router that is more than one hop away.
+    pub minimum_ttl: u8,
 }
 
 /// How a session is protected.

@@ -107,6 +107,7 @@ fn world(services: &[Service]) -> World {
 
 fn policy(peers: &[Peer], advertisements: &[Advertisement]) -> Policy {
     Policy {
+        bfd_profiles: BTreeMap::new(),
         peers: peers.iter().map(|p| (p.name.clone(), p.clone())).collect(),
         advertisements: advertisements.to_vec(),
     }

@@ -108,7 +108,7 @@ impl BeaconSocket {
 }
 
 /// The address in a socket address of either family, unmapped.
-fn address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+pub(super) fn address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     let storage = std::ptr::from_ref(storage);
     // SAFETY: both structures are smaller than the storage and made of integers, for which every bit
     // pattern is valid; the family says which was meant.

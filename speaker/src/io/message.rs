@@ -1,5 +1,5 @@
-//! Receiving with what the kernel adds: when it took the message from the wire, its VLAN tag, or that
-//! it is one of ours that came back.
+//! Receiving with what the kernel adds: when it took the message from the wire, its VLAN tag, how far it
+//! came and where it arrived, or that it is one of ours that came back.
 
 use std::io;
 use std::mem::{self, MaybeUninit};
@@ -20,6 +20,10 @@ pub(crate) struct Arrival {
     pub taken: Option<Duration>,
     /// It is a message of ours that the receiver's kernel refused (ICMP port unreachable).
     pub refused: bool,
+    /// The TTL or hop limit it arrived with, where that is asked for.
+    pub ttl: Option<u8>,
+    /// Index of the interface it arrived on, where that is asked for.
+    pub interface: Option<u32>,
 }
 
 /// The next queued message, if there is one; `from` is filled as far as the kernel fills it.
@@ -77,6 +81,8 @@ fn take<A>(
         tagged: false,
         taken: None,
         refused: false,
+        ttl: None,
+        interface: None,
     };
     read_control(&message, &mut arrival);
     Ok(Some(arrival))
@@ -101,6 +107,18 @@ fn read_control(message: &libc::msghdr, arrival: &mut Arrival) {
                 (libc::SOL_IP, libc::IP_RECVERR) | (libc::SOL_IPV6, libc::IPV6_RECVERR) => {
                     let error = data.cast::<libc::sock_extended_err>().read_unaligned();
                     arrival.refused = error.ee_errno == libc::ECONNREFUSED.unsigned_abs();
+                }
+                (libc::SOL_IP, libc::IP_TTL) | (libc::SOL_IPV6, libc::IPV6_HOPLIMIT) => {
+                    let ttl = data.cast::<c_int>().read_unaligned();
+                    arrival.ttl = u8::try_from(ttl).ok();
+                }
+                (libc::SOL_IP, libc::IP_PKTINFO) => {
+                    let info = data.cast::<libc::in_pktinfo>().read_unaligned();
+                    arrival.interface = u32::try_from(info.ipi_ifindex).ok();
+                }
+                (libc::SOL_IPV6, libc::IPV6_PKTINFO) => {
+                    let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
+                    arrival.interface = Some(info.ipi6_ifindex);
                 }
                 (libc::SOL_PACKET, libc::PACKET_AUXDATA) => {
                     let aux = data.cast::<libc::tpacket_auxdata>().read_unaligned();

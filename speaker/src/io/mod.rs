@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "system calls that no safe wrapper offers")]
 
+mod bfd;
 mod copies;
 mod datagram;
 mod filter;
@@ -16,6 +17,7 @@ mod port;
 mod schedule;
 pub(crate) mod tcp;
 
+pub(crate) use bfd::{BfdListener, BfdSender};
 pub(crate) use datagram::BeaconSocket;
 pub(crate) use groups::Groups;
 pub(crate) use poll::wait_readable;

@@ -2,6 +2,7 @@
 
 use herald_bgp::State;
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -21,13 +22,15 @@ pub(crate) struct Metrics {
     sent: Family<PeerLabel, Gauge>,
     received: Family<PeerLabel, Gauge>,
     established: Family<PeerLabel, Gauge>,
+    pub(super) bfd: BfdMetrics,
 }
 
 impl Metrics {
-    /// Registers everything under the prefix `herald_bgp`.
+    /// Registers everything under the prefixes `herald_bgp` and `herald_bfd`.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         let m = metrics.clone();
+        m.bfd.register(registry);
         let registry = registry.sub_registry_with_prefix("herald_bgp");
         registry.register("session_up", "1 while the session is established", m.up);
         let help = "Prefixes that the router is to know";
@@ -66,5 +69,71 @@ impl Metrics {
             let established = i64::try_from(session.established).unwrap_or(i64::MAX);
             set(&self.established, established);
         }
+    }
+}
+
+/// What is counted of watched paths; cloning shares it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct BfdMetrics {
+    up: Family<PeerLabel, Gauge>,
+    ups: Family<PeerLabel, Counter>,
+    downs: Family<PeerLabel, Counter>,
+    received: Family<PeerLabel, Counter>,
+    sent: Family<PeerLabel, Counter>,
+    discarded: Family<PeerLabel, Counter>,
+}
+
+/// What is counted of one watched path.
+#[derive(Debug)]
+pub(super) struct BfdCounters {
+    pub(super) up: Gauge,
+    pub(super) ups: Counter,
+    pub(super) downs: Counter,
+    pub(super) received: Counter,
+    pub(super) sent: Counter,
+    pub(super) discarded: Counter,
+}
+
+impl BfdMetrics {
+    fn register(&self, registry: &mut Registry) {
+        let m = self.clone();
+        let registry = registry.sub_registry_with_prefix("herald_bfd");
+        registry.register("session_up", "1 while both ends hear each other", m.up);
+        let help = "How often the path came up";
+        registry.register("session_up_events", help, m.ups);
+        let help = "How often the path went down, switched off on purpose included";
+        registry.register("session_down_events", help, m.downs);
+        let help = "Control packets that counted";
+        registry.register("control_packets_received", help, m.received);
+        registry.register("control_packets_sent", "Control packets sent", m.sent);
+        let help = "Control packets of the router that were dropped";
+        registry.register("control_packets_discarded", help, m.discarded);
+    }
+
+    pub(super) fn of(&self, peer: &str) -> BfdCounters {
+        let label = PeerLabel {
+            peer: peer.to_owned(),
+        };
+        BfdCounters {
+            up: self.up.get_or_create_owned(&label),
+            ups: self.ups.get_or_create_owned(&label),
+            downs: self.downs.get_or_create_owned(&label),
+            received: self.received.get_or_create_owned(&label),
+            sent: self.sent.get_or_create_owned(&label),
+            discarded: self.discarded.get_or_create_owned(&label),
+        }
+    }
+
+    /// Nothing is shown of this peer any more.
+    pub(super) fn forget(&self, peer: &str) {
+        let label = PeerLabel {
+            peer: peer.to_owned(),
+        };
+        self.up.remove(&label);
+        self.ups.remove(&label);
+        self.downs.remove(&label);
+        self.received.remove(&label);
+        self.sent.remove(&label);
+        self.discarded.remove(&label);
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_bgp::{
-    Asn, Community, Config, ExtendedCommunity, Families, Family, GracefulRestart, LargeCommunity,
-    Prefix, RemoteAs, Route, Wish,
+    Asn, BfdMode, Community, Config, ExtendedCommunity, Families, Family, GracefulRestart,
+    LargeCommunity, Prefix, RemoteAs, Route, Wish,
 };
 use herald_model::bgp::{self, Attributes, Dialing, Peer, Target};
 use ipnet::IpNet;
@@ -119,6 +119,11 @@ fn config(peer: &Peer, router: IpAddr, facts: &Facts<'_>) -> Config {
         graceful_restart: peer.graceful_restart.then_some(GracefulRestart {
             restart_time: RESTART_TIME,
         }),
+        bfd: match (&peer.bfd_profile, peer.bfd_strict) {
+            (None, _) => BfdMode::Off,
+            (Some(_), false) => BfdMode::Watch,
+            (Some(_), true) => BfdMode::Strict,
+        },
         ..Config::new(local_as, remote_as, router_id(peer, facts))
     }
 }

@@ -15,6 +15,9 @@ use kube::{Api, Client};
 const STALE: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(5);
 
+/// How long one request may take: a withdrawal does not wait for a password.
+const LIMIT: Duration = Duration::from_secs(1);
+
 /// The key of a Secret of type `kubernetes.io/basic-auth`.
 const KEY: &str = "password";
 
@@ -32,7 +35,21 @@ pub(crate) struct Secrets {
 /// What is known of the passwords that are needed.
 pub(super) struct Passwords {
     secrets: Secrets,
-    known: BTreeMap<Password, (Instant, Result<Vec<u8>, String>)>,
+    known: BTreeMap<Password, Known>,
+}
+
+/// What is known of one, and when it was looked up last.
+struct Known {
+    at: Option<Instant>,
+    held: Result<Vec<u8>, String>,
+}
+
+impl Known {
+    /// When to look it up again.
+    fn due(&self) -> Option<Instant> {
+        let good_for = if self.held.is_ok() { STALE } else { SOON };
+        self.at.map(|at| at + good_for)
+    }
 }
 
 impl Passwords {
@@ -43,26 +60,41 @@ impl Passwords {
         }
     }
 
-    /// Looks up what these peers need and is not known, or not any more.
-    pub(super) async fn look_up<'a>(&mut self, peers: impl Iterator<Item = &'a Peer>) {
+    /// These peers' passwords are needed, and no others.
+    pub(super) fn need<'a>(&mut self, peers: impl Iterator<Item = &'a Peer>) {
         let needed: Vec<&Password> = peers.filter_map(|p| p.security.password.as_ref()).collect();
         self.known.retain(|password, _| needed.contains(&password));
         for password in needed {
-            let now = clock::now();
-            let fresh = self.known.get(password).is_some_and(|(at, known)| {
-                let good_for = if known.is_ok() { STALE } else { SOON };
-                now.duration_since(*at) < good_for
+            self.known.entry(password.clone()).or_insert_with(|| Known {
+                at: None,
+                held: Err(format!("Secret {} is being read", password.name)),
             });
-            if fresh {
+        }
+    }
+
+    /// How long until one is to be looked up; none when none is needed.
+    pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
+        let wait = |known: &Known| {
+            known
+                .due()
+                .map_or(Duration::ZERO, |due| due.saturating_duration_since(now))
+        };
+        self.known.values().map(wait).min()
+    }
+
+    /// Looks up what is due. What was known counts while the API server does not answer.
+    pub(super) async fn look_up(&mut self) {
+        for (password, known) in &mut self.known {
+            let now = clock::now();
+            if known.due().is_some_and(|due| due > now) {
                 continue;
             }
-            match self.secrets.read(password).await {
-                Ok(known) => drop(self.known.insert(password.clone(), (now, known))),
-                // What was known counts while the API server is away.
-                Err(error) => {
-                    let unknown = || (now, Err(error));
-                    self.known.entry(password.clone()).or_insert_with(unknown).0 = now;
-                }
+            let first = known.at.is_none();
+            known.at = Some(now);
+            match tokio::time::timeout(LIMIT, self.secrets.read(password)).await {
+                Ok(Ok(held)) => known.held = held,
+                Ok(Err(error)) if first || known.held.is_err() => known.held = Err(error),
+                Ok(Err(_)) | Err(_) => {}
             }
         }
     }
@@ -70,7 +102,7 @@ impl Passwords {
     /// The password of a peer, or why it is not known; none when it has none.
     pub(super) fn of(&self, peer: &Peer) -> Option<&Result<Vec<u8>, String>> {
         let password = peer.security.password.as_ref()?;
-        self.known.get(password).map(|(_, known)| known)
+        self.known.get(password).map(|known| &known.held)
     }
 }
 

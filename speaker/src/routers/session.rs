@@ -7,13 +7,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_bgp::{Action, ConnectionId, Event, Peer, State, Stop as Ending, Waiting};
+use herald_bgp::{Action, BfdState, ConnectionId, Event, Peer, State, Stop as Ending, Waiting};
 use herald_runtime::clock;
 use herald_runtime::supervise::Stop;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::bfd::{self, Paths};
 use super::dial;
 use super::order::Order;
 use super::states::{Session as Seen, States};
@@ -34,6 +35,7 @@ pub(super) struct Session {
     pub(super) name: String,
     pub(super) orders: watch::Receiver<Order>,
     pub(super) links: watch::Receiver<Links>,
+    pub(super) paths: watch::Receiver<Paths>,
     pub(super) states: Arc<watch::Sender<States>>,
     pub(super) stop: Stop,
 }
@@ -56,6 +58,8 @@ struct Line {
     /// Connections that are being closed, with their last words.
     parting: tokio::task::JoinSet<()>,
     order: Order,
+    /// What BFD last said.
+    path: BfdState,
 }
 
 /// What woke the session.
@@ -65,6 +69,7 @@ enum Woken {
     Read(io::Result<usize>),
     Wrote(io::Result<usize>),
     Time,
+    Path,
     Stop,
 }
 
@@ -82,6 +87,7 @@ impl Session {
                 connecting: None,
                 parting: tokio::task::JoinSet::new(),
                 order: order.clone(),
+                path: BfdState::default(),
             },
             Err(error) => {
                 self.show(Seen::impossible(error.to_string()));
@@ -92,12 +98,14 @@ impl Session {
             }
         };
         line.follow(order, true);
+        self.look(&mut line);
         let mut ending = false;
         let mut buffer = vec![0; CHUNK];
         loop {
             line.settle(&self.name);
             let obstacle = line.order.obstacle.clone();
-            self.show(Seen::of(&line.peer, &line.order.dial, obstacle));
+            let bfd = self.paths.borrow().get(&self.name).cloned();
+            self.show(Seen::of(&line.peer, &line.order.dial, obstacle, bfd));
             let idle = line.wire.is_none() && line.connecting.is_none();
             let stopped = line.peer.snapshot().waiting == Some(Waiting::Stopped);
             if ending && idle && stopped {
@@ -118,6 +126,7 @@ impl Session {
                 Woken::Read(outcome) => line.read(outcome, &buffer),
                 Woken::Wrote(outcome) => line.wrote(outcome),
                 Woken::Time => line.peer.handle_timeout(clock::boot()),
+                Woken::Path => self.look(&mut line),
                 Woken::Stop => {
                     ending = true;
                     line.end(&self.name);
@@ -154,7 +163,26 @@ impl Session {
             outcome = connecting => Woken::Connected(outcome),
             woken = traffic => woken,
             () = timer => Woken::Time,
+            Ok(()) = self.paths.changed() => Woken::Path,
             () = self.stop.wait(), if !ending => Woken::Stop,
+        }
+    }
+
+    /// Passes on what BFD says of the path. A path that is not watched any more is no failure.
+    fn look(&mut self, line: &mut Line) {
+        let seen = self
+            .paths
+            .borrow_and_update()
+            .get(&self.name)
+            .map(bfd::Seen::bgp);
+        let state = match (seen, line.path) {
+            (Some(state), _) => state,
+            (None, BfdState::Up) => BfdState::AdminDown,
+            (None, BfdState::Down | BfdState::AdminDown) => return,
+        };
+        if state != line.path {
+            line.path = state;
+            line.peer.handle_bfd(state, clock::boot());
         }
     }
 

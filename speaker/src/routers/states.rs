@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use herald_bgp::{Peer, Reason, Snapshot, State, Time};
+use herald_bgp::{Peer, Reason, Snapshot, State, Time, Waiting};
 use herald_crds::{BgpAnnouncement, BgpSession};
 use herald_model::bgp::Routes;
 use herald_model::service::ServiceKey;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time as Moment;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::bfd;
 use super::dial;
 use super::order::Dial;
 
@@ -30,14 +31,22 @@ pub(crate) struct Session {
     pub(crate) established: u64,
     /// Why some or all prefixes are not told.
     pub(crate) untold: Option<String>,
+    /// How the path is, where it is watched.
+    pub(crate) bfd: Option<bfd::Seen>,
 }
 
 impl Session {
     /// How a door is doing; `obstacle` is why no session may be opened.
-    pub(super) fn of(peer: &Peer, dial: &Dial, obstacle: Option<String>) -> Self {
+    pub(super) fn of(
+        peer: &Peer,
+        dial: &Dial,
+        obstacle: Option<String>,
+        bfd: Option<bfd::Seen>,
+    ) -> Self {
         let Snapshot {
             state,
             since,
+            waiting,
             last_error,
             shutdown_text,
             wished,
@@ -57,10 +66,13 @@ impl Session {
             | Reason::Replaced) => reason.to_string(),
         });
         let untold = untold.first();
+        let trouble = bfd.as_ref().and_then(|bfd| bfd.trouble.clone());
+        let strict = (waiting == Some(Waiting::Bfd))
+            .then(|| "no session is opened before BFD is up (bfdStrict)".to_owned());
         Self {
             state,
             since,
-            last_error: obstacle.or(error),
+            last_error: obstacle.or(trouble).or(strict).or(error),
             shutdown_text,
             wished,
             sent,
@@ -68,6 +80,7 @@ impl Session {
             received,
             established,
             untold: untold.map(|(why, count)| format!("{count} prefixes are not told: {why}")),
+            bfd,
         }
     }
 
@@ -84,6 +97,7 @@ impl Session {
             received: 0,
             established: 0,
             untold: None,
+            bfd: None,
         }
     }
 
@@ -125,7 +139,7 @@ pub(crate) fn sessions(
             shutdown_text: session.shutdown_text.clone(),
             prefixes_wished: count(session.wished),
             prefixes_sent: count(session.sent),
-            bfd: None,
+            bfd: session.bfd.as_ref().map(bfd::Seen::status),
         }
     };
     states.iter().map(session).collect()

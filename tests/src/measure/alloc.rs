@@ -1,4 +1,4 @@
-//! How fast Services get their addresses, beside the least that is possible.
+//! How fast Services get their addresses, beside the least that is possible; first the planner by itself.
 //!
 //! Eight connections create Services. In the bare run sixteen more write a status to each of them as
 //! soon as it exists, as a controller would that had nothing to think about; in the other Herald does.
@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::Output;
+use super::{Output, planner};
 use crate::clock::Stopwatch;
 use crate::figures::Figure;
 use crate::lab::Lab;
@@ -60,7 +60,8 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<Vec<Figure>> {
     )?;
     lab.kubectl(&["create", "namespace", "crowd"])?;
     let crowd = Crowd::new(lab)?;
-    let mut figures = Vec::new();
+    tell("the planner by itself");
+    let mut figures = planner::run();
     for (place, count) in options.services.iter().enumerate() {
         let (mut bare, mut ours, mut ratios, mut reports) = (vec![], vec![], vec![], vec![]);
         for _ in 0..options.runs {

@@ -65,7 +65,7 @@ pub(super) fn kernel(stage: &mut Stage) -> Result<()> {
     let lab = &stage.lab;
     let addresses = lab.serve(&Wanted::single("doubled", "IPv4"))?;
     let address = *addresses.first().context("no address")?;
-    let owner = lab.reported_owner("doubled", address)?;
+    let owner = lab.settled_owner("doubled", address)?;
     let nodes = &lab.topology.nodes;
     let other = nodes
         .iter()
@@ -97,7 +97,7 @@ fn claim(address: IpAddr) -> Frame {
 }
 
 fn mac_of_owner(lab: &Lab, service: &str, address: IpAddr) -> Result<String> {
-    let owner = lab.reported_owner(service, address)?;
+    let owner = lab.settled_owner(service, address)?;
     neigh::own_mac(&lab.node(owner.0)?.machine)
 }
 

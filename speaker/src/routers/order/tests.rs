@@ -115,3 +115,16 @@ fn a_route_that_is_about_to_go_says_so() {
     assert!(routes[1].communities.contains(&Community(0xffff_0000)));
     assert_eq!(routes[1].large_communities.len(), 1);
 }
+
+/// A profile that is named and does not exist does not make a strict session less strict.
+#[test]
+fn a_profile_watches_and_strictness_waits() {
+    let mode = |profile: Option<&str>, strict| {
+        let named = profile.map(str::to_owned);
+        let order = ordered(|peer| (peer.bfd_profile, peer.bfd_strict) = (named, strict));
+        order.config.bfd
+    };
+    assert_eq!(mode(None, false), BfdMode::Off);
+    assert_eq!(mode(Some("fast"), false), BfdMode::Watch);
+    assert_eq!(mode(Some("fast"), true), BfdMode::Strict);
+}

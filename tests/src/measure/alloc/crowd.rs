@@ -176,8 +176,21 @@ impl Crowd {
     pub(super) fn clear(&self) -> Result<()> {
         self.runtime.block_on(async {
             let client = self.client().await?;
-            let request = Request::delete(SERVICES).body(Vec::new())?;
-            client.request_text(request).await?;
+            let all = list(&client, SERVICES).await?.items;
+            // The API server deletes a collection one by one.
+            futures::stream::iter(all)
+                .map(Ok)
+                .try_for_each_concurrent(WRITERS, |service| {
+                    let client = client.clone();
+                    async move {
+                        let path = format!("{SERVICES}/{}", service.metadata.name);
+                        client
+                            .request_text(Request::delete(path).body(Vec::new())?)
+                            .await?;
+                        anyhow::Ok(())
+                    }
+                })
+                .await?;
             let watch = Stopwatch::start();
             for path in [SERVICES, ANNOUNCEMENTS] {
                 while !list(&client, path).await?.items.is_empty() {

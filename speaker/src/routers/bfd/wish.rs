@@ -1,0 +1,188 @@
+//! Whom to watch and how: the model's peer and profile in the words of BFD. Pure.
+
+use std::net::IpAddr;
+
+use herald_bfd::{Config, Hops, Origin};
+use herald_model::bgp::{BfdProfile, Peer, RemoteAs, Target};
+use ipnet::IpNet;
+
+use crate::links::Links;
+
+/// A path to watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::routers) struct Watch {
+    pub(super) config: Config,
+    pub(super) route: Route,
+}
+
+/// Where packets go. Another route is another session.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Route {
+    pub(super) router: IpAddr,
+    pub(super) source: Option<IpAddr>,
+    /// The device of a VRF.
+    pub(super) device: Option<String>,
+    pub(super) multihop: bool,
+}
+
+impl Route {
+    /// Where packets come from.
+    pub(super) const fn origin(&self) -> Origin {
+        Origin {
+            address: self.router,
+            interface: None,
+            multihop: self.multihop,
+        }
+    }
+}
+
+/// How a router is watched; none where it is only known by its interface.
+///
+/// It is on the link unless `ebgpMultiHop` says otherwise, or it is of the same AS and no interface of
+/// this node has its network, as FRR decides it.
+pub(in crate::routers) fn watch(peer: &Peer, profile: &BfdProfile, links: &Links) -> Option<Watch> {
+    let Target::Address(router) = peer.dialing.target else {
+        return None;
+    };
+    let own_as = peer.local_asn.unwrap_or(peer.my_asn);
+    let internal =
+        matches!(peer.remote_as, RemoteAs::Internal) || peer.remote_as == RemoteAs::Exactly(own_as);
+    let multihop = if internal {
+        !is_on_link(router, links)
+    } else {
+        peer.dialing.multihop
+    };
+    let BfdProfile {
+        receive,
+        transmit,
+        multiplier,
+        passive,
+        minimum_ttl,
+    } = *profile;
+    let hops = if multihop {
+        Hops::Multi { minimum_ttl }
+    } else {
+        Hops::Single
+    };
+    Some(Watch {
+        config: Config {
+            hops,
+            transmit,
+            receive,
+            multiplier,
+            passive,
+            echo: None,
+            authentication: None,
+            independent: false,
+        },
+        route: Route {
+            router,
+            source: peer.dialing.source,
+            device: peer.dialing.vrf.clone(),
+            multihop,
+        },
+    })
+}
+
+fn is_on_link(router: IpAddr, links: &Links) -> bool {
+    let mut addresses = links.values().flat_map(|link| &link.addresses);
+    addresses.any(|(address, length)| {
+        IpNet::new(*address, *length).is_ok_and(|network| network.contains(&router))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use herald_model::bgp::{Dialing, Security};
+
+    use super::*;
+    use crate::links::Link;
+
+    const PROFILE: BfdProfile = BfdProfile {
+        receive: Duration::from_millis(50),
+        transmit: Duration::from_millis(60),
+        multiplier: 5,
+        passive: true,
+        minimum_ttl: 250,
+    };
+
+    fn peer(router: &str, remote_as: RemoteAs, multihop: bool) -> Peer {
+        Peer {
+            name: "tor".to_owned(),
+            node_selectors: Vec::new(),
+            my_asn: 64_512,
+            local_asn: None,
+            remote_as,
+            dialing: Dialing {
+                target: Target::Address(router.parse().unwrap()),
+                port: 179,
+                source: None,
+                vrf: Some("red".to_owned()),
+                multihop,
+            },
+            security: Security::default(),
+            hold_time: Duration::from_secs(90),
+            keepalive_time: None,
+            connect_time: Duration::from_secs(5),
+            router_id: None,
+            bfd_profile: Some("fast".to_owned()),
+            bfd_strict: false,
+            graceful_restart: false,
+            drain_time: Duration::ZERO,
+            dual_stack: false,
+        }
+    }
+
+    fn links() -> Links {
+        let link = Link {
+            addresses: vec![("192.0.2.11".parse().unwrap(), 24)],
+            ..Link::default()
+        };
+        Links::from([(2, link)])
+    }
+
+    #[test]
+    fn a_profile_is_what_a_session_is_like() {
+        let far = peer("192.0.2.1", RemoteAs::External, true);
+        let watch = watch(&far, &PROFILE, &links()).unwrap();
+        let config = Config {
+            hops: Hops::Multi { minimum_ttl: 250 },
+            transmit: Duration::from_millis(60),
+            receive: Duration::from_millis(50),
+            multiplier: 5,
+            passive: true,
+            ..Config::default()
+        };
+        assert_eq!(watch.config, config);
+        assert_eq!(watch.route.device.as_deref(), Some("red"));
+    }
+
+    #[test]
+    fn a_router_is_on_the_link_or_further_away() {
+        let same = RemoteAs::Exactly(64_512);
+        let cases = [
+            ("192.0.2.1", RemoteAs::External, false, false),
+            ("198.51.100.1", RemoteAs::External, false, false),
+            ("192.0.2.1", RemoteAs::External, true, true),
+            ("192.0.2.1", RemoteAs::Internal, false, false),
+            ("198.51.100.1", RemoteAs::Internal, false, true),
+            ("192.0.2.1", same, false, false),
+            ("198.51.100.1", same, false, true),
+            ("2001:db8::1", same, false, true),
+        ];
+        for (router, remote_as, multihop, expected) in cases {
+            let peer = peer(router, remote_as, multihop);
+            let route = watch(&peer, &PROFILE, &links()).unwrap().route;
+            assert_eq!(route.multihop, expected, "{router} {remote_as:?}");
+        }
+    }
+
+    #[test]
+    fn a_router_without_an_address_is_not_watched() {
+        let mut peer = peer("192.0.2.1", RemoteAs::External, false);
+        peer.dialing.target = Target::Interface("eth1".to_owned());
+        assert_eq!(watch(&peer, &PROFILE, &links()), None);
+    }
+}

@@ -1,0 +1,214 @@
+//! One watched path: the session, and the socket it sends from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use herald_bfd::{
+    Cause, Config, Discriminator, Event, MULTIHOP_PORT, Packets, SINGLE_HOP_PORT, Session, Time,
+    Transmit,
+};
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::io::BfdSender;
+use crate::routers::bfd::Seen;
+use crate::routers::bfd::wish::Route;
+use crate::routers::metrics::{BfdCounters, BfdMetrics};
+
+#[derive(Debug)]
+pub(super) struct Watched {
+    session: Session,
+    route: Route,
+    sender: Option<BfdSender>,
+    /// The BGPPeers it is watched for.
+    peers: BTreeMap<String, BfdCounters>,
+    counted: Packets,
+    /// Why packets do not arrive here, or do not leave.
+    deaf: Option<String>,
+    dumb: Option<String>,
+}
+
+impl Watched {
+    /// None where the session cannot be as it is configured.
+    pub(super) fn new(
+        route: Route,
+        config: Config,
+        number: Discriminator,
+        seed: u64,
+        now: Time,
+    ) -> Option<Self> {
+        let session = Session::new(config, number, seed, now).ok()?;
+        Some(Self {
+            session,
+            route,
+            sender: None,
+            peers: BTreeMap::new(),
+            counted: Packets::default(),
+            deaf: None,
+            dumb: None,
+        })
+    }
+
+    pub(super) const fn route(&self) -> &Route {
+        &self.route
+    }
+
+    pub(super) const fn discriminator(&self) -> Discriminator {
+        self.session.discriminator()
+    }
+
+    /// The peers it is watched for, with what shows for each whether it is up.
+    pub(super) fn peers(&self) -> impl Iterator<Item = (&String, &Gauge)> {
+        self.peers
+            .iter()
+            .map(|(peer, counters)| (peer, &counters.up))
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        let trouble = self.deaf.clone().or_else(|| self.dumb.clone());
+        Seen::of(&self.session, trouble)
+    }
+
+    pub(super) const fn is_troubled(&self) -> bool {
+        self.deaf.is_some() || self.sender.is_none()
+    }
+
+    pub(super) fn is_heeded(&self) -> bool {
+        self.session.is_heeded()
+    }
+
+    /// When there is something to do next.
+    pub(super) fn due(&self) -> Option<Time> {
+        self.session.poll_timeout()
+    }
+
+    /// It is watched for these peers from now on.
+    pub(super) fn name(&mut self, peers: BTreeSet<String>, metrics: &BfdMetrics) {
+        self.peers.retain(|peer, _| {
+            let stays = peers.contains(peer);
+            if !stays {
+                metrics.forget(peer);
+            }
+            stays
+        });
+        for peer in peers {
+            let counters = metrics.of(&peer);
+            self.peers.insert(peer, counters);
+        }
+    }
+
+    pub(super) fn follow(
+        &mut self,
+        config: Config,
+        peers: BTreeSet<String>,
+        metrics: &BfdMetrics,
+        now: Time,
+    ) {
+        if let Err(error) = self.session.set_config(config, now) {
+            tracing::warn!(router = %self.route.router, %error, "BFD goes on with its old configuration");
+        }
+        self.name(peers, metrics);
+    }
+
+    /// Tells the router that this end goes.
+    pub(super) fn leave(&mut self, now: Time, metrics: &BfdMetrics) {
+        self.session.admin_down(now);
+        for peer in self.peers.keys() {
+            metrics.forget(peer);
+        }
+    }
+
+    /// Opens its socket if it has none; `deaf` is why nothing can arrive.
+    pub(super) fn equip(&mut self, deaf: Option<String>) {
+        if deaf != self.deaf {
+            if let Some(trouble) = &deaf {
+                tracing::warn!(router = %self.route.router, trouble, "BFD hears nothing");
+            }
+            self.deaf = deaf;
+        }
+        if self.sender.is_some() {
+            return;
+        }
+        let Route {
+            router,
+            source,
+            device,
+            ..
+        } = &self.route;
+        let seed = self.session.discriminator().get();
+        match BfdSender::open(*router, *source, device.as_deref(), seed) {
+            Ok(sender) => self.sender = Some(sender),
+            Err(error) => {
+                let source = source.map_or(String::new(), |source| format!(" from {source}"));
+                self.dumb = Some(format!("BFD packets cannot be sent{source}: {error}"));
+            }
+        }
+    }
+
+    pub(super) fn hear(&mut self, datagram: &[u8], ttl: u8, now: Time) {
+        if let Err(reason) = self.session.handle_packet(datagram, ttl, now) {
+            tracing::trace!(router = %self.route.router, %reason, "BFD packet dropped");
+        }
+    }
+
+    /// Does what is due.
+    pub(super) fn step(&mut self, now: Time) {
+        self.session.handle_timeout(now);
+        while let Some(transmit) = self.session.poll_transmit(now) {
+            match transmit {
+                Transmit::Control(octets) => self.send(&octets),
+                // None is configured.
+                Transmit::Echo(_) => {}
+            }
+        }
+        while let Some(event) = self.session.poll_event() {
+            self.pass(&event);
+        }
+        self.count();
+    }
+
+    fn send(&mut self, octets: &[u8]) {
+        let Some(sender) = &self.sender else { return };
+        let port = if self.route.multihop {
+            MULTIHOP_PORT
+        } else {
+            SINGLE_HOP_PORT
+        };
+        let sent = sender.send(octets, SocketAddr::new(self.route.router, port));
+        let trouble = |error| format!("BFD packets cannot be sent: {error}");
+        self.dumb = sent.err().map(trouble);
+    }
+
+    fn pass(&self, event: &Event) {
+        let router = self.route.router;
+        for counters in self.peers.values() {
+            match event {
+                Event::Up => counters.ups.inc(),
+                Event::Down(_) => counters.downs.inc(),
+                Event::Negotiated(_) => 0,
+            };
+        }
+        match event {
+            Event::Up => tracing::info!(%router, "BFD: the path is up"),
+            Event::Down(cause @ (Cause::AdminDown | Cause::NeighborAdminDown)) => {
+                tracing::info!(%router, %cause, "BFD: the path is not watched");
+            }
+            Event::Down(cause) => tracing::warn!(%router, %cause, "BFD: the path is down"),
+            Event::Negotiated(negotiated) => {
+                tracing::debug!(%router, ?negotiated, "BFD: intervals are agreed on");
+            }
+        }
+    }
+
+    /// Adds what was sent and received since the last time.
+    fn count(&mut self) {
+        let packets = self.session.snapshot().packets;
+        let before = std::mem::replace(&mut self.counted, packets);
+        for counters in self.peers.values() {
+            counters.sent.inc_by(packets.sent - before.sent);
+            counters.received.inc_by(packets.received - before.received);
+            counters
+                .discarded
+                .inc_by(packets.discarded - before.discarded);
+        }
+    }
+}
