@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use herald_tests::measure::{Output, alloc, calm, drain, eviction, failover, kills, partition};
+use herald_tests::measure::{
+    Output, alloc, bgp, calm, drain, eviction, failover, kills, partition,
+};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -106,6 +108,8 @@ pub(crate) enum Action {
     Calm(calm::Options),
     /// See how fast Services get their addresses, beside bare writes.
     Alloc(alloc::Options),
+    /// See how fast routers learn of routes, beside BIRD, and what a client loses behind one.
+    Bgp(bgp::Options),
     /// Kill the leading controller again and again while Services come and go.
     Kills(kills::Options),
     /// A shell in a kept lab.
@@ -158,6 +162,7 @@ impl Action {
             Self::Partition(options) => Some(options.output),
             Self::Calm(options) => Some(options.output),
             Self::Alloc(options) => Some(options.output),
+            Self::Bgp(options) => Some(options.output),
             Self::Kills(options) => Some(options.output),
             Self::Up { .. }
             | Self::Demo { .. }

@@ -11,7 +11,7 @@ use herald_tests::figures::Figure;
 use herald_tests::herald::Extra;
 use herald_tests::lab::{Lab, Options};
 use herald_tests::measure::{
-    Output, Profile, alloc, calm, drain, eviction, failover, kills, partition,
+    Output, Profile, alloc, bgp, calm, drain, eviction, failover, kills, partition,
 };
 use herald_tests::programs::Programs;
 use herald_tests::sandbox::{self, Sandbox};
@@ -99,6 +99,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         | Action::Partition(_)
         | Action::Calm(_)
         | Action::Alloc(_)
+        | Action::Bgp(_)
         | Action::Kills(_) => in_sandbox(&cli, &apart(&cli)?, false),
     }
 }
@@ -242,6 +243,11 @@ fn inside(cli: &Cli, state: &std::path::Path, keep: bool) -> Result<ExitCode> {
         Action::Alloc(options) => {
             lab.install_herald(&say)?;
             let figures = alloc::measure(&mut lab, options)?;
+            conclude(cli, &figures, true)
+        }
+        Action::Bgp(options) => {
+            lab.install_herald(&say)?;
+            let figures = bgp::measure(&mut lab, options)?;
             conclude(cli, &figures, true)
         }
         Action::Kills(options) => {

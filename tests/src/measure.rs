@@ -1,10 +1,11 @@
 //! What is measured on the lab, each with a command of its own: how long an address is dark after a
-//! fault, what a planned move loses, who answers in a partition, what moves when nothing should, and how
-//! fast Services get their addresses.
+//! fault, what a planned move loses, who answers in a partition, what moves when nothing should, how fast
+//! Services get their addresses, and how fast routers learn of routes.
 //!
 //! Scenarios ([`crate::scenarios`]) say whether something holds; these say how well, many times over.
 
 pub mod alloc;
+pub mod bgp;
 pub mod calm;
 pub mod drain;
 pub mod eviction;

@@ -55,14 +55,14 @@ enum Task {
         first: u64,
     },
     /// The lab: up [--keep], shell [PLACE], kubectl ..., check [FILTER], down; failover, drain,
-    /// eviction, partition, calm, alloc and kills measure.
+    /// eviction, partition, calm, alloc, bgp and kills measure.
     Lab {
         /// Arguments of `herald-lab`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Measure on optimised programs: `alloc`, how fast Services get their addresses; as `lab` the
-    /// commands failover, drain, eviction, partition, calm and kills.
+    /// Measure on optimised programs: `alloc`, how fast Services get their addresses; `bgp`, how
+    /// fast routers learn of routes; as `lab` the commands failover, drain, eviction, partition, calm and kills.
     Bench {
         /// What, and arguments of `herald-lab`, as --json and --strict.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -113,6 +113,7 @@ fn run(task: Task) -> Result<ExitCode> {
                 "partition",
                 "calm",
                 "alloc",
+                "bgp",
                 "kills",
             ];
             let listing = arguments.iter().any(|word| word == "--list");

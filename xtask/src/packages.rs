@@ -82,6 +82,18 @@ const NEEDED: &[Needed] = &[
         required: false,
         daemon: true,
     },
+    Needed {
+        program: "bgpctl",
+        package: "openbgpd",
+        required: false,
+        daemon: true,
+    },
+    Needed {
+        program: "exabgp",
+        package: "exabgp",
+        required: false,
+        daemon: true,
+    },
 ];
 
 /// Installs what is missing. An error means the lab cannot start.

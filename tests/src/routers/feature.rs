@@ -15,8 +15,10 @@ pub enum Feature {
     DualStack,
     /// TCP MD5 (RFC 2385).
     Password,
-    /// RFC 5082.
+    /// RFC 5082 over IPv4.
     TtlSecurity,
+    /// RFC 5082 over IPv6.
+    HopLimitSecurity,
     /// A router behind another hop.
     Multihop,
     /// The routes of a speaker that restarts are kept (RFC 4724).
@@ -35,13 +37,14 @@ pub enum Feature {
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Ipv4,
         Self::Ipv6,
         Self::ExtendedNextHop,
         Self::DualStack,
         Self::Password,
         Self::TtlSecurity,
+        Self::HopLimitSecurity,
         Self::Multihop,
         Self::GracefulRestart,
         Self::RouteRefresh,
@@ -59,7 +62,8 @@ impl Feature {
             Self::ExtendedNextHop => "extended next hop",
             Self::DualStack => "dual-stack",
             Self::Password => "MD5",
-            Self::TtlSecurity => "GTSM",
+            Self::TtlSecurity => "GTSM over IPv4",
+            Self::HopLimitSecurity => "GTSM over IPv6",
             Self::Multihop => "multihop",
             Self::GracefulRestart => "graceful restart",
             Self::RouteRefresh => "route refresh",
@@ -84,8 +88,8 @@ impl Kind {
             (Self::Gobgp, Feature::RouteRefresh) => {
                 Some("GoBGP 3.10 answers ROUTE-REFRESH and never sends one")
             }
-            (Self::Exabgp, Feature::TtlSecurity) => {
-                Some("ExaBGP 4.2 answers connections with the kernel's TTL, whatever is configured")
+            (Self::Exabgp, Feature::HopLimitSecurity) => {
+                Some("ExaBGP 4.2 sets the TTL of IPv4 on sockets of IPv6 that listen")
             }
             (Self::Exabgp, Feature::ShutdownText) => {
                 Some("ExaBGP 4.2 fails while it reads a text: it mixes octets and characters")

@@ -1,7 +1,7 @@
 //! Every router with every feature, in few sessions: each node has terms of its own.
 //!
 //! ```text
-//! node-1  IPv4 and IPv6 apart, graceful restart
+//! node-1  IPv4 (GTSM) and IPv6 apart, graceful restart
 //! node-2  one session of IPv6: both families, extended next hops, MD5, GTSM
 //! node-3  one session of IPv4 to an address behind another hop: both families
 //! ```
@@ -96,8 +96,12 @@ fn neighbours(kind: Kind) -> Vec<Neighbour> {
     let guarded = Neighbour {
         both: kind.can(Feature::ExtendedNextHop),
         password: kind.can(Feature::Password).then_some(PASSWORD),
-        ttl_security: kind.can(Feature::TtlSecurity),
+        ttl_security: kind.can(Feature::HopLimitSecurity),
         ..Neighbour::plain(TWO, 1)
+    };
+    let near = Neighbour {
+        ttl_security: kind.can(Feature::TtlSecurity),
+        ..Neighbour::plain(ONE, 0)
     };
     let plain = Neighbour::plain(THREE, 0);
     let distant = Neighbour {
@@ -106,12 +110,7 @@ fn neighbours(kind: Kind) -> Vec<Neighbour> {
         multihop: kind.can(Feature::Multihop),
         ..plain
     };
-    vec![
-        Neighbour::plain(ONE, 0),
-        Neighbour::plain(ONE, 1),
-        guarded,
-        distant,
-    ]
+    vec![near, Neighbour::plain(ONE, 1), guarded, distant]
 }
 
 fn peers(kind: Kind) -> String {
@@ -119,14 +118,18 @@ fn peers(kind: Kind) -> String {
     if kind.can(Feature::Password) {
         guarded.push_str(&format!(", passwordSecret: {{name: {SECRET}}}"));
     }
-    if kind.can(Feature::TtlSecurity) {
+    if kind.can(Feature::HopLimitSecurity) {
         guarded.push_str(", ttlSecurity: 1");
     }
+    let hops = match kind.can(Feature::TtlSecurity) {
+        true => ", ttlSecurity: 1",
+        false => "",
+    };
     let [four, six] = ADDRESSES;
     let restarting = "enableGracefulRestart: true";
     let distant = "dualStackAddressFamily: true, ebgpMultiHop: true";
     [
-        peer("one-four", Some(ONE), four, restarting),
+        peer("one-four", Some(ONE), four, &format!("{restarting}{hops}")),
         peer("one-six", Some(ONE), six, restarting),
         peer("two", Some(TWO), six, &guarded),
         peer("three", Some(THREE), FAR, distant),
@@ -275,6 +278,25 @@ fn communities(router: &Router, kind: Kind, address: IpAddr) -> Result<()> {
     Ok(())
 }
 
+/// Segments that go against the terms of the nodes: unsigned, or from another distance. What a
+/// kernel says of connections that are not, or no more, is without either, and carries nothing.
+fn unagreed(kind: Kind) -> String {
+    let ([one, _], [_, two], [three, _]) = (ONE.lan(), TWO.lan(), THREE.lan());
+    let mut terms = vec![format!(
+        "(ip.src == {three} && ip.dst == {FAR} && ip.ttl != 254)"
+    )];
+    if kind.can(Feature::Password) {
+        terms.push(format!("(ipv6.addr == {two} && !tcp.options.md5)"));
+    }
+    if kind.can(Feature::TtlSecurity) {
+        terms.push(format!("(ip.addr == {one} && ip.ttl != 255)"));
+    }
+    if kind.can(Feature::HopLimitSecurity) {
+        terms.push(format!("(ipv6.addr == {two} && ipv6.hlim != 255)"));
+    }
+    format!("tcp.port == 179 && tcp.len > 0 && ({})", terms.join(" || "))
+}
+
 /// No message of either side is malformed to tshark; a refresh was asked for, and answered.
 fn dissected(path: &std::path::Path, kind: Kind) -> Result<()> {
     if needs("tshark", "tshark").is_err() {
@@ -291,6 +313,13 @@ fn dissected(path: &std::path::Path, kind: Kind) -> Result<()> {
             "{} of {} messages are malformed, the first: {first}",
             bad.len(),
             messages.len()
+        );
+    }
+    let foul = capture::matching(path, &unagreed(kind))?;
+    if let Some(first) = foul.first() {
+        bail!(
+            "{} segments are not as agreed on, the first: {first}",
+            foul.len()
         );
     }
     for wanted in ["OPEN", "KEEPALIVE", "UPDATE", "NOTIFICATION"] {
