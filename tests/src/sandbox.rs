@@ -353,9 +353,18 @@ fn held(state: &Path) -> bool {
     };
     let line = fs::read_to_string(format!("/proc/{}/cmdline", holder.trim())).unwrap_or_default();
     let own = std::env::current_exe().unwrap_or_default();
-    line.split('\0')
-        .next()
-        .is_some_and(|program| Path::new(program).file_name() == own.file_name())
+    let program = line.split('\0').next().unwrap_or_default();
+    is_same(Path::new(program), &own)
+}
+
+/// Whether two paths name the same program. That of a running one that was built anew meanwhile ends in
+/// a remark of the kernel's.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let name = |path: &Path| {
+        let name = path.file_name()?.to_str()?;
+        Some(name.trim_end_matches(" (deleted)").to_owned())
+    };
+    name(one).is_some_and(|one| Some(one) == name(other))
 }
 
 /// The child of a process that is the first one of a sandbox.
@@ -377,4 +386,20 @@ pub(crate) fn children_of(parent: u32) -> Vec<u32> {
     };
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(child).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_was_built_anew_is_still_the_same() {
+        let path = |text: &str| Path::new(text).to_path_buf();
+        assert!(is_same(
+            &path("target/debug/herald-lab"),
+            &path("/x/herald-lab (deleted)")
+        ));
+        assert!(!is_same(&path("/bin/sleep"), &path("/x/herald-lab")));
+        assert!(!is_same(&path(""), &path("")));
+    }
 }
