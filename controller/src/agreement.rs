@@ -9,6 +9,8 @@ use herald_config::service;
 use herald_model::service::ServiceKey;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::jiff::Timestamp;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -16,6 +18,7 @@ use crate::allocated::ADDRESS_ALLOCATED;
 use crate::book::Book;
 use crate::decision::announceable;
 use crate::facts::Facts;
+use crate::metrics::Metrics;
 use crate::observed::Observed;
 use crate::report::{Report, Sent};
 use crate::{accepted, announcements, assign};
@@ -258,8 +261,8 @@ fn services_agree(server: &Server) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// The pool counts what the Services hold, each address once.
-fn pool_agrees(server: &Server) -> Result<(), TestCaseError> {
+/// The pool and the metrics count what the Services hold, each address once.
+fn pool_agrees(server: &Server, book: &mut Book) -> Result<(), TestCaseError> {
     let held: BTreeSet<IpAddr> = server
         .announcements
         .values()
@@ -267,6 +270,13 @@ fn pool_agrees(server: &Server) -> Result<(), TestCaseError> {
         .map(|address| address.parse().unwrap())
         .collect();
     prop_assert_eq!(&server.pool["status"]["assignedIPv4"], &json!(held.len()));
+    let mut registry = Registry::default();
+    Metrics::register(&mut registry).decided(&book.decision());
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    let series = "herald_controller_pool_addresses_assigned{pool=\"lan\",family=\"ipv4\"}";
+    let line = format!("{series} {}\n", held.len());
+    prop_assert!(text.contains(&line), "{}", text);
     let (assigned, available, capacity) = (
         &server.pool["status"]["assignedIPv4"],
         &server.pool["status"]["availableIPv4"],
@@ -319,6 +329,6 @@ proptest! {
         round(&mut server, &mut book, &mut sent, false);
         round(&mut server, &mut book, &mut sent, false);
         services_agree(&server)?;
-        pool_agrees(&server)?;
+        pool_agrees(&server, &mut book)?;
     }
 }

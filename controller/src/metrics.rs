@@ -20,6 +20,11 @@ struct PoolLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PortLabels {
+    pool: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WriteLabels {
     kind: &'static str,
     outcome: &'static str,
@@ -38,6 +43,10 @@ pub(crate) struct Metrics {
     plans: Counter,
     assigned: Family<PoolLabels, Gauge>,
     available: Family<PoolLabels, Gauge>,
+    retained: Family<PoolLabels, Gauge>,
+    reserved: Family<PoolLabels, Gauge>,
+    ports_taken: Family<PortLabels, Gauge>,
+    ports_capacity: Family<PortLabels, Gauge>,
     writes: Family<WriteLabels, Counter>,
     conflicts: Counter,
     problems: Family<ReasonLabels, Gauge>,
@@ -57,6 +66,14 @@ impl Metrics {
         registry.register("pool_addresses_assigned", help, m.assigned);
         let help = "Addresses of the pool that nobody holds";
         registry.register("pool_addresses_available", help, m.available);
+        let help = "Addresses of the pool that wait for the Services that had them";
+        registry.register("pool_addresses_retained", help, m.retained);
+        let help = "Free addresses of the pool that are reserved";
+        registry.register("pool_addresses_reserved", help, m.reserved);
+        let help = "Ports taken on assigned addresses of a pool that names its ports";
+        registry.register("pool_ports_taken", help, m.ports_taken);
+        let help = "Ports that the addresses of a pool that names its ports carry";
+        registry.register("pool_ports_capacity", help, m.ports_capacity);
         registry.register("writes", "Writes to the API server by outcome", m.writes);
         let help = "Writes refused because the object had changed";
         registry.register("write_conflicts", help, m.conflicts);
@@ -96,19 +113,36 @@ impl Metrics {
 
     /// Shows what a decision says.
     pub(crate) fn decided(&self, decision: &Decision) {
-        self.assigned.clear();
-        self.available.clear();
-        for (pool, counts) in &decision.plan.counts {
-            for (family, assigned, available) in [
-                ("ipv4", counts.assigned_ipv4, counts.available_ipv4),
-                ("ipv6", counts.assigned_ipv6, counts.available_ipv6),
-            ] {
-                let labels = PoolLabels {
-                    pool: pool.clone(),
-                    family,
-                };
-                self.assigned.get_or_create(&labels).set(assigned);
-                self.available.get_or_create(&labels).set(available);
+        for family in [
+            &self.assigned,
+            &self.available,
+            &self.retained,
+            &self.reserved,
+        ] {
+            family.clear();
+        }
+        self.ports_taken.clear();
+        self.ports_capacity.clear();
+        for (pool, c) in &decision.plan.counts {
+            let set = |family: &Family<PoolLabels, Gauge>, four: i64, six: i64| {
+                for (name, count) in [("ipv4", four), ("ipv6", six)] {
+                    let labels = PoolLabels {
+                        pool: pool.clone(),
+                        family: name,
+                    };
+                    family.get_or_create(&labels).set(count);
+                }
+            };
+            set(&self.assigned, c.assigned_ipv4, c.assigned_ipv6);
+            set(&self.available, c.available_ipv4, c.available_ipv6);
+            set(&self.retained, c.retained_ipv4, c.retained_ipv6);
+            set(&self.reserved, c.reserved_ipv4, c.reserved_ipv6);
+            if c.ports_capacity > 0 {
+                let labels = PortLabels { pool: pool.clone() };
+                self.ports_taken.get_or_create(&labels).set(c.ports_taken);
+                self.ports_capacity
+                    .get_or_create(&labels)
+                    .set(c.ports_capacity);
             }
         }
         let problems = decision
