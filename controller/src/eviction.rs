@@ -92,7 +92,7 @@ impl Eviction {
             tokio::select! {
                 told = changed.changed() => told.context("the watches ended")?,
                 () = leadership.changed() => {}
-                () = crate::rounds::after(again) => {}
+                () = clock::after(again) => {}
             }
             again = self.look().await;
         }

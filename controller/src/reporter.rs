@@ -23,7 +23,6 @@ use crate::metrics::Metrics;
 use crate::noted::Noted;
 use crate::observed::Observed;
 use crate::report::{Report, Sent, Target};
-use crate::rounds::after;
 use crate::sources::Sources;
 use crate::view::{Shown, View};
 use crate::{accepted, announcements, members};
@@ -81,7 +80,7 @@ impl Reporter {
                 round = rounds.wait_for(|round| *round > seen) => {
                     round.context("the rounds ended")?;
                 }
-                () = after(again) => {}
+                () = clock::after(again) => {}
             }
             let Some(told) = self.desk.ask().await else {
                 continue;

@@ -144,9 +144,9 @@ impl Rounds {
             tokio::select! {
                 told = changed.changed() => told.context("the watches ended")?,
                 () = leadership.changed() => {}
-                () = after(retry) => {}
-                () = after(next) => {}
-                () = after(self.memory.held_back) => {}
+                () = clock::after(retry) => {}
+                () = clock::after(next) => {}
+                () = clock::after(self.memory.held_back) => {}
                 () = desk.asked() => {
                     self.asked.get_or_insert_with(clock::now);
                 }
@@ -392,12 +392,4 @@ fn until(second: i64) -> Duration {
     let seconds = second.saturating_sub(clock::wall().as_second());
     // Not at once again, should the clocks disagree about a fraction of a second.
     Duration::from_secs(u64::try_from(seconds).unwrap_or(0).max(1))
-}
-
-/// Waits so long, or for ever.
-pub(crate) async fn after(wait: Option<Duration>) {
-    match wait {
-        Some(wait) => tokio::time::sleep(wait).await,
-        None => std::future::pending().await,
-    }
 }

@@ -32,3 +32,11 @@ pub fn boot() -> Duration {
     let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("the kernel knows the clock");
     time.into()
 }
+
+/// Waits so long, or for ever.
+pub async fn after(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}

@@ -86,7 +86,7 @@ impl Routers {
                 _ = states.changed() => false,
                 Ok(()) = links.changed() => true,
                 error = bfd.ended() => return Err(error),
-                () = after(passwords.wait(clock::now())) => {
+                () = clock::after(passwords.wait(clock::now())) => {
                     passwords.look_up().await;
                     true
                 }
@@ -163,14 +163,6 @@ impl Routers {
             }
         }
         *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes;
-    }
-}
-
-/// Waits so long, or for ever.
-async fn after(wait: Option<Duration>) {
-    match wait {
-        Some(wait) => tokio::time::sleep(wait).await,
-        None => std::future::pending().await,
     }
 }
 
