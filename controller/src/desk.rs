@@ -3,6 +3,7 @@
 //! The rounds never wait for the reporter. It asks, and is told when nothing more urgent is to be done.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use herald_model::service::ServiceKey;
@@ -36,6 +37,8 @@ pub(crate) struct Desk {
     asked: Notify,
     told: channel::Sender<Option<Arc<Told>>>,
     pages: Mutex<Pages>,
+    /// The newest version that a report made.
+    made: AtomicU64,
 }
 
 impl Default for Desk {
@@ -45,6 +48,7 @@ impl Default for Desk {
             asked: Notify::new(),
             told: channel::Sender::new(None),
             pages: Mutex::default(),
+            made: AtomicU64::new(0),
         }
     }
 }
@@ -75,6 +79,16 @@ impl Desk {
     /// Rounds: pages to be written down.
     pub(crate) fn write_down(&self, pages: Pages) {
         self.locked().extend(pages);
+    }
+
+    /// Rounds: the newest version that a report made; an API server that is behind it went back.
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
+    }
+
+    /// Reporter: a report made this version.
+    pub(crate) fn make(&self, version: u64) {
+        self.made.fetch_max(version, Ordering::Relaxed);
     }
 
     /// Reporter: is told of every round.

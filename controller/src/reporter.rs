@@ -24,6 +24,7 @@ use crate::noted::Noted;
 use crate::observed::Observed;
 use crate::report::{Report, Sent, Target};
 use crate::sources::Sources;
+use crate::standing::number;
 use crate::view::{Shown, View};
 use crate::{accepted, announcements, members};
 
@@ -203,7 +204,10 @@ impl Reporter {
             } = &report.target;
             self.metrics.wrote(kind, outcome.as_ref().err());
             match outcome {
-                Ok(version) => self.memory.sent.remember(&report, &version),
+                Ok(version) => {
+                    self.desk.make(number(&version));
+                    self.memory.sent.remember(&report, &version);
+                }
                 Err(Refused::Conflict) => self.memory.sent.forget(&report.target),
                 Err(
                     error @ (Refused::NotLeading | Refused::WentBack { .. } | Refused::Error(_)),

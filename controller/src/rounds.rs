@@ -195,7 +195,8 @@ impl Rounds {
     async fn round(&mut self) -> Result<BTreeMap<String, Refused>, Refused> {
         let fresh = &mut self.memory.fresh;
         let doubted = self.sources.look_at_services(|shown| fresh.observe(shown));
-        self.newest = self.newest.max(self.memory.fresh.newest());
+        let seen = self.memory.fresh.newest().max(self.desk.made());
+        self.newest = self.newest.max(seen);
         self.ask(doubted).await?;
 
         let started = clock::now();
