@@ -2,6 +2,7 @@
 
 mod clock;
 mod controlplane;
+mod failures;
 mod lab;
 mod layers;
 mod licences;
