@@ -1,9 +1,11 @@
 //! Which tests of a run failed and what they said, to be told once more at the end: the last lines
 //! of a log are what people see first.
 //!
-//! Two forms are known. The lab prints `test NAME ... FAILED (1.0 s)` and below it, indented, why.
-//! cargo prints `test NAME ... FAILED` at once and `---- NAME stdout ----` with what the test said when
+//! Two forms are known. The lab prints `test NAME ... FAILED (1.0 s)` and below it, indented, why;
+//! `UNSTEADY` in its place when it is to be run again. cargo prints `test NAME ... FAILED` at once and `---- NAME stdout ----` with what the test said when
 //! all have run.
+
+const VERDICTS: [&str; 2] = ["FAILED", "UNSTEADY"];
 
 /// Lines kept of each test; more is above in the log.
 const LINES: usize = 40;
@@ -11,6 +13,8 @@ const LINES: usize = 40;
 /// A test that failed and what it said.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
+    /// `FAILED` or `UNSTEADY`.
+    pub(crate) verdict: &'static str,
     pub(crate) test: String,
     pub(crate) lines: Vec<String>,
 }
@@ -36,8 +40,9 @@ enum Open {
 impl Failures {
     /// Reads the next line of the output.
     pub(crate) fn read(&mut self, line: &str) {
-        if let Some(test) = failed_test(line) {
+        if let Some((verdict, test)) = failed_test(line) {
             self.found.push(Failure {
+                verdict,
                 test: test.to_owned(),
                 lines: Vec::new(),
             });
@@ -68,9 +73,11 @@ impl Failures {
     }
 }
 
-fn failed_test(line: &str) -> Option<&str> {
-    let (test, verdict) = line.strip_prefix("test ")?.split_once(" ... ")?;
-    (verdict == "FAILED" || verdict.starts_with("FAILED (")).then_some(test)
+fn failed_test(line: &str) -> Option<(&'static str, &str)> {
+    let (test, rest) = line.strip_prefix("test ")?.split_once(" ... ")?;
+    let word = rest.split_once(" (").map_or(rest, |(word, _)| word);
+    let verdict = VERDICTS.into_iter().find(|verdict| *verdict == word)?;
+    Some((verdict, test))
 }
 
 fn section(line: &str) -> Option<&str> {
@@ -89,6 +96,7 @@ mod tests {
 
     fn failure(test: &str, lines: &[&str]) -> Failure {
         Failure {
+            verdict: "FAILED",
             test: test.to_owned(),
             lines: lines.iter().map(|line| (*line).to_owned()).collect(),
         }
@@ -99,6 +107,16 @@ mod tests {
         let output = "test a ... ok (1.0 s)\n    a note\ntest b ... FAILED (2.0 s)\n    no answer\n      \
                       speaker: line\ntest c ... ok (1.0 s)\n    note of c\n1 passed, 1 failed, 0 skipped";
         let wanted = failure("b", &["    no answer", "      speaker: line"]);
+        assert_eq!(read(output), [wanted]);
+    }
+
+    #[test]
+    fn a_test_that_is_run_again_is_told_of() {
+        let output = "test a ... UNSTEADY (2.0 s)\n    no answer\ntest a ... ok (1.0 s)";
+        let wanted = Failure {
+            verdict: "UNSTEADY",
+            ..failure("a", &["    no answer"])
+        };
         assert_eq!(read(output), [wanted]);
     }
 

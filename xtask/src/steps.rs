@@ -47,6 +47,7 @@ impl Steps {
         } else {
             self.failed += 1;
             self.failures.push(Failure {
+                verdict: "FAILED",
                 test: name.to_owned(),
                 lines: Vec::new(),
             });
@@ -97,11 +98,12 @@ impl Steps {
         let good = success && counts.failed == 0;
         if !good {
             self.failures.push(Failure {
+                verdict: "FAILED",
                 test: name.to_owned(),
                 lines: Vec::new(),
             });
-            self.failures.extend(failures.found());
         }
+        self.failures.extend(failures.found());
         let verdict = if good { "ok" } else { "FAILED" };
         println!(
             "{name:<28} {verdict:<8} {seconds:6.1} s  {} passed",
@@ -122,7 +124,7 @@ impl Steps {
             println!("skipped  {reason}");
         }
         for failure in &self.failures {
-            println!("FAILED   {}", failure.test);
+            println!("{:<8} {}", failure.verdict, failure.test);
             for line in &failure.lines {
                 println!("         {line}");
             }
