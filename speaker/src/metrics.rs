@@ -48,6 +48,7 @@ pub(crate) struct Metrics {
     pub quorum: Gauge,
     pub beacons_sent: Counter,
     pub beacon_errors: Counter,
+    pub wakeups: Counter,
     pub late_wakeups: Counter,
     pub unacknowledged: Counter,
     beacons_received: Counter,
@@ -78,6 +79,7 @@ impl Metrics {
             quorum: Gauge::default(),
             beacons_sent: Counter::default(),
             beacon_errors: Counter::default(),
+            wakeups: Counter::default(),
             late_wakeups: Counter::default(),
             unacknowledged: Counter::default(),
             beacons_received: Counter::default(),
@@ -151,6 +153,11 @@ impl Metrics {
             "beacon_errors",
             "Beacons the kernel refused",
             m.beacon_errors.clone(),
+        );
+        registry.register(
+            "wakeups",
+            "Times the announcing thread woke up",
+            m.wakeups.clone(),
         );
         registry.register(
             "late_wakeups",

@@ -14,6 +14,7 @@ mod ground;
 mod hygiene;
 mod independence;
 mod lan;
+mod narrow;
 mod objects;
 mod pages;
 mod policies;

@@ -355,6 +355,7 @@ impl Worker {
         let mut descriptors = vec![self.woken.as_fd(), self.socket.as_fd()];
         descriptors.extend(self.ports.values().flat_map(|port| port.descriptors()));
         wait_readable(&descriptors, Some(limit))?;
+        self.outlets.metrics.wakeups.inc();
         if clock::boot() > due + self.settings.beacon.timers.interval {
             self.outlets.metrics.late_wakeups.inc();
         }
