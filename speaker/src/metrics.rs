@@ -50,6 +50,7 @@ pub(crate) struct Metrics {
     pub beacon_errors: Counter,
     pub wakeups: Counter,
     pub late_wakeups: Counter,
+    pub fruitless_wakeups: Counter,
     pub unacknowledged: Counter,
     beacons_received: Counter,
     beacons_discarded: [Counter; herald_beacon::Discard::ALL.len()],
@@ -81,6 +82,7 @@ impl Metrics {
             beacon_errors: Counter::default(),
             wakeups: Counter::default(),
             late_wakeups: Counter::default(),
+            fruitless_wakeups: Counter::default(),
             unacknowledged: Counter::default(),
             beacons_received: Counter::default(),
             beacons_discarded: array::from_fn(|index| {
@@ -158,6 +160,11 @@ impl Metrics {
             "wakeups",
             "Times the announcing thread woke up",
             m.wakeups.clone(),
+        );
+        registry.register(
+            "fruitless_wakeups",
+            "Times the announcing thread was woken again and again for nothing, and paused",
+            m.fruitless_wakeups.clone(),
         );
         registry.register(
             "late_wakeups",

@@ -48,17 +48,25 @@ pub(super) fn others_sleep(stage: &mut Stage) -> Result<()> {
             bail!("{}: {each_second} wakeups a second", node.name());
         }
     }
+    for count in counters(lab, "fruitless_wakeups_total")?.into_values() {
+        super::expect_same("wakeups for nothing", &count, &0)?;
+    }
     Ok(())
 }
 
 /// How often the announcing thread of each node has woken up.
 fn wakeups(lab: &mut Lab) -> Result<BTreeMap<NodeNumber, u64>> {
+    counters(lab, "wakeups_total")
+}
+
+fn counters(lab: &mut Lab, name: &str) -> Result<BTreeMap<NodeNumber, u64>> {
+    let series = format!("herald_speaker_{name} ");
     let mut all = BTreeMap::new();
     for (node, part) in &lab.herald()?.speakers {
         let shown = part.shown("/metrics")?;
         let mut lines = shown.lines();
-        let count = lines.find_map(|line| line.strip_prefix("herald_speaker_wakeups_total "));
-        let count = count.context("the speaker does not count its wakeups")?;
+        let count = lines.find_map(|line| line.strip_prefix(&series));
+        let count = count.with_context(|| format!("the speaker has no {name}"))?;
         all.insert(*node, count.parse()?);
     }
     Ok(all)
