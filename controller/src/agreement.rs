@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use herald_config::service;
+use herald_model::announce::desired;
 use herald_model::service::ServiceKey;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::jiff::Timestamp;
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::allocated::ADDRESS_ALLOCATED;
 use crate::book::Book;
-use crate::decision::announceable;
+use crate::decision::world;
 use crate::facts::Facts;
 use crate::metrics::Metrics;
 use crate::observed::Observed;
@@ -207,13 +208,14 @@ fn round(server: &mut Server, book: &mut Book, sent: &mut Sent, refuses: bool) {
     }
     let observed = server.observed();
     let decision = book.decision();
-    let desired = announceable(&observed, &decision, CLASS);
+    let world = world(&observed, &decision, CLASS);
+    let desired = desired(&world);
     let facts = Facts {
         observed: &observed,
+        services: &world.services,
         decision: &decision,
         desired: &desired,
         failed: &failed,
-        class: CLASS,
     };
     let mut reports = accepted::reports(&observed, &decision, CLASS, sent, now);
     reports.extend(announcements::reports(&facts, sent, now));

@@ -23,7 +23,6 @@ use serde_json::{Value, json};
 
 use crate::allocated;
 use crate::condition::{Wanted, find, is_news, merged};
-use crate::decision::ours;
 use crate::facts::Facts;
 use crate::observed::Observed;
 use crate::report::{Report, Sent, Target};
@@ -57,23 +56,30 @@ pub(crate) fn orphans(observed: &Observed, class: &str) -> Vec<(ServiceKey, Stri
         .collect()
 }
 
-/// The reports that say something new; first those about Services that do not get what they ask for.
-pub(crate) fn reports(facts: &Facts<'_>, sent: &mut Sent, now: Timestamp) -> Vec<Report> {
-    let services = ours(facts.observed, facts.class);
-    let unmet =
-        |key| facts.decision.plan.refuse.contains_key(key) || facts.failed.contains_key(key);
-    let (first, then): (Vec<_>, Vec<_>) = services.values().partition(|one| unmet(&one.key));
-    let mut reports = Vec::new();
-    for service in first.into_iter().chain(then) {
+/// The reports that say something new, each made when it is asked for; first those about Services that
+/// do not get what they ask for.
+pub(crate) fn reports<'a>(
+    facts: &'a Facts<'_>,
+    sent: &'a mut Sent,
+    now: Timestamp,
+) -> impl Iterator<Item = Report> + 'a {
+    let unmet = |service: &&Service| {
+        facts.decision.plan.refuse.contains_key(&service.key)
+            || facts.failed.contains_key(&service.key)
+    };
+    let (first, then): (Vec<_>, Vec<_>) = facts.services.values().partition(unmet);
+    let each = first.into_iter().chain(then).flat_map(move |service| {
         let Some(object) = facts.observed.services.get(&service.key) else {
-            continue;
+            return [None, None];
         };
         let announcement = facts.observed.announcements.get(&service.key);
         let announcement = announcement.map(AsRef::as_ref);
-        reports.extend(allocated::report(facts, service, object, sent, now));
-        reports.extend(report(facts, service, object, announcement, sent, now));
-    }
-    reports
+        [
+            allocated::report(facts, service, object, sent, now),
+            report(facts, service, object, announcement, sent, now),
+        ]
+    });
+    each.flatten()
 }
 
 fn report(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use herald_config::{Compiled, Problem, service};
 use herald_model::alloc::Plan;
-use herald_model::announce::{Desired, World, desired};
+use herald_model::announce::World;
 use herald_model::service::{Service, ServiceKey};
 
 use crate::observed::Observed;
@@ -24,10 +24,10 @@ pub(crate) struct Decision {
     pub(crate) plan: Plan,
 }
 
-/// Who may announce what, on what the Services' status says now.
-pub(crate) fn announceable(observed: &Observed, decision: &Decision, class: &str) -> Desired {
+/// What may be announced follows from this: what the Services' status says now, and where they run.
+pub(crate) fn world(observed: &Observed, decision: &Decision, class: &str) -> World {
     let nodes = observed.objects.nodes.iter().flatten();
-    desired(&World {
+    World {
         services: ours(observed, class),
         pools: decision.compiled.config.pools.clone(),
         quarantined_pools: decision.compiled.config.quarantined_pools.clone(),
@@ -35,11 +35,11 @@ pub(crate) fn announceable(observed: &Observed, decision: &Decision, class: &str
         nodes: nodes
             .map(|(name, facts)| (name.clone(), facts.to_model()))
             .collect(),
-    })
+    }
 }
 
 /// The Services that are ours, translated, with their endpoints.
-pub(crate) fn ours(observed: &Observed, class: &str) -> BTreeMap<ServiceKey, Service> {
+fn ours(observed: &Observed, class: &str) -> BTreeMap<ServiceKey, Service> {
     let ours = observed
         .services
         .iter()

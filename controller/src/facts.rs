@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use herald_model::announce::Desired;
-use herald_model::service::ServiceKey;
+use herald_model::service::{Service, ServiceKey};
 
 use crate::decision::Decision;
 use crate::observed::Observed;
@@ -12,9 +12,10 @@ use crate::observed::Observed;
 pub(crate) struct Facts<'a> {
     /// With the Services as they are after the addresses were written.
     pub(crate) observed: &'a Observed,
+    /// Those of them that are ours, translated.
+    pub(crate) services: &'a BTreeMap<ServiceKey, Service>,
     pub(crate) decision: &'a Decision,
     pub(crate) desired: &'a Desired,
     /// Services whose addresses could not be written, and why.
     pub(crate) failed: &'a BTreeMap<ServiceKey, String>,
-    pub(crate) class: &'a str,
 }

@@ -12,11 +12,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use herald_config::service;
+use herald_model::announce::desired;
 use herald_runtime::bucket::Bucket;
 use herald_runtime::clock;
 
 use crate::apply::{Refused, Writer};
-use crate::decision::announceable;
+use crate::decision::world;
 use crate::desk::{Desk, Told};
 use crate::facts::Facts;
 use crate::metrics::Metrics;
@@ -105,20 +106,36 @@ impl Reporter {
         let decision = &told.decision;
         self.metrics.decided(decision);
         self.metrics.events_dropped(self.writer.events_dropped());
-        let desired = announceable(&observed, decision, &self.class);
+        let world = world(&observed, decision, &self.class);
+        let desired = desired(&world);
         let facts = Facts {
             observed: &observed,
+            services: &world.services,
             decision,
             desired: &desired,
             failed: &told.failed,
-            class: &self.class,
         };
         let now = clock::wall();
-        let sent = &mut self.memory.sent;
-        let mut reports = accepted::reports(&observed, decision, &self.class, sent, now);
-        reports.extend(announcements::reports(&facts, sent, now));
+        let Memory { sent, bucket, .. } = &mut self.memory;
+        let objects = accepted::reports(&observed, decision, &self.class, sent, now);
+        let due = objects
+            .into_iter()
+            .chain(announcements::reports(&facts, sent, now));
+        let (mut reports, mut wait) = (Vec::new(), None);
+        for report in due {
+            // Those the pace does not allow are made again when it does: all at once they would take
+            // more memory than everything else together.
+            match bucket.take(BURST, clock::now()) {
+                Ok(()) => reports.push(report),
+                Err(later) => {
+                    wait = Some(later * u32::try_from(BURST / 4).unwrap_or(1));
+                    break;
+                }
+            }
+        }
         let writes = Writes {
             reports,
+            wait,
             orphans: announcements::orphans(&observed, &self.class),
             leavers: members::leavers(&observed),
         };
@@ -148,21 +165,11 @@ impl Reporter {
         }
         let Writes {
             reports,
+            mut wait,
             orphans,
             leavers,
         } = writes;
-        let mut wait = None;
-        let mut now = Vec::new();
-        for report in reports {
-            match self.memory.bucket.take(BURST, clock::now()) {
-                Ok(()) => now.push(report),
-                Err(later) => {
-                    wait = Some(later * u32::try_from(BURST / 4).unwrap_or(1));
-                    break;
-                }
-            }
-        }
-        refused.extend(self.report(now).await);
+        refused.extend(self.report(reports).await);
         for (key, uid) in orphans {
             if let Err(later) = self.memory.bucket.take(BURST, clock::now()) {
                 wait = Some(later);
@@ -222,7 +229,10 @@ impl Reporter {
 
 /// What one look found to be written.
 struct Writes {
+    /// As many as the pace allows.
     reports: Vec<Report>,
+    /// When more may be made, if there are more.
+    wait: Option<Duration>,
     orphans: Vec<(herald_model::service::ServiceKey, String)>,
     leavers: Vec<members::Leaver>,
 }

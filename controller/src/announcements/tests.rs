@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use herald_config::NodeFacts;
+use herald_model::announce::desired;
 use serde_json::json;
 
 use super::*;
 use crate::assign::tests::{decide, merge, observed, service};
-use crate::decision::announceable;
+use crate::decision::world;
 
 const CLASS: &str = "heraldlb.io/herald";
 
@@ -59,18 +60,20 @@ fn announcement(observed: &mut Observed, status: &Value) {
 
 fn reports_on(observed: &Observed, failed: &[(&str, &str)], second: i64) -> Vec<Report> {
     let decision = decide(observed);
-    let desired = announceable(observed, &decision, CLASS);
+    let world = world(observed, &decision, CLASS);
+    let desired = desired(&world);
     let failed = failed
         .iter()
         .map(|(name, error)| (ServiceKey::new("shop", *name), (*error).to_owned()));
     let facts = Facts {
         observed,
+        services: &world.services,
         decision: &decision,
         desired: &desired,
         failed: &failed.collect(),
-        class: CLASS,
     };
-    let reports = reports(&facts, &mut Sent::default(), at(second));
+    let mut sent = Sent::default();
+    let reports = reports(&facts, &mut sent, at(second));
     let (about_services, reports): (Vec<_>, Vec<_>) = reports
         .into_iter()
         .partition(|report| report.target.kind == "Service");
