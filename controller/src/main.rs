@@ -47,6 +47,11 @@ use herald_runtime::watch::Watches;
 use herald_runtime::{admin, client, lease, logging};
 use prometheus_client::registry::Registry;
 
+/// Gives memory back: a round over many Services takes much, and the next may be hours away
+/// (docs/adr/0014).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Name of the Lease, and of the controller in Events.
 const NAME: &str = "herald-controller";
 
