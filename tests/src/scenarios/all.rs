@@ -254,6 +254,16 @@ pub const ALL: &[Scenario] = &[
         run: bgp::secured,
     },
     Scenario {
+        name: "frr_and_nodes_watch_each_other_by_bfd",
+        herald: true,
+        run: |stage| bgp::watched(stage, Kind::Frr),
+    },
+    Scenario {
+        name: "bird_and_nodes_watch_each_other_by_bfd",
+        herald: true,
+        run: |stage| bgp::watched(stage, Kind::Bird),
+    },
+    Scenario {
         name: "a_hostile_router_harms_no_other_session",
         herald: true,
         run: bgp::hostile,

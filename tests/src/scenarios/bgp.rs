@@ -1,8 +1,9 @@
 //! Routers by other people's programs know what the nodes announce, and nothing else.
 //!
 //! Here is what they have in common; the matrix of routers and features is [`matrix`], and what nobody
-//! would call a router [`hostile`].
+//! would call a router [`hostile`]; sessions that are watched are in [`bfd`].
 
+mod bfd;
 mod hostile;
 mod matrix;
 
@@ -19,6 +20,7 @@ use crate::netns::run;
 use crate::routers::{ADDRESSES, Kind, NODE_AS, Neighbour, ROUTER_AS, Router};
 use crate::services::Wanted;
 use crate::topology::NodeNumber;
+pub(super) use bfd::watched;
 pub(super) use hostile::hostile;
 pub(super) use matrix::matrix;
 

@@ -25,7 +25,7 @@ use crate::telling::tell;
 use crate::topology::NodeNumber;
 
 /// The router's address behind another hop, and the table by which it answers from there.
-const FAR: &str = "10.73.1.1";
+pub(super) const FAR: &str = "10.73.1.1";
 const TABLE: &str = "73";
 
 /// How long routes are looked at while their speaker is away.
@@ -75,7 +75,7 @@ pub(in crate::scenarios) fn matrix(stage: &mut Stage, kind: Kind) -> Result<()> 
 }
 
 /// Puts an address of the router behind node-2, for node-3, in both directions; or takes it away.
-fn far(lab: &Lab, verb: &str) -> Result<()> {
+pub(super) fn far(lab: &Lab, verb: &str) -> Result<()> {
     let ([two, _], [three, _]) = (TWO.lan(), THREE.lan());
     let (router, near) = (&lab.topology.router, &lab.node(TWO.0)?.machine);
     // node-2 is not to tell node-3 of a shorter way.

@@ -1,0 +1,423 @@
+//! Routers that watch nodes by BFD, and are watched.
+//!
+//! ```text
+//! node-1  near-four (strict) and near-six: three times 50 ms; cut off, and asked to end
+//! node-2  calm-four and calm-six (passive): fifty times 50, 400 and 20 ms; switched off, and without BFD
+//! node-3  far (strict): behind another hop; bare (strict): the router does not watch
+//! ```
+//! What must not flap under load is given fifty packets, and what must be noticed soon three.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::matrix::{FAR, far};
+use super::{ADDRESSES, PATIENCE, established, peer, present, sessions};
+use crate::capture::{self, Capture};
+use crate::faults::Fault;
+use crate::figures::Figure;
+use crate::lab::Lab;
+use crate::routers::{Bfd, Feature, Kind, Neighbour, Router};
+use crate::scenarios::{Stage, expect_same, linger, needs};
+use crate::topology::NodeNumber;
+
+const ONE: NodeNumber = NodeNumber(1);
+const TWO: NodeNumber = NodeNumber(2);
+const THREE: NodeNumber = NodeNumber(3);
+
+const NEAR: [(NodeNumber, &str); 2] = [(ONE, "near-four"), (ONE, "near-six")];
+const CALM: [(NodeNumber, &str); 2] = [(TWO, "calm-four"), (TWO, "calm-six")];
+const AWAY: (NodeNumber, &str) = (THREE, "far");
+
+/// How the router watches each node: milliseconds, and packets.
+const FAST: (u64, u8) = (50, 3);
+const PATIENT: (u64, u8) = (20, 50);
+const DISTANT: (u64, u8) = (100, 20);
+
+/// Longer than detection takes, and by far shorter than the hold time of 9 s.
+const SOON: f64 = 4.0;
+
+/// Diagnostics and states of RFC 5880 section 4.1, a NOTIFICATION of RFC 9384.
+const EXPIRED: u8 = 1;
+const ADMINISTRATIVELY_DOWN: u8 = 7;
+const DOWN: u8 = 1;
+const ADMIN_DOWN: u8 = 0;
+const BFD_DOWN: (u8, u8) = (6, 10);
+
+/// Sessions come up, wait where that is asked for, change their intervals, are switched off, fail and end.
+pub(in crate::scenarios) fn watched(stage: &mut Stage, kind: Kind) -> Result<()> {
+    let lab = &mut stage.lab;
+    present(kind)?;
+    needs("tshark", "tshark")?;
+    if lab.topology.nodes.len() < 3 {
+        bail!("this needs three nodes");
+    }
+    far(lab, "add")?;
+    let mut router = Router::start(lab, kind, neighbours())?;
+    let outcome = played(lab, kind, &router);
+    router.stop();
+    lab.topology.mend()?;
+    far(lab, "del")?;
+    let title = format!("BFD 50 ms x 3 with {}: silent until told", kind.name());
+    let figure = Figure::milliseconds(&title, &outcome?, None);
+    stage.figures.push(figure);
+    Ok(())
+}
+
+fn neighbours() -> Vec<Neighbour> {
+    let watched = |node, family, (millis, multiplier)| Neighbour {
+        bfd: Some(Bfd {
+            interval: Duration::from_millis(millis),
+            multiplier,
+        }),
+        ..Neighbour::plain(node, family)
+    };
+    let distant = watched(THREE, 0, DISTANT);
+    vec![
+        watched(ONE, 0, FAST),
+        watched(ONE, 1, FAST),
+        watched(TWO, 0, PATIENT),
+        watched(TWO, 1, PATIENT),
+        Neighbour {
+            local: FAR.parse().unwrap_or(distant.local),
+            multihop: true,
+            ..distant
+        },
+        Neighbour::plain(THREE, 1),
+    ]
+}
+
+fn wishes() -> String {
+    let [four, six] = ADDRESSES;
+    let strict = |profile: &str| format!("bfdProfile: {profile}, bfdStrict: true");
+    let away = format!("ebgpMultiHop: true, {}", strict("far"));
+    [
+        profile("near", 50, 3, ""),
+        profile("calm", 50, 50, ", passiveMode: true"),
+        profile("far", 100, 20, ""),
+        peer("near-four", Some(ONE), four, &strict("near")),
+        peer("near-six", Some(ONE), six, "bfdProfile: near"),
+        peer("calm-four", Some(TWO), four, "bfdProfile: calm"),
+        peer("calm-six", Some(TWO), six, "bfdProfile: calm"),
+        peer("far", Some(THREE), FAR, &away),
+        peer("bare", Some(THREE), six, &strict("near")),
+    ]
+    .concat()
+}
+
+fn profile(name: &str, millis: u64, multiplier: u8, more: &str) -> String {
+    format!(
+        "---\napiVersion: heraldlb.io/v1beta1\nkind: BFDProfile\nmetadata: {{name: {name}}}\n\
+         spec: {{receiveInterval: {millis}, transmitInterval: {millis}, \
+         detectMultiplier: {multiplier}{more}}}\n"
+    )
+}
+
+/// How long after the last packet each session of node-1 was ended when it was cut off.
+fn played(lab: &mut Lab, kind: Kind, router: &Router) -> Result<Vec<Duration>> {
+    lab.apply(&wishes())?;
+    distant(lab, kind)?;
+    let all: Vec<_> = NEAR.into_iter().chain(CALM).chain([AWAY]).collect();
+    up(lab, router, &all)?;
+    for one in NEAR {
+        agreed(lab, one, [50_000, 50_000, 150_000])?;
+    }
+    agreed(lab, AWAY, [100_000, 100_000, 2_000_000])?;
+    bare(lab)?;
+    intervals(lab, router)?;
+    if kind.can(Feature::BfdSwitchedOff) {
+        switched_off(lab, router)?;
+    }
+    let ended = cut_off(lab, kind, router)?;
+    stopped(lab, kind)?;
+    bare(lab)?;
+    Ok(ended)
+}
+
+/// A router whose packets lose their TTL on the way is told of, and comes up once that is allowed.
+fn distant(lab: &Lab, kind: Kind) -> Result<()> {
+    if kind.can(Feature::BfdTtl) {
+        return Ok(());
+    }
+    let said = "arrive with TTL 63, less than minimumTtl 254 of the BFDProfile";
+    lab.wait("a TTL that is too low is not told", PATIENCE, |lab| {
+        says(&session(lab, AWAY)?, said)
+    })?;
+    lab.apply(&profile("far", 100, 20, ", minimumTtl: 60"))
+}
+
+/// Waits until sessions are established and both ends have BFD up.
+fn up(lab: &Lab, router: &Router, wanted: &[(NodeNumber, &str)]) -> Result<()> {
+    lab.wait("BFD is not up", PATIENCE, |lab| {
+        for one in wanted {
+            let (session, seen) = (session(lab, *one)?, router.watched(address(*one))?);
+            let both = session["bfd"]["state"] == "Up" && seen.as_ref().is_some_and(|s| s.up);
+            if !both {
+                bail!("{session}; the router: {seen:?}");
+            }
+        }
+        Ok(true)
+    })?;
+    established(lab, wanted)
+}
+
+/// The node's address that a session is from.
+fn address((node, peer): (NodeNumber, &str)) -> IpAddr {
+    let [four, six] = node.lan();
+    if peer.ends_with("six") { six } else { four }
+}
+
+/// What the Speaker says of a session.
+fn session(lab: &Lab, (node, peer): (NodeNumber, &str)) -> Result<Value> {
+    let mut all = sessions(lab, &node.name())?.into_iter();
+    all.find(|one| one["peer"] == peer)
+        .with_context(|| format!("{} shows no session {peer}", node.name()))
+}
+
+fn says(session: &Value, words: &str) -> Result<bool> {
+    let said = session["lastError"].as_str().unwrap_or_default();
+    if session["state"] == "Established" || !said.contains(words) {
+        bail!("{session}");
+    }
+    Ok(true)
+}
+
+/// The intervals that the Speaker shows, in microseconds: sent, received, detected.
+fn agreed(lab: &Lab, one: (NodeNumber, &str), wanted: [i64; 3]) -> Result<()> {
+    let name = format!("the intervals of {} are not as wanted", one.1);
+    let waited = lab.wait(&name, PATIENCE, |lab| {
+        let bfd = &session(lab, one)?["bfd"];
+        let shown =
+            ["transmitInterval", "receiveInterval", "detectionTime"].map(|key| bfd[key].as_i64());
+        expect_same("what is shown", &shown, &wanted.map(Some)).map(|()| true)
+    });
+    waited.map(drop)
+}
+
+/// A strict session does not stand with a router that does not watch, and says why.
+fn bare(lab: &Lab) -> Result<()> {
+    let one = session(lab, (THREE, "bare"))?;
+    says(&one, "no session is opened before BFD is up (bfdStrict)")?;
+    expect_same("its BFD state", &one["bfd"]["state"], &Value::from("Down"))
+}
+
+/// How often sessions of node-2 were established, and what each router and its metrics count of failures.
+fn standing(lab: &mut Lab, router: &Router, with_bfd: bool) -> Result<Vec<String>> {
+    let metrics = lab.herald()?.speaker(TWO)?.shown("/metrics")?;
+    let mut standing = Vec::new();
+    for one in CALM {
+        let label = format!("peer=\"{}\"", one.1);
+        let counted = |what: &str| {
+            let mut lines = metrics.lines();
+            let line = lines.find(|line| line.starts_with(what) && line.contains(&label));
+            line.map(str::to_owned)
+                .with_context(|| format!("no metric {what} of {}", one.1))
+        };
+        standing.push(counted("herald_bgp_established_sessions")?);
+        if with_bfd {
+            standing.push(counted("herald_bfd_session_down_events")?);
+            let seen = router.watched(address(one))?;
+            standing.push(seen.context("the router does not watch")?.mark);
+        }
+    }
+    Ok(standing)
+}
+
+/// Slower and faster by the profile, and nobody takes it for a failure.
+fn intervals(lab: &mut Lab, router: &Router) -> Result<()> {
+    for one in CALM {
+        agreed(lab, one, [50_000, 50_000, 2_500_000])?;
+    }
+    let before = standing(lab, router, true)?;
+    for millis in [400_u16, 20] {
+        lab.apply(&profile("calm", millis.into(), 50, ", passiveMode: true"))?;
+        let micros = i64::from(millis) * 1000;
+        for one in CALM {
+            agreed(lab, one, [micros, micros, micros * 50])?;
+            lab.wait("the router does not follow", PATIENCE, |_| {
+                let seen = router.watched(address(one))?;
+                let seen = seen.context("the router does not watch")?;
+                if seen.interval != Duration::from_millis(millis.into()) {
+                    bail!("not {millis} ms: {}", seen.said);
+                }
+                Ok(seen.up)
+            })?;
+        }
+    }
+    established(lab, &CALM)?;
+    let after = standing(lab, router, true)?;
+    expect_same("what is counted after the change", &after, &before)
+}
+
+/// The router's operator switches BFD off and on, and off for good; then the BGPPeers lose their profile.
+/// No session ends for that.
+fn switched_off(lab: &mut Lab, router: &Router) -> Result<()> {
+    let before = standing(lab, router, false)?;
+    off(lab, router)?;
+    for one in CALM {
+        router.switch_bfd(address(one), true)?;
+    }
+    up(lab, router, &CALM)?;
+    off(lab, router)?;
+    for (_, peer) in CALM {
+        let patch = "{\"spec\":{\"bfdProfile\":null}}";
+        lab.kubectl(&["patch", "bgppeer", peer, "--type=merge", "-p", patch])?;
+    }
+    lab.wait("BFD is still there", PATIENCE, |lab| {
+        let [four, six] = CALM.map(|one| session(lab, one));
+        Ok(four?["bfd"].is_null() && six?["bfd"].is_null())
+    })?;
+    // As long as the detection time.
+    linger(Duration::from_secs(1));
+    established(lab, &CALM)?;
+    let after = standing(lab, router, false)?;
+    expect_same("what is counted without BFD", &after, &before)
+}
+
+/// Switches BFD off at the router, and waits until the node knows.
+fn off(lab: &Lab, router: &Router) -> Result<()> {
+    for one in CALM {
+        router.switch_bfd(address(one), false)?;
+    }
+    lab.wait("nobody notices that BFD is off", PATIENCE, |lab| {
+        let [four, six] = CALM.map(|one| session(lab, one));
+        Ok(four?["bfd"]["state"] == "Down" && six?["bfd"]["state"] == "Down")
+    })?;
+    linger(Duration::from_millis(300));
+    established(lab, &CALM)
+}
+
+/// Nothing passes between node-1 and the others: BFD notices, and the sessions end for that.
+fn cut_off(lab: &mut Lab, kind: Kind, router: &Router) -> Result<Vec<Duration>> {
+    up(lab, router, &NEAR)?;
+    let path = lab.files.state.join(format!("{}-cut.pcap", kind.name()));
+    let before = lab.herald()?.speaker(ONE)?.program.logged().len();
+    let capture = Capture::start(&lab.node(ONE.0)?.machine, &path)?;
+    // So that it has heard the router.
+    linger(Duration::from_millis(200));
+    lab.strike(Fault::BlackHole, ONE)?;
+    let strict = "no session is opened before BFD is up (bfdStrict)";
+    let noticed = lab.wait("a silent router keeps its session", PATIENCE, |lab| {
+        let [four, six] = NEAR.map(|one| session(lab, one));
+        Ok(says(&four?, strict)? && six?["state"] != "Established")
+    });
+    capture.finish()?;
+    noticed?;
+    let logged = lab.herald()?.speaker(ONE)?.program.logged();
+    let logged = logged.get(before..).unwrap_or_default();
+    for (_, peer) in NEAR {
+        let ended = format!("peer=\"{peer}\" reason=told the peer: Cease, BFD Down (6/10)");
+        if !logged.contains(&ended) {
+            bail!("the speaker does not say why {peer} ended");
+        }
+    }
+    let frames = frames(&path)?;
+    let mut ended = Vec::new();
+    for (node, router) in ONE.lan().into_iter().zip(ADDRESSES) {
+        ended.push(silence(&frames, &node.to_string(), router)?);
+    }
+    lab.mend(Fault::BlackHole, ONE)?;
+    up(lab, router, &NEAR)?;
+    Ok(ended)
+}
+
+/// The order in which a node gave a router up, and how long that took from the last that it heard.
+fn silence(frames: &[Frame], node: &str, router: &str) -> Result<Duration> {
+    let mut heard = frames.iter().filter(|one| one.from == router);
+    let heard = heard.rfind(|one| one.bfd.is_some());
+    let heard = heard.context("the router said nothing by BFD")?.at;
+    let mut after = frames
+        .iter()
+        .filter(|one| one.from == node && one.at > heard);
+    let down = after.clone().find(|one| one.bfd == Some((EXPIRED, DOWN)));
+    let down = down.with_context(|| format!("{node} tells no router that detection expired"))?;
+    let ended = after.find_map(|one| one.notification.map(|code| (one.at, code)));
+    let (at, code) = ended.with_context(|| format!("{node} sends no NOTIFICATION"))?;
+    expect_same("the NOTIFICATION", &code, &BFD_DOWN)?;
+    let took = at - heard;
+    if down.at > at || took > SOON {
+        bail!(
+            "silent since {heard}, told at {} and ended at {at}",
+            down.at
+        );
+    }
+    Ok(Duration::from_secs_f64(took))
+}
+
+/// A speaker that is asked to end ends its sessions, and then says that it does not watch any more.
+fn stopped(lab: &mut Lab, kind: Kind) -> Result<()> {
+    let path = lab.files.state.join(format!("{}-stop.pcap", kind.name()));
+    let capture = Capture::start(&lab.topology.router, &path)?;
+    let ended = lab.herald()?.speaker(ONE)?.terminate();
+    capture.finish()?;
+    lab.herald()?.speaker(ONE)?.restart()?;
+    if !ended {
+        bail!("the speaker did not end by itself");
+    }
+    let frames = frames(&path)?;
+    for (node, router) in ONE.lan().into_iter().zip(ADDRESSES) {
+        let node = node.to_string();
+        let mut own = frames.iter().filter(|one| one.from == node);
+        let farewell = (ADMINISTRATIVELY_DOWN, ADMIN_DOWN);
+        let off = own.clone().find(|one| one.bfd == Some(farewell));
+        let off = off.with_context(|| format!("{node} does not say that it is switched off"))?;
+        let closed = own.find_map(|one| one.notification.map(|code| (one.at, code)));
+        let (at, code) = closed.with_context(|| format!("{node} sends no NOTIFICATION"))?;
+        if at > off.at || code == BFD_DOWN {
+            bail!("ended at {at} by {code:?}, switched off at {}", off.at);
+        }
+        let mut theirs = frames.iter().filter(|one| one.from == router);
+        if theirs.any(|one| one.notification == Some(BFD_DOWN)) {
+            bail!("the router takes the end for a failure");
+        }
+    }
+    Ok(())
+}
+
+/// A packet of BFD, or a segment with a NOTIFICATION.
+#[derive(Debug)]
+struct Frame {
+    /// Seconds.
+    at: f64,
+    from: String,
+    /// Diagnostic and state.
+    bfd: Option<(u8, u8)>,
+    /// Code and subcode.
+    notification: Option<(u8, u8)>,
+}
+
+fn frames(path: &Path) -> Result<Vec<Frame>> {
+    let fields = [
+        "frame.time_epoch",
+        "ip.src",
+        "ipv6.src",
+        "bfd.diag",
+        "bfd.sta",
+        "bgp.notify.major_error",
+        "bgp.notify.minor_error_cease",
+    ];
+    let lines = capture::fields(path, "bfd || bgp.type == 3", &fields)?;
+    let frame = |line: Vec<String>| {
+        let [at, four, six, diagnostic, state, code, subcode] = line.try_into().ok()?;
+        let pair = |one: &str, other: &str| number(one).zip(number(other));
+        Some(Frame {
+            at: at.parse().ok()?,
+            from: if four.is_empty() { six } else { four },
+            bfd: pair(&diagnostic, &state),
+            notification: pair(&code, &subcode),
+        })
+    };
+    let frames: Option<Vec<Frame>> = lines.into_iter().map(frame).collect();
+    frames.context("tshark's fields are of another form")
+}
+
+/// A number as tshark writes it.
+fn number(text: &str) -> Option<u8> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u8::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
