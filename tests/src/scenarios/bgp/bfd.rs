@@ -37,8 +37,8 @@ const FAST: (u64, u8) = (50, 3);
 const PATIENT: (u64, u8) = (20, 50);
 const DISTANT: (u64, u8) = (100, 20);
 
-/// Longer than detection takes, and by far shorter than the hold time of 9 s.
-const SOON: f64 = 4.0;
+/// Longer than detection takes on a busy machine, in seconds.
+const SOON: f64 = 5.0;
 
 /// Diagnostics and states of RFC 5880 section 4.1, a NOTIFICATION of RFC 9384.
 const EXPIRED: u8 = 1;
@@ -98,14 +98,20 @@ fn wishes() -> String {
         profile("near", 50, 3, ""),
         profile("calm", 50, 50, ", passiveMode: true"),
         profile("far", 100, 20, ""),
-        peer("near-four", Some(ONE), four, &strict("near")),
-        peer("near-six", Some(ONE), six, "bfdProfile: near"),
+        patient(&peer("near-four", Some(ONE), four, &strict("near"))),
+        patient(&peer("near-six", Some(ONE), six, "bfdProfile: near")),
         peer("calm-four", Some(TWO), four, "bfdProfile: calm"),
         peer("calm-six", Some(TWO), six, "bfdProfile: calm"),
         peer("far", Some(THREE), FAR, &away),
         peer("bare", Some(THREE), six, &strict("near")),
     ]
     .concat()
+}
+
+/// With so long a hold time that no KEEPALIVE is unanswered when the node is cut off: the kernel would
+/// keep the NOTIFICATION back behind it.
+fn patient(peer: &str) -> String {
+    peer.replace("holdTime: 9s", "holdTime: 240s")
 }
 
 fn profile(name: &str, millis: u64, multiplier: u8, more: &str) -> String {
@@ -304,6 +310,8 @@ fn cut_off(lab: &mut Lab, kind: Kind, router: &Router) -> Result<Vec<Duration>> 
         let [four, six] = NEAR.map(|one| session(lab, one));
         Ok(says(&four?, strict)? && six?["state"] != "Established")
     });
+    // Last words leave behind what is shown.
+    linger(Duration::from_secs(1));
     capture.finish()?;
     noticed?;
     let logged = lab.herald()?.speaker(ONE)?.program.logged();
@@ -358,7 +366,7 @@ fn stopped(lab: &mut Lab, kind: Kind) -> Result<()> {
         bail!("the speaker did not end by itself");
     }
     let frames = frames(&path)?;
-    for (node, router) in ONE.lan().into_iter().zip(ADDRESSES) {
+    for node in ONE.lan() {
         let node = node.to_string();
         let mut own = frames.iter().filter(|one| one.from == node);
         let farewell = (ADMINISTRATIVELY_DOWN, ADMIN_DOWN);
@@ -368,10 +376,6 @@ fn stopped(lab: &mut Lab, kind: Kind) -> Result<()> {
         let (at, code) = closed.with_context(|| format!("{node} sends no NOTIFICATION"))?;
         if at > off.at || code == BFD_DOWN {
             bail!("ended at {at} by {code:?}, switched off at {}", off.at);
-        }
-        let mut theirs = frames.iter().filter(|one| one.from == router);
-        if theirs.any(|one| one.notification == Some(BFD_DOWN)) {
-            bail!("the router takes the end for a failure");
         }
     }
     Ok(())
