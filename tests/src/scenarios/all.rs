@@ -24,6 +24,11 @@ pub const ALL: &[Scenario] = &[
         run: objects::judged,
     },
     Scenario {
+        name: "the_samples_are_accepted",
+        herald: true,
+        run: objects::samples,
+    },
+    Scenario {
         name: "a_service_gets_addresses_of_its_families",
         herald: true,
         run: addresses::families,
