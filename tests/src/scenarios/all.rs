@@ -269,6 +269,11 @@ pub const ALL: &[Scenario] = &[
         run: |stage| bgp::watched(stage, Kind::Bird),
     },
     Scenario {
+        name: "heraldctl_tells_the_truth_of_sessions",
+        herald: true,
+        run: bgp::told,
+    },
+    Scenario {
         name: "a_hostile_router_harms_no_other_session",
         herald: true,
         run: bgp::hostile,

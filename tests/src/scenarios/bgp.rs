@@ -1,11 +1,13 @@
 //! Routers by other people's programs know what the nodes announce, and nothing else.
 //!
 //! Here is what they have in common; the matrix of routers and features is [`matrix`], and what nobody
-//! would call a router [`hostile`]; sessions that are watched are in [`bfd`].
+//! would call a router [`hostile`]; sessions that are watched are in [`bfd`],
+//! and what heraldctl says of them in [`told`].
 
 mod bfd;
 mod hostile;
 mod matrix;
+mod told;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -23,6 +25,7 @@ use crate::topology::NodeNumber;
 pub(super) use bfd::watched;
 pub(super) use hostile::hostile;
 pub(super) use matrix::matrix;
+pub(super) use told::told;
 
 /// How long sessions may take to come up.
 const PATIENCE: Duration = Duration::from_secs(30);
