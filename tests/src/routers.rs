@@ -305,6 +305,20 @@ impl Router {
         }
     }
 
+    /// Waits until it watches every node by its IPv4 address, and BFD is up.
+    pub fn wait_for_bfd(&self, lab: &Lab) -> Result<()> {
+        let waited = lab.wait("BFD is not up", Duration::from_secs(30), |lab| {
+            for node in &lab.topology.nodes {
+                let seen = self.watched(node.number.lan()[0])?;
+                if !seen.as_ref().is_some_and(|seen| seen.up) {
+                    bail!("{} with {}: {seen:?}", self.kind.name(), node.number.name());
+                }
+            }
+            Ok(true)
+        });
+        waited.map(drop)
+    }
+
     /// Switches its end of a BFD session off (RFC 5880 section 6.8.16), or on again.
     pub fn switch_bfd(&self, neighbour: IpAddr, on: bool) -> Result<()> {
         match self.kind {

@@ -41,7 +41,7 @@ pub(super) fn start(lab: &Lab, files: &Files) -> Result<Vec<Program>> {
             arguments,
             environment: Vec::new(),
         };
-        programs.push(lab.start(if name == "bfdd" {
+        programs.push(lab.start(if files.watch() {
             launch.urgent()
         } else {
             launch
