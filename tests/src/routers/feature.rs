@@ -35,6 +35,8 @@ pub enum Feature {
     BfdSwitchedOff,
     /// BFD packets over several hops are sent with TTL 255.
     BfdTtl,
+    /// The routes of a speaker that restarts are kept though BFD ends with it.
+    BfdRestart,
     /// The router is killed and starts again.
     RouterRestart,
     /// The speaker is killed and starts again.
@@ -43,7 +45,7 @@ pub enum Feature {
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Ipv4,
         Self::Ipv6,
         Self::ExtendedNextHop,
@@ -59,6 +61,7 @@ impl Feature {
         Self::Bfd,
         Self::BfdSwitchedOff,
         Self::BfdTtl,
+        Self::BfdRestart,
         Self::RouterRestart,
         Self::SpeakerRestart,
     ];
@@ -81,6 +84,7 @@ impl Feature {
             Self::Bfd => "BFD",
             Self::BfdSwitchedOff => "BFD switched off there",
             Self::BfdTtl => "BFD over several hops with TTL 255",
+            Self::BfdRestart => "graceful restart with BFD",
             Self::RouterRestart => "restart of the router",
             Self::SpeakerRestart => "restart of the speaker",
         }
@@ -110,6 +114,9 @@ impl Kind {
             (Self::Openbgpd, Feature::Bfd) => Some("OpenBGPD 7.7 has none"),
             (Self::Exabgp, Feature::Bfd) => Some("ExaBGP 4.2 has none"),
             (Self::Bird, Feature::BfdSwitchedOff) => Some("BIRD 2.0.12 has no command for it"),
+            (Self::Bird, Feature::BfdRestart) => {
+                Some("BIRD 2.0.12 drops the routes when BFD ends, whatever for")
+            }
             (Self::Bird, Feature::BfdTtl) => Some("BIRD 2.0.12 sends TTL 64"),
             (Self::Exabgp, Feature::GracefulRestart) => Some("ExaBGP 4.2 keeps no routes"),
             _ => None,

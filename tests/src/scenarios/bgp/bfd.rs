@@ -1,7 +1,7 @@
 //! Routers that watch nodes by BFD, and are watched.
 //!
 //! ```text
-//! node-1  near-four (strict) and near-six: three times 50 ms; cut off, and asked to end
+//! node-1  near-four (strict, graceful restart) and near-six: three times 50 ms; asked to end, and cut off
 //! node-2  calm-four and calm-six (passive): fifty times 50, 400 and 20 ms; switched off, and without BFD
 //! node-3  far (strict): behind another hop; bare (strict): the router does not watch
 //! ```
@@ -15,7 +15,9 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::matrix::{FAR, far};
-use super::{ADDRESSES, PATIENCE, established, peer, present, sessions};
+use super::{
+    ADDRESSES, PATIENCE, announced, established, peer, prefix, present, routed_service, sessions,
+};
 use crate::capture::{self, Capture};
 use crate::faults::Fault;
 use crate::figures::Figure;
@@ -40,12 +42,13 @@ const DISTANT: (u64, u8) = (100, 20);
 /// Longer than detection takes on a busy machine, in seconds.
 const SOON: f64 = 5.0;
 
-/// Diagnostics and states of RFC 5880 section 4.1, a NOTIFICATION of RFC 9384.
+/// Diagnostics and states of RFC 5880 section 4.1, NOTIFICATIONs of RFC 9384 and RFC 8538.
 const EXPIRED: u8 = 1;
 const ADMINISTRATIVELY_DOWN: u8 = 7;
 const DOWN: u8 = 1;
 const ADMIN_DOWN: u8 = 0;
 const BFD_DOWN: (u8, u8) = (6, 10);
+const HARD_RESET: (u8, u8) = (6, 9);
 
 /// Sessions come up, wait where that is asked for, change their intervals, are switched off, fail and end.
 pub(in crate::scenarios) fn watched(stage: &mut Stage, kind: Kind) -> Result<()> {
@@ -93,12 +96,13 @@ fn neighbours() -> Vec<Neighbour> {
 fn wishes() -> String {
     let [four, six] = ADDRESSES;
     let strict = |profile: &str| format!("bfdProfile: {profile}, bfdStrict: true");
+    let restarting = format!("enableGracefulRestart: true, {}", strict("near"));
     let away = format!("ebgpMultiHop: true, {}", strict("far"));
     [
         profile("near", 50, 3, ""),
         profile("calm", 50, 50, ", passiveMode: true"),
         profile("far", 100, 20, ""),
-        patient(&peer("near-four", Some(ONE), four, &strict("near"))),
+        patient(&peer("near-four", Some(ONE), four, &restarting)),
         patient(&peer("near-six", Some(ONE), six, "bfdProfile: near")),
         peer("calm-four", Some(TWO), four, "bfdProfile: calm"),
         peer("calm-six", Some(TWO), six, "bfdProfile: calm"),
@@ -124,7 +128,8 @@ fn profile(name: &str, millis: u64, multiplier: u8, more: &str) -> String {
 
 /// How long after the last packet each session of node-1 was ended when it was cut off.
 fn played(lab: &mut Lab, kind: Kind, router: &Router) -> Result<Vec<Duration>> {
-    lab.apply(&wishes())?;
+    lab.apply(&(announced() + &wishes()))?;
+    let addresses = routed_service(lab)?;
     distant(lab, kind)?;
     let all: Vec<_> = NEAR.into_iter().chain(CALM).chain([AWAY]).collect();
     up(lab, router, &all)?;
@@ -137,8 +142,9 @@ fn played(lab: &mut Lab, kind: Kind, router: &Router) -> Result<Vec<Duration>> {
     if kind.can(Feature::BfdSwitchedOff) {
         switched_off(lab, router)?;
     }
-    let ended = cut_off(lab, kind, router)?;
-    stopped(lab, kind)?;
+    let routes = Routes { router, addresses };
+    stopped(lab, kind, &routes)?;
+    let ended = cut_off(lab, kind, &routes)?;
     bare(lab)?;
     Ok(ended)
 }
@@ -296,9 +302,78 @@ fn off(lab: &Lab, router: &Router) -> Result<()> {
     established(lab, &CALM)
 }
 
-/// Nothing passes between node-1 and the others: BFD notices, and the sessions end for that.
-fn cut_off(lab: &mut Lab, kind: Kind, router: &Router) -> Result<Vec<Duration>> {
-    up(lab, router, &NEAR)?;
+/// What a router knows of a Service by way of node-1.
+struct Routes<'a> {
+    router: &'a Router,
+    /// IPv4, IPv6.
+    addresses: Vec<IpAddr>,
+}
+
+impl Routes<'_> {
+    /// Whether it knows each family's.
+    fn known(&self) -> Result<[bool; 2]> {
+        let mut known = [false; 2];
+        for ((known, address), hop) in known.iter_mut().zip(&self.addresses).zip(ONE.lan()) {
+            let paths = self.router.paths(&prefix(*address))?;
+            *known = paths.contains_key(&hop.to_string());
+        }
+        Ok(known)
+    }
+
+    fn wait_for(&self, lab: &Lab, wanted: [bool; 2]) -> Result<()> {
+        let waited = lab.wait("routes by node-1 are not as wanted", PATIENCE, |_| {
+            expect_same("what is known", &self.known()?, &wanted).map(|()| true)
+        });
+        waited.map(drop)
+    }
+}
+
+/// A speaker that is asked to end ends its sessions, one without a word, as the router waits for it. Then
+/// it says that it does not watch any more: that takes no route from who waits.
+fn stopped(lab: &mut Lab, kind: Kind, routes: &Routes<'_>) -> Result<()> {
+    routes.wait_for(lab, [true, true])?;
+    let path = lab.files.state.join(format!("{}-stop.pcap", kind.name()));
+    let capture = Capture::start(&lab.topology.router, &path)?;
+    let ended = lab.herald()?.speaker(ONE)?.terminate();
+    let kept = kept(lab, kind, routes);
+    capture.finish()?;
+    lab.herald()?.speaker(ONE)?.restart()?;
+    if !ended {
+        bail!("the speaker did not end by itself");
+    }
+    kept?;
+    let frames = frames(&path)?;
+    let farewell = (ADMINISTRATIVELY_DOWN, ADMIN_DOWN);
+    for (node, (_, peer)) in ONE.lan().into_iter().zip(NEAR) {
+        let node = node.to_string();
+        let mut own = frames.iter().filter(|one| one.from == node);
+        let off = own.clone().find(|one| one.bfd == Some(farewell));
+        let off = off.with_context(|| format!("{node} does not say that it is switched off"))?;
+        let closed = own.find_map(|one| one.notification.map(|code| (one.at, code)));
+        match (peer, closed) {
+            ("near-four", None) => {}
+            ("near-six", Some((at, code))) if at <= off.at && code != BFD_DOWN => {}
+            (_, closed) => bail!("{peer} ended by {closed:?}, switched off at {}", off.at),
+        }
+    }
+    Ok(())
+}
+
+/// The route that the router is to keep stays while the speaker is away, the other goes.
+fn kept(lab: &Lab, kind: Kind, routes: &Routes<'_>) -> Result<()> {
+    if !kind.can(Feature::BfdRestart) {
+        return Ok(());
+    }
+    routes.wait_for(lab, [true, false])?;
+    linger(Duration::from_millis(500));
+    expect_same("what is known then", &routes.known()?, &[true, false])
+}
+
+/// Nothing passes between node-1 and the others: BFD notices, the sessions end for that, and the router
+/// forgets the routes, though one session has agreed on graceful restart.
+fn cut_off(lab: &mut Lab, kind: Kind, routes: &Routes<'_>) -> Result<Vec<Duration>> {
+    up(lab, routes.router, &NEAR)?;
+    routes.wait_for(lab, [true, true])?;
     let path = lab.files.state.join(format!("{}-cut.pcap", kind.name()));
     let before = lab.herald()?.speaker(ONE)?.program.logged().len();
     let capture = Capture::start(&lab.node(ONE.0)?.machine, &path)?;
@@ -310,30 +385,40 @@ fn cut_off(lab: &mut Lab, kind: Kind, router: &Router) -> Result<Vec<Duration>> 
         let [four, six] = NEAR.map(|one| session(lab, one));
         Ok(says(&four?, strict)? && six?["state"] != "Established")
     });
+    let forgotten = routes.wait_for(lab, [false, false]);
     // Last words leave behind what is shown.
     linger(Duration::from_secs(1));
     capture.finish()?;
     noticed?;
+    forgotten?;
     let logged = lab.herald()?.speaker(ONE)?.program.logged();
     let logged = logged.get(before..).unwrap_or_default();
     for (_, peer) in NEAR {
-        let ended = format!("peer=\"{peer}\" reason=told the peer: Cease, BFD Down (6/10)");
-        if !logged.contains(&ended) {
-            bail!("the speaker does not say why {peer} ended");
+        let ended = format!("peer=\"{peer}\" reason=told the peer: ");
+        let mut lines = logged.lines().filter(|line| line.contains(&ended));
+        if !lines.any(|line| line.ends_with("Cease, BFD Down (6/10)")) {
+            bail!("the speaker does not say that BFD ended {peer}: {logged}");
         }
     }
     let frames = frames(&path)?;
     let mut ended = Vec::new();
-    for (node, router) in ONE.lan().into_iter().zip(ADDRESSES) {
-        ended.push(silence(&frames, &node.to_string(), router)?);
+    // With FRR graceful restart is agreed on for a NOTIFICATION too (RFC 8538): this one is final.
+    let four = if kind == Kind::Frr {
+        HARD_RESET
+    } else {
+        BFD_DOWN
+    };
+    let codes = [four, BFD_DOWN];
+    for ((node, router), code) in ONE.lan().into_iter().zip(ADDRESSES).zip(codes) {
+        ended.push(silence(&frames, &node.to_string(), router, code)?);
     }
     lab.mend(Fault::BlackHole, ONE)?;
-    up(lab, router, &NEAR)?;
+    up(lab, routes.router, &NEAR)?;
     Ok(ended)
 }
 
 /// The order in which a node gave a router up, and how long that took from the last that it heard.
-fn silence(frames: &[Frame], node: &str, router: &str) -> Result<Duration> {
+fn silence(frames: &[Frame], node: &str, router: &str, wanted: (u8, u8)) -> Result<Duration> {
     let mut heard = frames.iter().filter(|one| one.from == router);
     let heard = heard.rfind(|one| one.bfd.is_some());
     let heard = heard.context("the router said nothing by BFD")?.at;
@@ -344,7 +429,7 @@ fn silence(frames: &[Frame], node: &str, router: &str) -> Result<Duration> {
     let down = down.with_context(|| format!("{node} tells no router that detection expired"))?;
     let ended = after.find_map(|one| one.notification.map(|code| (one.at, code)));
     let (at, code) = ended.with_context(|| format!("{node} sends no NOTIFICATION"))?;
-    expect_same("the NOTIFICATION", &code, &BFD_DOWN)?;
+    expect_same("the NOTIFICATION", &code, &wanted)?;
     let took = at - heard;
     if down.at > at || took > SOON {
         bail!(
@@ -353,32 +438,6 @@ fn silence(frames: &[Frame], node: &str, router: &str) -> Result<Duration> {
         );
     }
     Ok(Duration::from_secs_f64(took))
-}
-
-/// A speaker that is asked to end ends its sessions, and then says that it does not watch any more.
-fn stopped(lab: &mut Lab, kind: Kind) -> Result<()> {
-    let path = lab.files.state.join(format!("{}-stop.pcap", kind.name()));
-    let capture = Capture::start(&lab.topology.router, &path)?;
-    let ended = lab.herald()?.speaker(ONE)?.terminate();
-    capture.finish()?;
-    lab.herald()?.speaker(ONE)?.restart()?;
-    if !ended {
-        bail!("the speaker did not end by itself");
-    }
-    let frames = frames(&path)?;
-    for node in ONE.lan() {
-        let node = node.to_string();
-        let mut own = frames.iter().filter(|one| one.from == node);
-        let farewell = (ADMINISTRATIVELY_DOWN, ADMIN_DOWN);
-        let off = own.clone().find(|one| one.bfd == Some(farewell));
-        let off = off.with_context(|| format!("{node} does not say that it is switched off"))?;
-        let closed = own.find_map(|one| one.notification.map(|code| (one.at, code)));
-        let (at, code) = closed.with_context(|| format!("{node} sends no NOTIFICATION"))?;
-        if at > off.at || code == BFD_DOWN {
-            bail!("ended at {at} by {code:?}, switched off at {}", off.at);
-        }
-    }
-    Ok(())
 }
 
 /// A packet of BFD, or a segment with a NOTIFICATION.
