@@ -51,14 +51,14 @@ pub(in crate::scenarios) fn matrix(stage: &mut Stage, kind: Kind) -> Result<()> 
         bail!("the matrix needs three nodes");
     }
     far(lab, "add")?;
-    keep_secret(lab, PASSWORD)?;
+    keep_secret(lab, SECRET, PASSWORD)?;
     let path = lab.files.state.join(format!("{}.pcap", kind.name()));
     let capture = Capture::start(&lab.topology.router, &path)?;
     let mut router = Router::start(lab, kind, neighbours(kind))?;
     let outcome = played(lab, kind, &mut router);
     router.stop();
     capture.finish()?;
-    forget_secret(lab)?;
+    forget_secret(lab, SECRET)?;
     far(lab, "del")?;
     outcome?;
     dissected(&path, kind)?;
