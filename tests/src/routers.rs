@@ -294,11 +294,11 @@ impl Router {
         Ok(told)
     }
 
-    /// How a node is watched, in the router's words; none while it knows of no such session.
-    pub fn watched(&self, neighbour: IpAddr) -> Result<Option<Watched>> {
+    /// How nodes are watched, in the router's words, by their addresses.
+    pub fn watched(&self) -> Result<BTreeMap<IpAddr, Watched>> {
         match self.kind {
-            Kind::Frr => frr::watched(&self.files, neighbour),
-            Kind::Bird => bird::watched(&self.files, neighbour),
+            Kind::Frr => frr::watched(&self.files),
+            Kind::Bird => bird::watched(&self.files),
             Kind::Gobgp | Kind::Openbgpd | Kind::Exabgp => {
                 bail!("{} has no BFD", self.kind.name())
             }
@@ -308,9 +308,10 @@ impl Router {
     /// Waits until it watches every node by its IPv4 address, and BFD is up.
     pub fn wait_for_bfd(&self, lab: &Lab) -> Result<()> {
         let waited = lab.wait("BFD is not up", Duration::from_secs(30), |lab| {
+            let watched = self.watched()?;
             for node in &lab.topology.nodes {
-                let seen = self.watched(node.number.lan()[0])?;
-                if !seen.as_ref().is_some_and(|seen| seen.up) {
+                let seen = watched.get(&node.number.lan()[0]);
+                if !seen.is_some_and(|seen| seen.up) {
                     bail!("{} with {}: {seen:?}", self.kind.name(), node.number.name());
                 }
             }

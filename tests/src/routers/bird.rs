@@ -1,5 +1,6 @@
 //! BIRD 2: one program, one socket.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -139,25 +140,26 @@ pub(super) fn refresh(files: &Files, neighbour: IpAddr) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn watched(files: &Files, neighbour: IpAddr) -> Result<Option<Watched>> {
+pub(super) fn watched(files: &Files) -> Result<BTreeMap<IpAddr, Watched>> {
     let (good, shown) = asked(files, &["-r", "show", "bfd", "sessions"])?;
     anyhow::ensure!(good, "birdc: {}", shown.trim());
-    // Address, interface, state, since, interval and timeout in seconds.
-    let line = shown.lines().find(|line| {
-        let first = line.split_whitespace().next();
-        first == Some(&neighbour.to_string())
-    });
-    let Some(line) = line else {
-        return Ok(None);
-    };
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let [_, _, state, since, interval, _] = words[..] else {
-        bail!("BIRD's line is of another form: {line}");
-    };
-    Ok(Some(Watched {
-        up: state == "Up",
-        interval: Duration::from_secs_f64(interval.parse()?),
-        mark: format!("{state} {since}"),
-        said: line.to_owned(),
-    }))
+    let mut watched = BTreeMap::new();
+    for line in shown.lines() {
+        // Address, interface, state, since, interval and timeout in seconds; other lines begin otherwise.
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let Some(address) = words.first().and_then(|word| word.parse().ok()) else {
+            continue;
+        };
+        let [_, _, state, since, interval, _] = words[..] else {
+            bail!("BIRD's line is of another form: {line}");
+        };
+        let seen = Watched {
+            up: state == "Up",
+            interval: Duration::from_secs_f64(interval.parse()?),
+            mark: format!("{state} {since}"),
+            said: line.to_owned(),
+        };
+        watched.insert(address, seen);
+    }
+    Ok(watched)
 }

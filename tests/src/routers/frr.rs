@@ -1,5 +1,6 @@
 //! FRR: zebra puts routes into the kernel, bgpd speaks, bfdd watches. All want to be the user `frr`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::process::Command;
@@ -166,29 +167,30 @@ pub(super) fn told(files: &Files, neighbour: IpAddr) -> Result<String> {
     asked(files, &format!("show bgp neighbors {neighbour} json"))
 }
 
-pub(super) fn watched(files: &Files, neighbour: IpAddr) -> Result<Option<Watched>> {
-    let of = |command: &str| -> Result<Option<Value>> {
-        let shown = told_to(files, "bfdd", &[command])?;
-        let shown: Vec<Value> = serde_json::from_str(&shown).context("FRR's answer is not JSON")?;
-        let mut shown = shown.into_iter();
-        Ok(shown.find(|one| one["peer"] == neighbour.to_string()))
-    };
-    let (Some(peer), Some(counters)) = (
-        of("show bfd peers json")?,
-        of("show bfd peers counters json")?,
-    ) else {
-        return Ok(None);
-    };
-    // Once its BGP session stands bgpd knows the interface, and bfdd begins the session anew.
-    let settled = peer["multihop"] == true || peer["interface"].is_string();
-    let millis = |name: &str| peer[name].as_u64().unwrap_or_default();
-    let interval = millis("transmit-interval").max(millis("remote-receive-interval"));
-    Ok(Some(Watched {
-        up: settled && peer["status"] == "up",
-        interval: Duration::from_millis(interval),
-        mark: counters["session-down"].to_string(),
-        said: peer.to_string(),
-    }))
+pub(super) fn watched(files: &Files) -> Result<BTreeMap<IpAddr, Watched>> {
+    let commands = ["show bfd peers json", "show bfd peers counters json"];
+    let shown = told_to(files, "bfdd", &commands)?;
+    let mut shown = serde_json::Deserializer::from_str(&shown).into_iter::<Vec<Value>>();
+    let mut next = || shown.next().context("FRR says too little")?.context("FRR");
+    let (peers, counters) = (next()?, next()?);
+    let mut watched = BTreeMap::new();
+    for peer in peers {
+        let mut counters = counters.iter().filter(|one| one["peer"] == peer["peer"]);
+        let counters = counters.next().context("a peer of FRR has no counters")?;
+        // Once its BGP session stands bgpd knows the interface, and bfdd begins the session anew.
+        let settled = peer["multihop"] == true || peer["interface"].is_string();
+        let millis = |name: &str| peer[name].as_u64().unwrap_or_default();
+        let interval = millis("transmit-interval").max(millis("remote-receive-interval"));
+        let seen = Watched {
+            up: settled && peer["status"] == "up",
+            interval: Duration::from_millis(interval),
+            mark: counters["session-down"].to_string(),
+            said: peer.to_string(),
+        };
+        let address = peer["peer"].as_str().unwrap_or_default();
+        watched.insert(address.parse()?, seen);
+    }
+    Ok(watched)
 }
 
 pub(super) fn switch_bfd(files: &Files, neighbour: IpAddr, on: bool) -> Result<()> {

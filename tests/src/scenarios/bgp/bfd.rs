@@ -164,9 +164,10 @@ fn distant(lab: &Lab, kind: Kind) -> Result<()> {
 /// Waits until sessions are established and both ends have BFD up.
 fn up(lab: &Lab, router: &Router, wanted: &[(NodeNumber, &str)]) -> Result<()> {
     lab.wait("BFD is not up", PATIENCE, |lab| {
+        let watched = router.watched()?;
         for one in wanted {
-            let (session, seen) = (session(lab, *one)?, router.watched(address(*one))?);
-            let both = session["bfd"]["state"] == "Up" && seen.as_ref().is_some_and(|s| s.up);
+            let (session, seen) = (session(lab, *one)?, watched.get(&address(*one)));
+            let both = session["bfd"]["state"] == "Up" && seen.is_some_and(|seen| seen.up);
             if !both {
                 bail!("{session}; the router: {seen:?}");
             }
@@ -219,6 +220,7 @@ fn bare(lab: &Lab) -> Result<()> {
 /// How often sessions of node-2 were established, and what each router and its metrics count of failures.
 fn standing(lab: &mut Lab, router: &Router, with_bfd: bool) -> Result<Vec<String>> {
     let metrics = lab.herald()?.speaker(TWO)?.shown("/metrics")?;
+    let watched = router.watched()?;
     let mut standing = Vec::new();
     for one in CALM {
         let label = format!("peer=\"{}\"", one.1);
@@ -231,8 +233,8 @@ fn standing(lab: &mut Lab, router: &Router, with_bfd: bool) -> Result<Vec<String
         standing.push(counted("herald_bgp_established_sessions")?);
         if with_bfd {
             standing.push(counted("herald_bfd_session_down_events")?);
-            let seen = router.watched(address(one))?;
-            standing.push(seen.context("the router does not watch")?.mark);
+            let seen = watched.get(&address(one));
+            standing.push(seen.context("the router does not watch")?.mark.clone());
         }
     }
     Ok(standing)
@@ -249,15 +251,18 @@ fn intervals(lab: &mut Lab, router: &Router) -> Result<()> {
         let micros = i64::from(millis) * 1000;
         for one in CALM {
             agreed(lab, one, [micros, micros, micros * 50])?;
-            lab.wait("the router does not follow", PATIENCE, |_| {
-                let seen = router.watched(address(one))?;
+        }
+        lab.wait("the router does not follow", PATIENCE, |_| {
+            let watched = router.watched()?;
+            for one in CALM {
+                let seen = watched.get(&address(one));
                 let seen = seen.context("the router does not watch")?;
-                if seen.interval != Duration::from_millis(millis.into()) {
+                if !seen.up || seen.interval != Duration::from_millis(millis.into()) {
                     bail!("not {millis} ms: {}", seen.said);
                 }
-                Ok(seen.up)
-            })?;
-        }
+            }
+            Ok(true)
+        })?;
     }
     established(lab, &CALM)?;
     let after = standing(lab, router, true)?;
