@@ -37,6 +37,8 @@ enum Step {
     Resize(u8),
     /// The API server refuses every write of this round.
     Refuse,
+    /// The wall clock jumps to this many seconds since 1970.
+    Clock(i64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -48,6 +50,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => name.prop_map(Step::GiveAway),
         2 => (1..8_u8).prop_map(Step::Resize),
         1 => Just(Step::Refuse),
+        1 => (0..4_000_000_000_i64).prop_map(Step::Clock),
     ];
     prop::collection::vec(step, 1..30)
 }
@@ -59,6 +62,8 @@ struct Server {
     announcements: BTreeMap<ServiceKey, Value>,
     pool: Value,
     version: u64,
+    /// What the controller's wall clock says, in seconds since 1970.
+    clock: i64,
 }
 
 impl Server {
@@ -180,14 +185,14 @@ fn merge_conditions(status: &mut Value, changes: &Value) {
 
 /// One round of the controller, and the look of the reporter behind it.
 fn round(server: &mut Server, book: &mut Book, sent: &mut Sent, refuses: bool) {
-    let now = Timestamp::UNIX_EPOCH;
+    let now = Timestamp::from_second(server.clock).unwrap();
     let observed = server.observed();
     book.configure(&observed.objects);
     let known: BTreeSet<ServiceKey> = book.services().cloned().collect();
     for key in known.iter().chain(observed.services.keys()) {
         book.enter(key, observed.services.get(key).map(AsRef::as_ref));
     }
-    let plan = book.plan(0).clone();
+    let plan = book.plan(server.clock).clone();
     let mut failed = BTreeMap::new();
     for (key, object) in &observed.services {
         let given = || addresses(server.announcements.get(key));
@@ -261,6 +266,13 @@ fn services_agree(server: &Server) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// What each Service has, as its status says.
+fn held(server: &Server) -> BTreeMap<ServiceKey, Value> {
+    let each = server.services.iter();
+    each.map(|(key, object)| (key.clone(), object["status"]["loadBalancer"].clone()))
+        .collect()
+}
+
 /// The pool and the metrics count what the Services hold, each address once.
 fn pool_agrees(server: &Server, book: &mut Book) -> Result<(), TestCaseError> {
     let held: BTreeSet<IpAddr> = server
@@ -319,6 +331,15 @@ proptest! {
                     let version = server.next();
                     server.pool["metadata"]["resourceVersion"] = version;
                     server.pool["spec"]["addresses"] = json!([format!("192.0.2.0-192.0.2.{last}")]);
+                }
+                Step::Clock(second) => {
+                    // What the steps before left to do is done first, what that frees is given.
+                    round(&mut server, &mut book, &mut sent, false);
+                    round(&mut server, &mut book, &mut sent, false);
+                    let before = held(&server);
+                    server.clock = second;
+                    round(&mut server, &mut book, &mut sent, false);
+                    prop_assert_eq!(held(&server), before);
                 }
                 Step::Refuse => {}
             }

@@ -25,6 +25,12 @@ struct PortLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AddressLabels {
+    pool: String,
+    address: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WriteLabels {
     kind: &'static str,
     outcome: &'static str,
@@ -47,6 +53,8 @@ pub(crate) struct Metrics {
     reserved: Family<PoolLabels, Gauge>,
     ports_taken: Family<PortLabels, Gauge>,
     ports_capacity: Family<PortLabels, Gauge>,
+    ports_per_address: Family<PortLabels, Gauge>,
+    address_ports_taken: Family<AddressLabels, Gauge>,
     writes: Family<WriteLabels, Counter>,
     conflicts: Counter,
     problems: Family<ReasonLabels, Gauge>,
@@ -74,6 +82,10 @@ impl Metrics {
         registry.register("pool_ports_taken", help, m.ports_taken);
         let help = "Ports that the addresses of a pool that names its ports carry";
         registry.register("pool_ports_capacity", help, m.ports_capacity);
+        let help = "Ports that each address of a pool that names its ports carries";
+        registry.register("pool_ports_per_address", help, m.ports_per_address);
+        let help = "Ports taken on each assigned address of a pool that names its ports";
+        registry.register("address_ports_taken", help, m.address_ports_taken);
         registry.register("writes", "Writes to the API server by outcome", m.writes);
         let help = "Writes refused because the object had changed";
         registry.register("write_conflicts", help, m.conflicts);
@@ -121,8 +133,6 @@ impl Metrics {
         ] {
             family.clear();
         }
-        self.ports_taken.clear();
-        self.ports_capacity.clear();
         for (pool, c) in &decision.plan.counts {
             let set = |family: &Family<PoolLabels, Gauge>, four: i64, six: i64| {
                 for (name, count) in [("ipv4", four), ("ipv6", six)] {
@@ -137,14 +147,8 @@ impl Metrics {
             set(&self.available, c.available_ipv4, c.available_ipv6);
             set(&self.retained, c.retained_ipv4, c.retained_ipv6);
             set(&self.reserved, c.reserved_ipv4, c.reserved_ipv6);
-            if c.ports_capacity > 0 {
-                let labels = PortLabels { pool: pool.clone() };
-                self.ports_taken.get_or_create(&labels).set(c.ports_taken);
-                self.ports_capacity
-                    .get_or_create(&labels)
-                    .set(c.ports_capacity);
-            }
         }
+        self.ports(decision);
         let problems = decision
             .compiled
             .problems
@@ -158,6 +162,40 @@ impl Metrics {
             .values()
             .map(|refusal| ("Service", refusal.label()));
         count(&self.refused, refused);
+    }
+
+    /// Shows how full the pools that name their ports are, address by address.
+    fn ports(&self, decision: &Decision) {
+        for family in [
+            &self.ports_taken,
+            &self.ports_capacity,
+            &self.ports_per_address,
+        ] {
+            family.clear();
+        }
+        self.address_ports_taken.clear();
+        let pools = &decision.compiled.config.pools;
+        for (pool, addresses) in &decision.plan.ports_taken {
+            let labels = PortLabels { pool: pool.clone() };
+            let set = |family: &Family<PortLabels, Gauge>, ports| {
+                family.get_or_create(&labels).set(ports);
+            };
+            if let Some(counts) = decision.plan.counts.get(pool) {
+                set(&self.ports_taken, counts.ports_taken);
+                set(&self.ports_capacity, counts.ports_capacity);
+            }
+            if let Some(pool) = pools.get(pool) {
+                set(&self.ports_per_address, pool.ports.count().into());
+            }
+            for (address, ports) in addresses {
+                let labels = AddressLabels {
+                    pool: pool.clone(),
+                    address: address.to_string(),
+                };
+                let series = self.address_ports_taken.get_or_create(&labels);
+                series.set(i64::from(*ports));
+            }
+        }
     }
 }
 
@@ -175,6 +213,12 @@ fn count(
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+    use std::sync::Arc;
+
+    use herald_model::address::RangeSet;
+    use herald_model::pool::Pool;
+    use herald_model::ports::PortSet;
     use prometheus_client::encoding::text::encode;
 
     use super::*;
@@ -200,5 +244,37 @@ mod tests {
         );
         count(&metrics.refused, std::iter::empty());
         assert!(!text(&registry).contains("NoPool"));
+    }
+
+    #[test]
+    fn an_address_whose_ports_run_out_can_be_alerted_on() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let ports: PortSet = ["1000-1003/TCP"]
+            .into_iter()
+            .map(|p| p.parse().unwrap())
+            .collect();
+        let pool = Pool {
+            ports,
+            ..Pool::new("media", RangeSet::default())
+        };
+        let mut decision = Decision::default();
+        let compiled = Arc::make_mut(&mut decision.compiled);
+        compiled.config.pools = [("media".to_owned(), pool)].into();
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let taken = [("media".to_owned(), [(address, 3)].into())];
+        decision.plan.ports_taken = taken.into();
+        metrics.decided(&decision);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for series in [
+            "address_ports_taken{pool=\"media\",address=\"192.0.2.1\"} 3",
+            "pool_ports_per_address{pool=\"media\"} 4",
+        ] {
+            assert!(
+                text.contains(&format!("herald_controller_{series}\n")),
+                "{text}"
+            );
+        }
     }
 }

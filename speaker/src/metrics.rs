@@ -48,7 +48,9 @@ pub(crate) struct Metrics {
     pub quorum: Gauge,
     pub beacons_sent: Counter,
     pub beacon_errors: Counter,
+    pub wakeups: Counter,
     pub late_wakeups: Counter,
+    pub fruitless_wakeups: Counter,
     pub unacknowledged: Counter,
     beacons_received: Counter,
     beacons_discarded: [Counter; herald_beacon::Discard::ALL.len()],
@@ -78,7 +80,9 @@ impl Metrics {
             quorum: Gauge::default(),
             beacons_sent: Counter::default(),
             beacon_errors: Counter::default(),
+            wakeups: Counter::default(),
             late_wakeups: Counter::default(),
+            fruitless_wakeups: Counter::default(),
             unacknowledged: Counter::default(),
             beacons_received: Counter::default(),
             beacons_discarded: array::from_fn(|index| {
@@ -151,6 +155,16 @@ impl Metrics {
             "beacon_errors",
             "Beacons the kernel refused",
             m.beacon_errors.clone(),
+        );
+        registry.register(
+            "wakeups",
+            "Times the announcing thread woke up",
+            m.wakeups.clone(),
+        );
+        registry.register(
+            "fruitless_wakeups",
+            "Times the announcing thread was woken again and again for nothing, and paused",
+            m.fruitless_wakeups.clone(),
         );
         registry.register(
             "late_wakeups",

@@ -89,6 +89,10 @@ pub(crate) enum Action {
         /// Print their names and do nothing.
         #[arg(long)]
         list: bool,
+        /// Run one that fails so often again; it counts as passed when it holds then, and is called
+        /// unsteady.
+        #[arg(long, default_value_t = 0)]
+        again: usize,
         /// Print the figures as one JSON object a line.
         #[arg(long)]
         json: bool,

@@ -31,6 +31,7 @@ pub mod routers;
 pub mod sandbox;
 pub mod scenarios;
 pub mod services;
+pub mod stalls;
 pub mod standin;
 pub mod switch;
 pub mod tap;

@@ -15,7 +15,7 @@ use herald_tests::measure::{
 };
 use herald_tests::programs::Programs;
 use herald_tests::sandbox::{self, Sandbox};
-use herald_tests::scenarios::{self, Counts};
+use herald_tests::scenarios::{self, Counts, Manner};
 use herald_tests::{demo, figures, pod, telling};
 
 use cli::{Action, Cli};
@@ -201,8 +201,13 @@ fn inside(cli: &Cli, state: &std::path::Path, keep: bool) -> Result<ExitCode> {
             }
             ExitCode::SUCCESS
         }
-        Action::Check { filter, .. } => {
-            let (counts, figures) = scenarios::run(lab, filter, in_ci(), &say)?;
+        Action::Check { filter, again, .. } => {
+            let manner = Manner {
+                filter,
+                complete: in_ci(),
+                again: *again,
+            };
+            let (counts, figures) = scenarios::run(lab, manner, &say)?;
             let Counts {
                 passed,
                 failed,

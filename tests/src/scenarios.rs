@@ -14,6 +14,7 @@ mod ground;
 mod hygiene;
 mod independence;
 mod lan;
+mod narrow;
 mod objects;
 mod pages;
 mod policies;
@@ -36,6 +37,7 @@ use crate::clock::Stopwatch;
 use crate::figures::Figure;
 use crate::herald::Herald;
 use crate::lab::Lab;
+use crate::stalls::Stalls;
 use crate::telling::tell;
 
 pub use all::ALL;
@@ -98,14 +100,29 @@ pub struct Counts {
     pub skipped: usize,
 }
 
-/// Runs the scenarios whose name contains `filter`, printing one line each. With `complete`, one that
-/// could have been run had a package been installed is a failure.
-pub fn run(
-    lab: Lab,
-    filter: &str,
-    complete: bool,
-    say: &dyn Fn(&str),
-) -> Result<(Counts, Vec<Figure>)> {
+impl Counts {
+    fn count(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Passed => self.passed += 1,
+            Verdict::Failed => self.failed += 1,
+            Verdict::Skipped => self.skipped += 1,
+        }
+    }
+}
+
+/// How scenarios are run.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner<'a> {
+    /// Those whose name contains this.
+    pub filter: &'a str,
+    /// One that could have been run had a package been installed is a failure.
+    pub complete: bool,
+    /// One that fails is run so often again; what failed is told in any case.
+    pub again: usize,
+}
+
+/// Runs scenarios, printing one line each.
+pub fn run(lab: Lab, manner: Manner<'_>, say: &dyn Fn(&str)) -> Result<(Counts, Vec<Figure>)> {
     let path = lab.files.state.join("client.pcap");
     let capture = Capture::start(&lab.topology.client, &path)?;
     let mut stage = Stage {
@@ -113,58 +130,73 @@ pub fn run(
         figures: Vec::new(),
         capture: Some(capture),
     };
+    let stalls = Stalls::watch();
     let mut counts = Counts::default();
-    for scenario in ALL.iter().filter(|scenario| scenario.name.contains(filter)) {
+    let wanted = ALL
+        .iter()
+        .filter(|scenario| scenario.name.contains(manner.filter));
+    for scenario in wanted {
         if scenario.herald && stage.lab.herald.is_none() {
             stage.lab.install_herald(say)?;
         }
-        let watch = Stopwatch::start();
-        let before = logged(&stage.lab);
-        let result = (scenario.run)(&mut stage).and_then(|()| alive(&mut stage.lab));
-        let name = scenario.name;
-        let good = report(name, result, complete, watch.elapsed(), &mut counts);
-        if !good {
-            show_logs(&stage.lab, &before);
+        let mut left = manner.again;
+        let mut verdict = attempt(&mut stage, scenario, manner.complete, &stalls, left);
+        while verdict == Verdict::Failed && left > 0 {
+            left -= 1;
+            verdict = attempt(&mut stage, scenario, manner.complete, &stalls, left);
         }
-        if let Err(error) = tidy(&mut stage.lab) {
-            tell(&format!(
-                "    tidying up after {}: {error:#}",
-                scenario.name
-            ));
-        }
+        counts.count(verdict);
     }
     Ok((counts, stage.figures))
 }
 
-/// Prints and counts one result; whether it is a good one.
-fn report(
-    name: &str,
-    result: Result<()>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+/// Runs one scenario, prints the result and tidies up behind it. A failure is called unsteady while
+/// tries are `left`.
+fn attempt(
+    stage: &mut Stage,
+    scenario: &Scenario,
     complete: bool,
-    took: Duration,
-    counts: &mut Counts,
-) -> bool {
-    let seconds = took.as_secs_f64();
-    match result {
+    stalls: &Stalls,
+    left: usize,
+) -> Verdict {
+    let (watch, name) = (Stopwatch::start(), scenario.name);
+    let before = logged(&stage.lab);
+    stalls.longest();
+    let result = (scenario.run)(stage).and_then(|()| alive(&mut stage.lab));
+    let (seconds, stall) = (watch.elapsed().as_secs_f64(), stalls.longest());
+    let verdict = match result {
         Ok(()) => {
-            counts.passed += 1;
             tell(&format!("test {name} ... ok ({seconds:.1} s)"));
+            Verdict::Passed
         }
         Err(error) if error.is::<Skip>() && !complete => {
-            counts.skipped += 1;
             tell(&format!("test {name} ... skipped: {error}"));
+            Verdict::Skipped
         }
         Err(error) => {
-            counts.failed += 1;
-            tell(&format!("test {name} ... FAILED ({seconds:.1} s)"));
+            let word = if left == 0 { "FAILED" } else { "UNSTEADY" };
+            tell(&format!("test {name} ... {word} ({seconds:.1} s)"));
+            let error = format!("{error:#}").replace('\n', "\n    ");
+            tell(&format!("    {error}"));
+            let stall = stall.as_secs_f64() * 1e3;
             tell(&format!(
-                "    {}",
-                format!("{error:#}").replace('\n', "\n    ")
+                "    the machine stood still for up to {stall:.0} ms"
             ));
-            return false;
+            show_logs(&stage.lab, &before);
+            Verdict::Failed
         }
+    };
+    if let Err(error) = tidy(&mut stage.lab) {
+        tell(&format!("    tidying up after {name}: {error:#}"));
     }
-    true
+    verdict
 }
 
 /// Fails when a program of Herald has ended by itself.

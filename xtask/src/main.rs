@@ -2,6 +2,7 @@
 
 mod clock;
 mod controlplane;
+mod failures;
 mod lab;
 mod layers;
 mod licences;
@@ -199,7 +200,8 @@ fn test(fast: bool) -> Result<ExitCode> {
         steps.skip("lab", "left out by --fast");
         return Ok(steps.finish());
     }
-    match lab::prepared(&["check".to_owned()], Profile::Debug) {
+    let arguments = ["check", "--again", "1"].map(str::to_owned);
+    match lab::prepared(&arguments, Profile::Debug) {
         Ok(mut command) => steps.tests("lab", &mut command, steps::lab_counts),
         Err(error) if in_ci() => steps.check("lab", || Err(error)),
         Err(error) => steps.skip("lab", &format!("{error:#}")),

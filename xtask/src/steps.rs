@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result};
 
 use crate::clock::Stopwatch;
+use crate::failures::{Failure, Failures};
 
 /// What was run so far.
 #[derive(Debug, Default)]
@@ -13,7 +14,7 @@ pub(crate) struct Steps {
     passed: u64,
     failed: u64,
     skipped: u64,
-    failures: Vec<String>,
+    failures: Vec<Failure>,
     reasons: Vec<String>,
 }
 
@@ -45,7 +46,11 @@ impl Steps {
             self.passed += 1;
         } else {
             self.failed += 1;
-            self.failures.push(name.to_owned());
+            self.failures.push(Failure {
+                verdict: "FAILED",
+                test: name.to_owned(),
+                lines: Vec::new(),
+            });
         }
     }
 
@@ -72,7 +77,8 @@ impl Steps {
     ) {
         println!("{name} ...");
         let watch = Stopwatch::start();
-        let result = self.follow(command, read);
+        let mut failures = Failures::default();
+        let result = self.follow(command, read, &mut failures);
         let seconds = watch.elapsed().as_secs_f64();
         let (counts, success) = match result {
             Ok(result) => result,
@@ -91,8 +97,13 @@ impl Steps {
         };
         let good = success && counts.failed == 0;
         if !good {
-            self.failures.push(name.to_owned());
+            self.failures.push(Failure {
+                verdict: "FAILED",
+                test: name.to_owned(),
+                lines: Vec::new(),
+            });
         }
+        self.failures.extend(failures.found());
         let verdict = if good { "ok" } else { "FAILED" };
         println!(
             "{name:<28} {verdict:<8} {seconds:6.1} s  {} passed",
@@ -113,7 +124,10 @@ impl Steps {
             println!("skipped  {reason}");
         }
         for failure in &self.failures {
-            println!("FAILED   {failure}");
+            println!("{:<8} {}", failure.verdict, failure.test);
+            for line in &failure.lines {
+                println!("         {line}");
+            }
         }
         println!(
             "{} passed, {} failed, {} skipped",
@@ -130,6 +144,7 @@ impl Steps {
         &mut self,
         command: &mut Command,
         read: impl Fn(&str) -> Option<Counts>,
+        failures: &mut Failures,
     ) -> Result<(Counts, bool)> {
         let mut child = command
             .stdout(Stdio::piped())
@@ -139,6 +154,7 @@ impl Steps {
         if let Some(stdout) = child.stdout.take() {
             for line in BufReader::new(stdout).lines() {
                 let line = line?;
+                failures.read(&line);
                 if let Some(counts) = read(&line) {
                     total.passed += counts.passed;
                     total.failed += counts.failed;

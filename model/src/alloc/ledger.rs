@@ -198,9 +198,10 @@ impl Ledger {
                 Entry::Occupied(held) => held.get().has_namespace(&service.key.namespace),
                 Entry::Vacant(_) => false,
             };
+            let ports = shelf.has_ports.then_some(address);
             shelf
                 .tally
-                .enter(service, shelf.has_quotas && !known, shelf.has_ports);
+                .enter(service, shelf.has_quotas && !known, ports);
             if let Some(group) = &group {
                 shelf.join(address, group, &service.ports, new);
             }
@@ -228,9 +229,10 @@ impl Ledger {
                 shelf.part(address, group, &tenant.ports, last);
             }
             let known = !last && tenancy.has_namespace(&service.namespace);
+            let ports = shelf.has_ports.then_some(address);
             shelf
                 .tally
-                .leave(&tenant, shelf.has_quotas && !known, shelf.has_ports);
+                .leave(&tenant, shelf.has_quotas && !known, ports);
             if last {
                 let reserved = self.reserved.by(address).is_some();
                 shelf.tally.put_back(Family::of(address), reserved);

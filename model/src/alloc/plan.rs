@@ -129,6 +129,9 @@ pub struct Plan {
     pub refuse: BTreeMap<ServiceKey, Refusal>,
     /// Every pool in force.
     pub counts: BTreeMap<String, PoolCounts>,
+    /// How many ports Services use on each address they hold, for every pool in force that names
+    /// its ports.
+    pub ports_taken: BTreeMap<String, BTreeMap<IpAddr, u32>>,
     /// Entries of `freed` that bind nobody any more and may be forgotten.
     pub expired: BTreeSet<IpAddr>,
     /// When to plan again though nothing changes, in seconds since 1970: an entry of `freed` ends.
@@ -199,6 +202,14 @@ impl Plan {
     }
 }
 
+/// How many ports are taken on each address of the pools that name theirs.
+pub(super) fn ports_taken(ledger: &Ledger) -> BTreeMap<String, BTreeMap<IpAddr, u32>> {
+    let shelves = ledger.shelves().iter().filter(|shelf| shelf.has_ports);
+    shelves
+        .map(|shelf| (shelf.name.clone(), shelf.tally.ports.clone()))
+        .collect()
+}
+
 /// How full every pool is.
 pub(super) fn counts(snapshot: &Snapshot, ledger: &Ledger) -> BTreeMap<String, PoolCounts> {
     let waiting = ledger.waiting();
@@ -219,7 +230,7 @@ pub(super) fn counts(snapshot: &Snapshot, ledger: &Ledger) -> BTreeMap<String, P
             retained_ipv6: six.retained.to_i64(),
             reserved_ipv6: six.reserved.to_i64(),
             capacity_ipv6: six.capacity.to_i64(),
-            ports_taken: Count::new(shelf.tally.ports.into()).to_i64(),
+            ports_taken: shelf.tally.ports.values().copied().map(i64::from).sum(),
             ports_capacity: Count::new(ports).to_i64(),
         };
         Some((shelf.name.clone(), counts))

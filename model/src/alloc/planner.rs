@@ -13,7 +13,7 @@ use super::heldback::Bond;
 use super::ledger::Ledger;
 use super::moves::move_those_who_ask;
 use super::named::{InTurn, Named};
-use super::plan::{Snapshot, counts};
+use super::plan::{Snapshot, counts, ports_taken};
 use super::settle::{permitted, settle, unsettle};
 use super::{Place, Plan, Tally};
 use crate::labels::Labels;
@@ -351,6 +351,7 @@ impl Planner {
             }
         }
         self.plan.counts = counts(snapshot, &self.ledger);
+        self.plan.ports_taken = ports_taken(&self.ledger);
         self.ledger.back_to(before);
         self.ledger.seal();
         for (service, tally) in busy {

@@ -3,6 +3,7 @@
 //! Not here: who holds what (`ledger`). Addresses come in the order the pool gives them out; finding
 //! the first that fits does not depend on how many are taken.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -50,32 +51,40 @@ pub(super) struct ShelfTally {
     pub(super) reserved_held: BTreeMap<Family, u64>,
     /// Addresses held by each namespace, counted where there are quotas.
     pub(super) by_namespace: BTreeMap<String, u64>,
-    /// Ports in use, counted where the pool names ports.
-    pub(super) ports: u64,
+    /// Ports in use on each address held, counted where the pool names ports.
+    pub(super) ports: BTreeMap<IpAddr, u32>,
+}
+
+fn count_of(ports: &BTreeSet<PortKey>) -> u32 {
+    u32::try_from(ports.len()).unwrap_or(u32::MAX)
 }
 
 impl ShelfTally {
-    /// A Service has an address; `further` when its namespace had it not.
-    pub(super) fn enter(&mut self, service: &Service, further: bool, ports: bool) {
+    /// A Service has an address; `further` when its namespace had it not. `ports` is the address
+    /// where ports are counted.
+    pub(super) fn enter(&mut self, service: &Service, further: bool, ports: Option<IpAddr>) {
         if further {
             let namespace = service.key.namespace.clone();
             *self.by_namespace.entry(namespace).or_default() += 1;
         }
-        if ports {
-            self.ports += service.ports.len() as u64;
+        if let Some(address) = ports {
+            *self.ports.entry(address).or_default() += count_of(&service.ports);
         }
     }
 
     /// As before [`ShelfTally::enter`].
-    pub(super) fn leave(&mut self, service: &Service, further: bool, ports: bool) {
+    pub(super) fn leave(&mut self, service: &Service, further: bool, ports: Option<IpAddr>) {
         if further && let Some(count) = self.by_namespace.get_mut(&service.key.namespace) {
             *count -= 1;
             if *count == 0 {
                 self.by_namespace.remove(&service.key.namespace);
             }
         }
-        if ports {
-            self.ports -= service.ports.len() as u64;
+        if let Some(Entry::Occupied(mut taken)) = ports.map(|address| self.ports.entry(address)) {
+            *taken.get_mut() -= count_of(&service.ports);
+            if *taken.get() == 0 {
+                taken.remove();
+            }
         }
     }
 

@@ -10,6 +10,7 @@
 //! wins; it tells what it does ([`Telling`]), what happened ([`News`]) and counts.
 
 mod duty;
+mod restraint;
 mod timeline;
 mod worker;
 

@@ -21,6 +21,7 @@ use k8s_openapi::jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::duty::{self, Duty, Say};
+use super::restraint::{PAUSE, Restraint};
 use super::timeline::Timeline;
 use super::{Cluster, News, Notice, Orders, Settings, Telling, Wish};
 use crate::io::{BeaconSocket, Class, Port, best, lock_memory, wait_readable};
@@ -63,6 +64,9 @@ pub(super) struct Worker {
     acknowledged: BTreeMap<IpAddr, Timestamp>,
     told: Arc<Telling>,
     tell_next: Time,
+    /// Whether this round has read or sent something.
+    worked: bool,
+    restraint: Restraint,
 }
 
 impl Worker {
@@ -95,6 +99,8 @@ impl Worker {
             acknowledged: BTreeMap::new(),
             told: Arc::default(),
             tell_next: Time::ZERO,
+            worked: false,
+            restraint: Restraint::default(),
         }
     }
 
@@ -150,7 +156,9 @@ impl Worker {
     /// waited for: it may itself wait for a processor that this thread does not let it have.
     fn take_orders(&mut self) -> bool {
         let mut ignored = [0; 8];
-        while self.woken.recv(&mut ignored).is_ok() {}
+        while self.woken.recv(&mut ignored).is_ok() {
+            self.worked = true;
+        }
         let orders = match self.orders.try_lock() {
             Ok(mut orders) => std::mem::take(&mut *orders),
             Err(TryLockError::Poisoned(poisoned)) => std::mem::take(&mut *poisoned.into_inner()),
@@ -350,13 +358,21 @@ impl Worker {
     }
 
     /// Waits for a message or until `limit` has passed, and counts how often that took too long.
-    fn wait(&self, limit: Duration) -> io::Result<()> {
-        let due = clock::boot() + limit;
+    fn wait(&mut self, limit: Duration) -> io::Result<()> {
+        let begun = clock::boot();
+        let due = begun + limit;
         let mut descriptors = vec![self.woken.as_fd(), self.socket.as_fd()];
         descriptors.extend(self.ports.values().flat_map(|port| port.descriptors()));
         wait_readable(&descriptors, Some(limit))?;
-        if clock::boot() > due + self.settings.beacon.timers.interval {
+        let now = clock::boot();
+        self.outlets.metrics.wakeups.inc();
+        if now > due + self.settings.beacon.timers.interval {
             self.outlets.metrics.late_wakeups.inc();
+        }
+        let worked = std::mem::take(&mut self.worked);
+        if self.restraint.holds_back(worked, now.saturating_sub(begun)) {
+            self.outlets.metrics.fruitless_wakeups.inc();
+            std::thread::sleep(PAUSE);
         }
         Ok(())
     }

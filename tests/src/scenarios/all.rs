@@ -2,7 +2,8 @@
 
 use super::{
     Scenario, addresses, bad_input, bgp, claims, eviction, forms, ground, hygiene, independence,
-    lan, objects, pages, policies, pools, restarts, rights, sharing, takeover, tool, unheard,
+    lan, narrow, objects, pages, policies, pools, restarts, rights, sharing, takeover, tool,
+    unheard,
 };
 use crate::routers::Kind;
 
@@ -177,6 +178,11 @@ pub const ALL: &[Scenario] = &[
         name: "speakers_restart_and_take_over_without_the_api_server",
         herald: true,
         run: independence::without_the_api_server,
+    },
+    Scenario {
+        name: "nodes_that_may_not_announce_leave_the_processor_alone",
+        herald: true,
+        run: narrow::others_sleep,
     },
     Scenario {
         name: "an_excluded_node_hands_over",

@@ -759,6 +759,8 @@ fn ports_of_a_port_pool_are_counted() {
     let counts = plan.counts["p"];
     assert_eq!((counts.ports_taken, counts.ports_capacity), (3, 3 * 2002));
     assert_eq!(counts.assigned_ipv4, 1);
+    let address = "192.0.2.1".parse().unwrap();
+    assert_eq!(plan.ports_taken["p"], [(address, 3)].into());
 }
 
 #[test]

@@ -492,6 +492,15 @@ proptest! {
                 .flat_map(|(_, tenants)| tenants.iter().map(|s| s.ports.len()))
                 .sum();
             prop_assert_eq!(c.ports_taken, ports as i64);
+            let by_address: BTreeMap<IpAddr, u32> = tenants
+                .iter()
+                .filter(|(address, _)| in_pool(address))
+                .map(|(address, tenants)| {
+                    (*address, tenants.iter().map(|s| s.ports.len() as u32).sum())
+                })
+                .collect();
+            let wanted = (!pool.ports.is_empty()).then_some(&by_address);
+            prop_assert_eq!(plan.ports_taken.get(name), wanted);
             prop_assert_eq!(c.ports_capacity, all.len() as i64 * i64::from(pool.ports.count()));
         }
     }

@@ -18,6 +18,7 @@ impl Worker {
     /// Reads every datagram there is, up to a flood.
     pub(super) fn read_beacons(&mut self) {
         while let Some(address) = self.socket.refusal() {
+            self.worked = true;
             let mut peers = self
                 .cluster
                 .iter()
@@ -34,6 +35,7 @@ impl Worker {
                 // What a peer's kernel answered to an earlier beacon of ours: see `refusal`.
                 Err(_) => continue,
             };
+            self.worked = true;
             let Some(node) = &mut self.node else { continue };
             let mut nonce = [0; 16];
             if getrandom::fill(&mut nonce).is_err() {
@@ -57,6 +59,7 @@ impl Worker {
                 let Ok(Some(arrival)) = port.receive_copy(&mut buffer) else {
                     break;
                 };
+                self.worked = true;
                 let (Some((link, _)), Some(node)) = (link, &mut self.node) else {
                     continue;
                 };
@@ -77,6 +80,7 @@ impl Worker {
             while left > 0 {
                 match port.receive(&mut buffer) {
                     Ok(Some(heard)) => {
+                        self.worked = true;
                         let received = Received {
                             interface: *index,
                             addressed: heard.addressed,

@@ -23,12 +23,14 @@ impl Worker {
     pub(super) fn send_due(&mut self) {
         if let Some(node) = &mut self.node {
             while let Some(datagram) = node.poll_transmit(clock::boot()) {
+                self.worked = true;
                 match self.socket.send(&datagram.bytes, datagram.to) {
                     Ok(()) => self.outlets.metrics.beacons_sent.inc(),
                     Err(_) => self.outlets.metrics.beacon_errors.inc(),
                 };
             }
             while let Some((link, bytes)) = node.poll_copy(clock::boot()) {
+                self.worked = true;
                 let port = self.links.get(&link).and_then(|at| self.ports.get(at));
                 if !port.is_some_and(|port| port.send_copy(&bytes)) {
                     self.outlets.metrics.beacon_errors.inc();
@@ -40,6 +42,7 @@ impl Worker {
             let Some(transmit) = self.station.poll_transmit(now) else {
                 return;
             };
+            self.worked = true;
             if send(&self.ports, &transmit, &self.outlets.metrics) {
                 self.outlets.metrics.announced.inc();
             }
