@@ -7,8 +7,9 @@
 //! ```
 //! What must not flap under load is given fifty packets, and what must be noticed soon three.
 
+mod wire;
+
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -18,13 +19,14 @@ use super::matrix::{FAR, far};
 use super::{
     ADDRESSES, PATIENCE, announced, established, peer, prefix, present, routed_service, sessions,
 };
-use crate::capture::{self, Capture};
+use crate::capture::Capture;
 use crate::faults::Fault;
 use crate::figures::Figure;
 use crate::lab::Lab;
 use crate::routers::{Bfd, Feature, Kind, Neighbour, Router};
 use crate::scenarios::{Stage, expect_same, linger, needs};
 use crate::topology::NodeNumber;
+use wire::{Frame, frames};
 
 const ONE: NodeNumber = NodeNumber(1);
 const TWO: NodeNumber = NodeNumber(2);
@@ -336,6 +338,7 @@ impl Routes<'_> {
 /// A speaker that is asked to end ends its sessions, one without a word, as the router waits for it. Then
 /// it says that it does not watch any more: that takes no route from who waits.
 fn stopped(lab: &mut Lab, kind: Kind, routes: &Routes<'_>) -> Result<()> {
+    up(lab, routes.router, &NEAR)?;
     routes.wait_for(lab, [true, true])?;
     let path = lab.files.state.join(format!("{}-stop.pcap", kind.name()));
     let capture = Capture::start(&lab.topology.router, &path)?;
@@ -443,49 +446,4 @@ fn silence(frames: &[Frame], node: &str, router: &str, wanted: (u8, u8)) -> Resu
         );
     }
     Ok(Duration::from_secs_f64(took))
-}
-
-/// A packet of BFD, or a segment with a NOTIFICATION.
-#[derive(Debug)]
-struct Frame {
-    /// Seconds.
-    at: f64,
-    from: String,
-    /// Diagnostic and state.
-    bfd: Option<(u8, u8)>,
-    /// Code and subcode.
-    notification: Option<(u8, u8)>,
-}
-
-fn frames(path: &Path) -> Result<Vec<Frame>> {
-    let fields = [
-        "frame.time_epoch",
-        "ip.src",
-        "ipv6.src",
-        "bfd.diag",
-        "bfd.sta",
-        "bgp.notify.major_error",
-        "bgp.notify.minor_error_cease",
-    ];
-    let lines = capture::fields(path, "bfd || bgp.type == 3", &fields)?;
-    let frame = |line: Vec<String>| {
-        let [at, four, six, diagnostic, state, code, subcode] = line.try_into().ok()?;
-        let pair = |one: &str, other: &str| number(one).zip(number(other));
-        Some(Frame {
-            at: at.parse().ok()?,
-            from: if four.is_empty() { six } else { four },
-            bfd: pair(&diagnostic, &state),
-            notification: pair(&code, &subcode),
-        })
-    };
-    let frames: Option<Vec<Frame>> = lines.into_iter().map(frame).collect();
-    frames.context("tshark's fields are of another form")
-}
-
-/// A number as tshark writes it.
-fn number(text: &str) -> Option<u8> {
-    match text.strip_prefix("0x") {
-        Some(digits) => u8::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
-    }
 }
