@@ -97,10 +97,26 @@ fn record(mut socket: Socket, mut out: impl Write, stop: &AtomicBool) -> Result<
 
 /// One line for each frame of a file that a tshark display filter matches.
 pub fn matching(path: &Path, filter: &str) -> Result<Vec<String>> {
-    let output = run(Command::new("tshark")
+    let output = tshark(path, filter, &[])?;
+    Ok(output.lines().map(str::to_owned).collect())
+}
+
+/// Some fields of each frame of a file that a tshark display filter matches; empty where a frame has none.
+pub fn fields(path: &Path, filter: &str, names: &[&str]) -> Result<Vec<Vec<String>>> {
+    let mut arguments = vec!["-T", "fields"];
+    for name in names {
+        arguments.extend(["-e", name]);
+    }
+    let output = tshark(path, filter, &arguments)?;
+    let line = |line: &str| line.split('\t').map(str::to_owned).collect();
+    Ok(output.lines().map(line).collect())
+}
+
+fn tshark(path: &Path, filter: &str, arguments: &[&str]) -> Result<String> {
+    run(Command::new("tshark")
         .args(["-n", "-r"])
         .arg(path)
         .args(["-Y", filter])
-        .env("HOME", path.parent().unwrap_or(path)))?;
-    Ok(output.lines().map(str::to_owned).collect())
+        .args(arguments)
+        .env("HOME", path.parent().unwrap_or(path)))
 }

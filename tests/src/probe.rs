@@ -112,6 +112,22 @@ impl Record {
         let lost = self.probes.iter().rev().find(|(_, answered)| !answered);
         lost.map(|(sent, _)| *sent)
     }
+
+    /// The longest time in which probes were lost and never nothing for `calm`: from its first lost probe
+    /// to its last. What a busy machine loses before or later does not count. Nothing when none was lost.
+    pub fn spell(&self, calm: Duration) -> Option<(Duration, Duration)> {
+        let lost = self.probes.iter().filter(|(_, answered)| !answered);
+        let mut spells: Vec<(Duration, Duration)> = Vec::new();
+        for (sent, _) in lost {
+            match spells.last_mut() {
+                Some((_, last)) if *sent <= *last + calm => *last = *sent,
+                Some(_) | None => spells.push((*sent, *sent)),
+            }
+        }
+        spells
+            .into_iter()
+            .max_by_key(|(first, last)| *last - *first)
+    }
 }
 
 /// A running prober.
@@ -260,5 +276,13 @@ mod tests {
         let record = record("!..!.!");
         assert_eq!((record.answered(), record.lost()), (3, 3));
         assert_eq!(record.last_lost(), Some(INTERVAL * 4));
+    }
+
+    #[test]
+    fn a_spell_goes_on_over_answers_that_are_few() {
+        let record = record("!..!.!");
+        let from_to = |first, last| Some((INTERVAL * first, INTERVAL * last));
+        assert_eq!(record.spell(INTERVAL * 2), from_to(1, 4));
+        assert_eq!(record.spell(INTERVAL), from_to(1, 2));
     }
 }

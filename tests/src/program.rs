@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 
 use crate::clock::Stopwatch;
 use crate::netns::Netns;
+use crate::urgency;
 
 /// How a program is started; the same each time.
 #[derive(Debug, Clone)]
@@ -28,6 +29,21 @@ pub struct Launch {
     pub arguments: Vec<String>,
     /// Its additional environment.
     pub environment: Vec<(String, String)>,
+}
+
+impl Launch {
+    /// Before every ordinary program (SCHED_RR), where the kernel grants that: one that others watch by
+    /// the millisecond is not to look dead because the machine is busy.
+    #[must_use]
+    pub fn urgent(mut self) -> Self {
+        if urgency::is_granted() {
+            let program = std::mem::replace(&mut self.path, "chrt".into());
+            let words = ["--rr", "1"].map(str::to_owned).into_iter();
+            let words = words.chain([program.display().to_string()]);
+            self.arguments.splice(0..0, words);
+        }
+        self
+    }
 }
 
 /// A started program. Dropping it kills it.

@@ -5,6 +5,7 @@
 //! agrees on with whom is a list of [`Neighbour`]s. One that is not installed is named and skipped; what
 //! one cannot do is said by [`Kind::cannot`].
 
+mod bfd;
 mod bird;
 mod exabgp;
 mod feature;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+pub use bfd::{Bfd, Watched};
 pub use feature::Feature;
 
 use crate::lab::Lab;
@@ -41,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Whose program it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// FRRouting: zebra and bgpd.
+    /// FRRouting: zebra, bgpd and bfdd.
     Frr,
     /// BIRD 2.
     Bird,
@@ -70,6 +72,8 @@ pub struct Neighbour {
     pub ttl_security: bool,
     /// The node is further away.
     pub multihop: bool,
+    /// The node is watched.
+    pub bfd: Option<Bfd>,
 }
 
 impl Neighbour {
@@ -87,6 +91,7 @@ impl Neighbour {
             password: None,
             ttl_security: false,
             multihop: false,
+            bfd: None,
         }
     }
 
@@ -124,6 +129,11 @@ struct Files {
 impl Files {
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
+    }
+
+    /// Whether it watches any node.
+    fn watch(&self) -> bool {
+        self.neighbours.iter().any(|one| one.bfd.is_some())
     }
 
     /// A file as an argument.
@@ -189,7 +199,12 @@ impl Kind {
 
     fn programs(self) -> &'static [&'static str] {
         match self {
-            Self::Frr => &["/usr/lib/frr/zebra", "/usr/lib/frr/bgpd", "/usr/bin/vtysh"],
+            Self::Frr => &[
+                "/usr/lib/frr/zebra",
+                "/usr/lib/frr/bgpd",
+                "/usr/lib/frr/bfdd",
+                "/usr/bin/vtysh",
+            ],
             Self::Bird => &["/usr/sbin/bird", "/usr/sbin/birdc"],
             Self::Gobgp => &["/usr/bin/gobgpd", "/usr/bin/gobgp"],
             Self::Openbgpd => &["/usr/sbin/bgpd", "/usr/sbin/bgpctl"],
@@ -277,6 +292,42 @@ impl Router {
             Kind::Bird | Kind::Gobgp => String::new(),
         });
         Ok(told)
+    }
+
+    /// How nodes are watched, in the router's words, by their addresses.
+    pub fn watched(&self) -> Result<BTreeMap<IpAddr, Watched>> {
+        match self.kind {
+            Kind::Frr => frr::watched(&self.files),
+            Kind::Bird => bird::watched(&self.files),
+            Kind::Gobgp | Kind::Openbgpd | Kind::Exabgp => {
+                bail!("{} has no BFD", self.kind.name())
+            }
+        }
+    }
+
+    /// Waits until it watches every node by its IPv4 address, and BFD is up.
+    pub fn wait_for_bfd(&self, lab: &Lab) -> Result<()> {
+        let waited = lab.wait("BFD is not up", Duration::from_secs(30), |lab| {
+            let watched = self.watched()?;
+            for node in &lab.topology.nodes {
+                let seen = watched.get(&node.number.lan()[0]);
+                if !seen.is_some_and(|seen| seen.up) {
+                    bail!("{} with {}: {seen:?}", self.kind.name(), node.number.name());
+                }
+            }
+            Ok(true)
+        });
+        waited.map(drop)
+    }
+
+    /// Switches its end of a BFD session off (RFC 5880 section 6.8.16), or on again.
+    pub fn switch_bfd(&self, neighbour: IpAddr, on: bool) -> Result<()> {
+        match self.kind {
+            Kind::Frr => frr::switch_bfd(&self.files, neighbour, on),
+            Kind::Bird | Kind::Gobgp | Kind::Openbgpd | Kind::Exabgp => {
+                bail!("{} switches no BFD session off", self.kind.name())
+            }
+        }
     }
 
     /// Waits until it knows a prefix by exactly these next hops.

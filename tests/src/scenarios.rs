@@ -225,6 +225,8 @@ fn tidy(lab: &mut Lab) -> Result<()> {
         "l2advertisements",
         "bgpadvertisements",
         "bgppeers",
+        "bfdprofiles",
+        "communities",
         "ipreservations",
     ] {
         let path = format!("/apis/heraldlb.io/v1beta1/{kind}");

@@ -8,10 +8,15 @@ use anyhow::{Context, Result, bail};
 use crate::lab::Lab;
 use crate::netns::run;
 use crate::probe::Probe;
-use crate::routers::{ADDRESSES, Kind, NODE_AS, Neighbour, ROUTER_AS, Router};
+use crate::routers::{ADDRESSES, Bfd, Kind, NODE_AS, Neighbour, ROUTER_AS, Router};
 use crate::services::{PATIENCE, Wanted};
 
 const NET: &str = "198.51.100.0/28";
+
+const TERMS: Bfd = Bfd {
+    interval: Duration::from_millis(50),
+    multiplier: 3,
+};
 
 /// Shows it on a lab with Herald installed; each step goes to `say`.
 pub fn show(lab: &mut Lab, say: &dyn Fn(&str)) -> Result<()> {
@@ -22,16 +27,21 @@ pub fn show(lab: &mut Lab, say: &dyn Fn(&str)) -> Result<()> {
         bail!("neither FRR nor BIRD is installed: on Debian and Ubuntu, sudo apt-get install frr")
     };
     let nodes = lab.topology.nodes.iter();
-    let neighbours = nodes.map(|node| Neighbour::plain(node.number, 0)).collect();
-    let router = Router::start(lab, kind, neighbours)?;
+    let neighbours = nodes.map(|node| Neighbour {
+        bfd: Some(TERMS),
+        ..Neighbour::plain(node.number, 0)
+    });
+    let router = Router::start(lab, kind, neighbours.collect())?;
     say(&format!("{} runs on the router", kind.name()));
     lab.apply(&format!(
         "apiVersion: heraldlb.io/v1beta1\nkind: IPAddressPool\nmetadata: {{name: routed}}\n\
          spec: {{addresses: [{NET}], autoAssign: false}}\n---\n\
          apiVersion: heraldlb.io/v1beta1\nkind: BGPAdvertisement\nmetadata: {{name: routed}}\n\
          spec: {{ipAddressPools: [routed]}}\n---\n\
+         apiVersion: heraldlb.io/v1beta1\nkind: BFDProfile\nmetadata: {{name: fast}}\n\
+         spec: {{receiveInterval: 50, transmitInterval: 50, detectMultiplier: 3}}\n---\n\
          apiVersion: heraldlb.io/v1beta1\nkind: BGPPeer\nmetadata: {{name: router}}\n\
-         spec: {{myASN: {NODE_AS}, peerASN: {ROUTER_AS}, peerAddress: {}, holdTime: 3s}}\n",
+         spec: {{myASN: {NODE_AS}, peerASN: {ROUTER_AS}, peerAddress: {}, bfdProfile: fast}}\n",
         ADDRESSES[0]
     ))?;
     let wanted = Wanted::single("routed", "IPv4")
@@ -50,6 +60,12 @@ pub fn show(lab: &mut Lab, say: &dyn Fn(&str)) -> Result<()> {
     say(&format!(
         "the router knows {prefix} by {}",
         known.join(", ")
+    ));
+    router.wait_for_bfd(lab)?;
+    say(&format!(
+        "it and each node watch each other by BFD: {} times {} ms of silence are a failure",
+        TERMS.multiplier,
+        TERMS.interval.as_millis()
     ));
     let client = lab.topology.client.clone();
     let route = |action: &str| {

@@ -10,6 +10,7 @@
 mod birds;
 mod ecmp;
 mod sender;
+mod watched;
 mod wires;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -65,6 +66,9 @@ pub struct Options {
     /// How often a node is drained and falls silent behind a router.
     #[arg(long, default_value_t = 3)]
     pub losses: usize,
+    /// How often a node falls silent that the router watches by BFD: Herald's, and BIRD's.
+    #[arg(long, default_value_t = 10)]
+    pub watched: usize,
     /// For how long prefixes flap, in seconds.
     #[arg(long, default_value_t = 30)]
     pub flaps: u64,
@@ -76,8 +80,8 @@ pub struct Options {
 /// Measures on a lab with Herald installed.
 pub fn measure(lab: &mut Lab, options: &Options) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
-    if options.losses > 0 {
-        figures.extend(ecmp::measure(lab, options.losses)?);
+    if options.losses > 0 || options.watched > 0 {
+        figures.extend(ecmp::measure(lab, options.losses, options.watched)?);
     }
     lab.quiet()?;
     let most = options.peers.iter().copied().max().unwrap_or_default();

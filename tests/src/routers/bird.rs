@@ -1,17 +1,19 @@
 //! BIRD 2: one program, one socket.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::{ADDRESSES, Files, NODE_AS, Neighbour, Paths, ROUTER_AS, START};
+use super::{ADDRESSES, Bfd, Files, NODE_AS, Neighbour, Paths, ROUTER_AS, START, Watched};
 use crate::lab::Lab;
 use crate::program::{Launch, Program};
 
 pub(super) fn start(lab: &Lab, files: &Files) -> Result<Vec<Program>> {
     std::fs::write(files.path("bird.conf"), configured(files))?;
-    let program = lab.start(Launch {
+    let launch = Launch {
         name: "bird".to_owned(),
         netns: files.netns.clone(),
         path: "/usr/sbin/bird".into(),
@@ -25,7 +27,9 @@ pub(super) fn start(lab: &Lab, files: &Files) -> Result<Vec<Program>> {
             files.word("bird.pid"),
         ],
         environment: Vec::new(),
-    })?;
+    };
+    let urgent = files.watch();
+    let program = lab.start(if urgent { launch.urgent() } else { launch })?;
     let socket = files.path("bird.ctl");
     lab.wait("BIRD does not start", START, |_| Ok(socket.exists()))?;
     Ok(vec![program])
@@ -38,6 +42,9 @@ fn configured(files: &Files) -> String {
          protocol kernel {{ merge paths yes; ipv6 {{ import none; export where source = RTS_BGP; }}; }}\n",
         ADDRESSES[0]
     );
+    if files.watch() {
+        text.push_str("protocol bfd {}\n");
+    }
     for neighbour in &files.neighbours {
         let Neighbour {
             address,
@@ -45,6 +52,7 @@ fn configured(files: &Files) -> String {
             password,
             ttl_security,
             multihop,
+            bfd,
             ..
         } = neighbour;
         let _ = write!(
@@ -61,6 +69,18 @@ fn configured(files: &Files) -> String {
         }
         if *multihop {
             text.push_str(" multihop 3;");
+        }
+        if let Some(Bfd {
+            interval,
+            multiplier,
+        }) = bfd
+        {
+            let interval = interval.as_millis();
+            let _ = write!(
+                text,
+                " bfd {{ min rx interval {interval} ms; min tx interval {interval} ms; \
+                 multiplier {multiplier}; }};"
+            );
         }
         let extended = if neighbour.extended_next_hop() {
             "extended next hop on; "
@@ -118,4 +138,28 @@ pub(super) fn refresh(files: &Files, neighbour: IpAddr) -> Result<()> {
     let (good, shown) = asked(files, &["reload", "in", &name(neighbour)])?;
     anyhow::ensure!(good, "birdc: {}", shown.trim());
     Ok(())
+}
+
+pub(super) fn watched(files: &Files) -> Result<BTreeMap<IpAddr, Watched>> {
+    let (good, shown) = asked(files, &["-r", "show", "bfd", "sessions"])?;
+    anyhow::ensure!(good, "birdc: {}", shown.trim());
+    let mut watched = BTreeMap::new();
+    for line in shown.lines() {
+        // Address, interface, state, since, interval and timeout in seconds; other lines begin otherwise.
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let Some(address) = words.first().and_then(|word| word.parse().ok()) else {
+            continue;
+        };
+        let [_, _, state, since, interval, _] = words[..] else {
+            bail!("BIRD's line is of another form: {line}");
+        };
+        let seen = Watched {
+            up: state == "Up",
+            interval: Duration::from_secs_f64(interval.parse()?),
+            mark: format!("{state} {since}"),
+            said: line.to_owned(),
+        };
+        watched.insert(address, seen);
+    }
+    Ok(watched)
 }

@@ -29,6 +29,14 @@ pub enum Feature {
     ShutdownText,
     /// Standard, well-known, large and extended ones.
     Communities,
+    /// RFC 5880 to 5883, and sessions that end by it (RFC 5882).
+    Bfd,
+    /// The router's operator switches one BFD session off.
+    BfdSwitchedOff,
+    /// BFD packets over several hops are sent with TTL 255.
+    BfdTtl,
+    /// The routes of a speaker that restarts are kept though BFD ends with it.
+    BfdRestart,
     /// The router is killed and starts again.
     RouterRestart,
     /// The speaker is killed and starts again.
@@ -37,7 +45,7 @@ pub enum Feature {
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Ipv4,
         Self::Ipv6,
         Self::ExtendedNextHop,
@@ -50,6 +58,10 @@ impl Feature {
         Self::RouteRefresh,
         Self::ShutdownText,
         Self::Communities,
+        Self::Bfd,
+        Self::BfdSwitchedOff,
+        Self::BfdTtl,
+        Self::BfdRestart,
         Self::RouterRestart,
         Self::SpeakerRestart,
     ];
@@ -69,6 +81,10 @@ impl Feature {
             Self::RouteRefresh => "route refresh",
             Self::ShutdownText => "shutdown text",
             Self::Communities => "communities",
+            Self::Bfd => "BFD",
+            Self::BfdSwitchedOff => "BFD switched off there",
+            Self::BfdTtl => "BFD over several hops with TTL 255",
+            Self::BfdRestart => "graceful restart with BFD",
             Self::RouterRestart => "restart of the router",
             Self::SpeakerRestart => "restart of the speaker",
         }
@@ -94,6 +110,14 @@ impl Kind {
             (Self::Exabgp, Feature::ShutdownText) => {
                 Some("ExaBGP 4.2 fails while it reads a text: it mixes octets and characters")
             }
+            (Self::Gobgp, Feature::Bfd) => Some("GoBGP 3.10 has none"),
+            (Self::Openbgpd, Feature::Bfd) => Some("OpenBGPD 7.7 has none"),
+            (Self::Exabgp, Feature::Bfd) => Some("ExaBGP 4.2 has none"),
+            (Self::Bird, Feature::BfdSwitchedOff) => Some("BIRD 2.0.12 has no command for it"),
+            (Self::Bird, Feature::BfdRestart) => {
+                Some("BIRD 2.0.12 drops the routes when BFD ends, whatever for")
+            }
+            (Self::Bird, Feature::BfdTtl) => Some("BIRD 2.0.12 sends TTL 64"),
             (Self::Exabgp, Feature::GracefulRestart) => Some("ExaBGP 4.2 keeps no routes"),
             _ => None,
         }

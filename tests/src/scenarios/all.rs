@@ -25,6 +25,11 @@ pub const ALL: &[Scenario] = &[
         run: objects::judged,
     },
     Scenario {
+        name: "the_samples_are_accepted",
+        herald: true,
+        run: objects::samples,
+    },
+    Scenario {
         name: "a_service_gets_addresses_of_its_families",
         herald: true,
         run: addresses::families,
@@ -258,6 +263,21 @@ pub const ALL: &[Scenario] = &[
         name: "a_session_is_secured_by_a_password_and_carries_both_families",
         herald: true,
         run: bgp::secured,
+    },
+    Scenario {
+        name: "frr_and_nodes_watch_each_other_by_bfd",
+        herald: true,
+        run: |stage| bgp::watched(stage, Kind::Frr),
+    },
+    Scenario {
+        name: "bird_and_nodes_watch_each_other_by_bfd",
+        herald: true,
+        run: |stage| bgp::watched(stage, Kind::Bird),
+    },
+    Scenario {
+        name: "heraldctl_tells_the_truth_of_sessions",
+        herald: true,
+        run: bgp::told,
     },
     Scenario {
         name: "a_hostile_router_harms_no_other_session",

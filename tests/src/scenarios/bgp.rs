@@ -1,10 +1,13 @@
 //! Routers by other people's programs know what the nodes announce, and nothing else.
 //!
 //! Here is what they have in common; the matrix of routers and features is [`matrix`], and what nobody
-//! would call a router [`hostile`].
+//! would call a router [`hostile`]; sessions that are watched are in [`bfd`],
+//! and what heraldctl says of them in [`told`].
 
+mod bfd;
 mod hostile;
 mod matrix;
+mod told;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -19,8 +22,10 @@ use crate::netns::run;
 use crate::routers::{ADDRESSES, Kind, NODE_AS, Neighbour, ROUTER_AS, Router};
 use crate::services::Wanted;
 use crate::topology::NodeNumber;
+pub(super) use bfd::watched;
 pub(super) use hostile::hostile;
 pub(super) use matrix::matrix;
+pub(super) use told::told;
 
 /// How long sessions may take to come up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,9 +34,10 @@ const POOL: [&str; 2] = ["198.51.100.0/28", "2001:db8:51::/124"];
 const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 const PASSWORD: &str = "correct-horse";
 const SECRET: &str = "tor-password";
+const OTHER_SECRET: &str = "other-password";
 
-/// A wrong password is told as what it may be, and the right one makes the session, with FRR on the other
-/// side.
+/// A Secret that is missing is told, so is a wrong password as what it may be, and the right one makes the
+/// session, with FRR on the other side.
 pub(super) fn secured(stage: &mut Stage) -> Result<()> {
     let lab = &mut stage.lab;
     present(Kind::Frr)?;
@@ -42,47 +48,38 @@ pub(super) fn secured(stage: &mut Stage) -> Result<()> {
         ..Neighbour::plain(node.number, 1)
     });
     let mut router = Router::start(lab, Kind::Frr, neighbours.collect())?;
-    keep_secret(lab, "wrong")?;
+    keep_secret(lab, SECRET, PASSWORD)?;
     let outcome = secured_by(lab, &router);
-    forget_secret(lab)?;
+    forget_secret(lab, SECRET)?;
+    forget_secret(lab, OTHER_SECRET)?;
     router.stop();
     outcome
 }
 
 fn secured_by(lab: &mut Lab, router: &Router) -> Result<()> {
-    lab.apply(&announced())?;
-    lab.apply(&peer(
-        "six",
-        None,
-        ADDRESSES[1],
-        &format!("passwordSecret: {{name: {SECRET}}}, dualStackAddressFamily: true"),
-    ))?;
-    lab.wait("a wrong password is not told", PATIENCE, |lab| {
-        let sessions = sessions(lab, "node-1")?;
-        let mut sessions = sessions.iter().filter(|session| session["peer"] == "six");
-        let error = sessions
-            .next()
-            .and_then(|session| session["lastError"].as_str());
-        Ok(error.is_some_and(|error| error.contains("password is not the Secret's")))
-    })?;
-    let patch = format!("{{\"stringData\":{{\"password\":\"{PASSWORD}\"}}}}");
-    lab.kubectl(&[
-        "-n",
-        "herald-system",
-        "patch",
-        "secret",
-        SECRET,
-        "--type=merge",
-        "-p",
-        &patch,
-    ])?;
+    let with = |secret: &str| {
+        let more = format!("passwordSecret: {{name: {secret}}}, dualStackAddressFamily: true");
+        peer("six", None, ADDRESSES[1], &more)
+    };
+    let told = |what: &str| {
+        lab.wait(&format!("it is not told: {what}"), PATIENCE, |lab| {
+            let sessions = sessions(lab, "node-1")?;
+            let mut sessions = sessions.iter().filter(|session| session["peer"] == "six");
+            let error = sessions
+                .next()
+                .and_then(|session| session["lastError"].as_str());
+            Ok(error.is_some_and(|error| error.contains(what)))
+        })
+    };
+    lab.apply(&(announced() + &with(OTHER_SECRET)))?;
+    told("Secret herald-system/other-password does not exist; create it with the key password")?;
+    keep_secret(lab, OTHER_SECRET, "wrong")?;
+    told("password is not the Secret's")?;
+    // That a Secret has changed would be seen after half a minute; another Secret counts at once.
+    lab.apply(&with(SECRET))?;
     let all: Vec<NodeNumber> = lab.topology.nodes.iter().map(|node| node.number).collect();
     let wanted: Vec<(NodeNumber, &str)> = all.iter().map(|node| (*node, "six")).collect();
-    lab.wait(
-        "the right password makes no session",
-        Duration::from_secs(60),
-        |lab| all_established(lab, &wanted),
-    )?;
+    established(lab, &wanted)?;
     let addresses = routed_service(lab)?;
     // All routes come over IPv6, and so do their next hops.
     let six: BTreeSet<String> = all.iter().map(|node| node.lan()[1].to_string()).collect();
@@ -127,22 +124,23 @@ fn peer(name: &str, node: Option<NodeNumber>, address: &str, more: &str) -> Stri
     )
 }
 
-fn keep_secret(lab: &Lab, password: &str) -> Result<()> {
+fn keep_secret(lab: &Lab, name: &str, password: &str) -> Result<()> {
     lab.kubectl(&[
         "-n",
         "herald-system",
         "create",
         "secret",
         "generic",
-        SECRET,
+        name,
         "--type=kubernetes.io/basic-auth",
         &format!("--from-literal=password={password}"),
     ])
     .map(drop)
 }
 
-fn forget_secret(lab: &Lab) -> Result<()> {
-    lab.kubectl(&["-n", "herald-system", "delete", "secret", SECRET])
+fn forget_secret(lab: &Lab, name: &str) -> Result<()> {
+    let words = ["delete", "secret", name, "--ignore-not-found"];
+    lab.kubectl(&[&["-n", "herald-system"], &words[..]].concat())
         .map(drop)
 }
 

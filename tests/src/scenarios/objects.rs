@@ -1,5 +1,5 @@
-//! What the API server itself says to objects of Herald's kinds: schemas and CEL rules, nothing of
-//! Herald's programs.
+//! What the API server itself says to objects of Herald's kinds: schemas and CEL rules, and nothing of
+//! Herald's programs but what they say to the samples.
 //!
 //! The tables hold every kind at its smallest and at its fullest, and one mistake a row. All of it is
 //! sent as `kubectl create --dry-run=server` sends it, so nothing is stored.
@@ -9,8 +9,10 @@ mod refused;
 use anyhow::{Context, Result, bail};
 
 use self::refused::BAD;
-use super::Stage;
+use super::tool::heraldctl;
+use super::{Stage, expect_same};
 use crate::lab::Lab;
+use crate::services::PATIENCE;
 
 /// Kind, and the object's fields besides kind and metadata.
 type Good = (&'static str, &'static str);
@@ -92,6 +94,16 @@ const GOOD: &[Good] = &[
     ("ServiceAnnouncement", ""),
 ];
 
+/// The kinds that samples are of.
+const SAMPLED: [&str; 6] = [
+    "IPAddressPool",
+    "L2Advertisement",
+    "BGPAdvertisement",
+    "BGPPeer",
+    "BFDProfile",
+    "Community",
+];
+
 /// Good ones are taken without a remark; each bad one is refused with its field and our sentence.
 pub(super) fn judged(stage: &mut Stage) -> Result<()> {
     let lab = &stage.lab;
@@ -125,6 +137,45 @@ pub(super) fn judged(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
+/// The shipped samples are taken without a remark, `heraldctl check` finds nothing in them, and Herald
+/// accepts every object.
+pub(super) fn samples(stage: &mut Stage) -> Result<()> {
+    let lab = &stage.lab;
+    let directory = lab.programs.manifests.join("samples");
+    let lan = directory.display().to_string();
+    let bgp = directory.join("bgp").display().to_string();
+    let (code, said) = heraldctl(lab, &["check", &lan, &bgp])?;
+    if code != Some(0) || !said.contains(" 0 problems, 0 notices") {
+        bail!("heraldctl check of the samples ends with {code:?} and says: {said}");
+    }
+    for samples in [&lan, &bgp] {
+        let (taken, said) = kubectl(lab, &["apply", "-k", samples])?;
+        if !taken || !said.is_empty() {
+            bail!("{samples} is not taken without a remark: {said}");
+        }
+    }
+    let accepted = lab.wait("a sample is not accepted", PATIENCE, |lab| {
+        let mut seen = 0;
+        for kind in SAMPLED {
+            for object in lab.api.list(&collection(kind))? {
+                let (name, status) = (&object["metadata"]["name"], &object["status"]);
+                let conditions = status["conditions"].as_array().into_iter().flatten();
+                let mut accepted = conditions.filter(|one| one["type"] == "Accepted");
+                if !accepted.any(|one| one["status"] == "True") {
+                    bail!("{kind} {name}: {status}");
+                }
+                seen += 1;
+            }
+        }
+        // The lab has a pool and an advertisement of its own.
+        expect_same("how many objects there are", &seen, &9).map(|()| true)
+    });
+    for samples in [&lan, &bgp] {
+        kubectl(lab, &["delete", "--wait=false", "-k", samples])?;
+    }
+    accepted.map(drop)
+}
+
 /// Where objects of a kind are created.
 fn collection(kind: &str) -> String {
     let plural = match kind {
@@ -145,12 +196,17 @@ fn document(kind: &str, number: usize, fields: &str) -> String {
 fn create(lab: &Lab, documents: &str) -> Result<(bool, String)> {
     let path = lab.files.state.join("judged.yaml");
     std::fs::write(&path, documents)?;
+    let path = path.display().to_string();
+    kubectl(lab, &["create", "--dry-run=server", "-f", &path])
+}
+
+/// Whether it succeeds, and what it remarks.
+fn kubectl(lab: &Lab, arguments: &[&str]) -> Result<(bool, String)> {
     let output = lab
         .programs
         .command("kubectl")
         .env("KUBECONFIG", lab.files.kubeconfig("admin"))
-        .args(["create", "--dry-run=server", "-f"])
-        .arg(&path)
+        .args(arguments)
         .output()
         .context("cannot start kubectl")?;
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();

@@ -43,7 +43,8 @@ pub(super) fn explains(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-fn heraldctl(lab: &Lab, arguments: &[&str]) -> Result<(Option<i32>, String)> {
+/// How it ends as an administrator's, and all it says.
+pub(super) fn heraldctl(lab: &Lab, arguments: &[&str]) -> Result<(Option<i32>, String)> {
     let output = lab
         .topology
         .control

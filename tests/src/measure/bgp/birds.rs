@@ -13,7 +13,8 @@ use anyhow::{Context, Result};
 use crate::lab::Lab;
 use crate::netns::Netns;
 use crate::program::{Launch, Program};
-use crate::routers::{NODE_AS, ROUTER_AS};
+use crate::routers::{ADDRESSES, Bfd, NODE_AS, ROUTER_AS};
+use crate::topology::NodeNet;
 
 /// A running BIRD without routes in the kernel.
 pub(super) struct Bird {
@@ -61,6 +62,25 @@ impl Bird {
         Self::start(lab, netns, &text)
     }
 
+    /// A node that tells the lab's router of one address, and is watched by it.
+    pub(super) fn watched(lab: &Lab, node: &NodeNet, address: IpAddr, bfd: &Bfd) -> Result<Self> {
+        let ([own, _], router) = (node.number.lan(), ADDRESSES[0]);
+        let Bfd {
+            interval,
+            multiplier,
+        } = bfd;
+        let interval = interval.as_millis();
+        let text = format!(
+            "router id {own};\nprotocol device {{}}\nprotocol bfd {{}}\n\
+             protocol static {{ ipv4; route {address}/32 blackhole; }}\n\
+             protocol bgp tor {{ local {own} as {NODE_AS}; neighbor {router} as {ROUTER_AS}; \
+             hold time 9; connect delay time 1; connect retry time 1; error wait time 1, 2; \
+             bfd {{ min rx interval {interval} ms; min tx interval {interval} ms; \
+             multiplier {multiplier}; }}; ipv4 {{ import none; next hop self; export all; }}; }}\n"
+        );
+        Self::start(lab, &node.machine, &text)
+    }
+
     fn start(lab: &Lab, netns: &Netns, configuration: &str) -> Result<Self> {
         let path = |what: &str| -> PathBuf {
             lab.files
@@ -70,7 +90,7 @@ impl Bird {
         let word = |what: &str| path(what).display().to_string();
         std::fs::write(path("conf"), configuration)?;
         let _from_before = std::fs::remove_file(path("ctl"));
-        let program = lab.start(Launch {
+        let launch = Launch {
             name: format!("bird-{}", netns.name()),
             netns: netns.clone(),
             path: "/usr/sbin/bird".into(),
@@ -84,12 +104,11 @@ impl Bird {
                 word("pid"),
             ],
             environment: Vec::new(),
-        })?;
-        let bird = Self {
-            _program: program,
-            control: RefCell::new(greeted(lab, &path("ctl"))?),
         };
-        Ok(bird)
+        Ok(Self {
+            _program: lab.start(launch.urgent())?,
+            control: RefCell::new(greeted(lab, &path("ctl"))?),
+        })
     }
 
     /// What it answers to a command.
