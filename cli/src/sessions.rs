@@ -177,6 +177,7 @@ fn router(facts: &Facts, peer: &str) -> Option<String> {
     let peer = facts.compiled.config.bgp.peers.get(peer)?;
     Some(match &peer.dialing.target {
         Target::Address(address) => address.to_string(),
+        Target::LinkLocal { address, interface } => format!("{address}%{interface}"),
         Target::Interface(interface) => interface.clone(),
     })
 }

@@ -156,6 +156,12 @@ pub struct BgpSession {
     #[schemars(length(min = 1, max = 253))]
     pub peer: String,
 
+    /// The router's address; of one that is found by its interface, the one it was found at. A link-local
+    /// one has the interface behind it, as fe80::1%eth0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub router: Option<String>,
+
     /// The session's state as RFC 4271 names it: Idle, Connect, Active, OpenSent, OpenConfirm or
     /// Established.
     #[schemars(length(max = 64))]

@@ -2,7 +2,7 @@ use herald_crds::{BFDProfile, BGPAdvertisement, BGPPeer, Community};
 
 use herald_model::bgp;
 
-use crate::Problem;
+use crate::{NodeFacts, Problem};
 
 use super::*;
 
@@ -28,17 +28,105 @@ fn with(peers: Vec<BGPPeer>, advertisements: Vec<BGPAdvertisement>) -> Objects {
 
 #[test]
 fn what_this_version_does_not_do_is_accepted_and_told() {
-    let spec = json!({"interface": "eth1", "peerAddress": null});
     let compiled = compile(&Objects {
         bfd_profiles: vec![object::<BFDProfile>("fast", json!({"echoMode": true}))],
-        ..with(vec![peer(&spec)], vec![])
+        ..Objects::default()
     });
-    for (kind, name) in [("BGPPeer", "tor"), ("BFDProfile", "fast")] {
-        let verdict = verdict(&compiled, kind, name);
-        assert!(verdict.accepted, "{kind}");
-        assert_eq!(verdict.reason, "FieldNotImplemented", "{kind}");
+    let verdict = verdict(&compiled, "BFDProfile", "fast");
+    assert!(verdict.accepted);
+    assert_eq!(verdict.reason, "FieldNotImplemented");
+}
+
+#[test]
+fn a_router_on_a_link_is_found_by_its_interface_or_its_address() {
+    let target = |spec: &Value| {
+        let compiled = compile(&with(vec![peer(spec)], vec![]));
+        assert_eq!(compiled.problems, [], "{spec}");
+        compiled.config.bgp.peers["tor"].dialing.target.clone()
+    };
+    let found = target(&json!({"interface": "eth1", "peerAddress": null}));
+    assert_eq!(found, bgp::Target::Interface("eth1".to_owned()));
+    let found = target(&json!({"peerAddress": "fe80::1%bond0.100"}));
+    let expected = bgp::Target::LinkLocal {
+        address: "fe80::1".parse().unwrap(),
+        interface: "bond0.100".to_owned(),
+    };
+    assert_eq!(found, expected);
+}
+
+/// The first by name is kept, and whoever shares no node with it.
+#[test]
+fn an_interface_of_a_node_has_one_router() {
+    let on = |name: &str, interface: &str, rack: Option<&str>| {
+        let selectors = rack.map_or_else(
+            || json!([]),
+            |rack| json!([{"matchLabels": {"rack": rack}}]),
+        );
+        let spec = json!({
+            "myASN": 64512, "dynamicASN": "external", "interface": interface,
+            "nodeSelectors": selectors,
+        });
+        object::<BGPPeer>(name, spec)
+    };
+    let node = |rack: &str| NodeFacts {
+        labels: [("rack".to_owned(), rack.to_owned())].into(),
+        ..NodeFacts::default()
+    };
+    let known = || {
+        let nodes = [("n1".to_owned(), node("a")), ("n2".to_owned(), node("b"))];
+        Some(nodes.into())
+    };
+    type Case = (bool, Vec<BGPPeer>, &'static [&'static str]);
+    let cases: [Case; 5] = [
+        (
+            true,
+            vec![on("a", "eth1", None), on("b", "eth2", None)],
+            &[],
+        ),
+        (
+            true,
+            vec![on("b", "eth1", None), on("a", "eth1", None)],
+            &["b"],
+        ),
+        (
+            true,
+            vec![on("a", "eth1", Some("a")), on("b", "eth1", Some("b"))],
+            &[],
+        ),
+        (
+            true,
+            vec![
+                on("a", "eth1", Some("a")),
+                on("b", "eth1", None),
+                on("c", "eth1", Some("b")),
+            ],
+            &["b"],
+        ),
+        (
+            false,
+            vec![on("a", "eth1", Some("a")), on("b", "eth1", Some("a"))],
+            &["b"],
+        ),
+    ];
+    for (nodes, peers, aside) in cases {
+        let compiled = compile(&Objects {
+            nodes: if nodes { known() } else { None },
+            ..with(peers, vec![])
+        });
+        let told: Vec<&str> = compiled
+            .problems
+            .iter()
+            .map(|p| p.object.name.as_str())
+            .collect();
+        assert_eq!(told, aside);
+        for problem in &compiled.problems {
+            assert_eq!(
+                (problem.reason, problem.quarantined),
+                (Reason::InterfaceTaken, true)
+            );
+            assert!(!compiled.config.bgp.peers.contains_key(&problem.object.name));
+        }
     }
-    assert!(compiled.config.bgp.peers.contains_key("tor"));
 }
 
 /// The defaults are those of MetalLB.
@@ -153,6 +241,30 @@ fn a_mistake_in_a_peer_sets_it_aside_and_no_other() {
     for (spec, field) in [
         (json!({"peerAddress": "router"}), "spec.peerAddress"),
         (json!({"interface": "eth0"}), "spec.peerAddress"),
+        (json!({"peerAddress": "fe80::1"}), "spec.peerAddress"),
+        (json!({"peerAddress": "fe80::1%"}), "spec.peerAddress"),
+        (json!({"peerAddress": "fe80::1%eth 0"}), "spec.peerAddress"),
+        (
+            json!({"peerAddress": "2001:db8::1%eth0"}),
+            "spec.peerAddress",
+        ),
+        (json!({"peerAddress": "router%eth0"}), "spec.peerAddress"),
+        (
+            json!({"peerAddress": null, "interface": "eth0/1"}),
+            "spec.interface",
+        ),
+        (
+            json!({"peerAddress": null, "interface": "eth0", "ebgpMultiHop": true}),
+            "spec.ebgpMultiHop",
+        ),
+        (
+            json!({"peerAddress": null, "interface": "eth0", "sourceAddress": "192.0.2.1"}),
+            "spec.sourceAddress",
+        ),
+        (
+            json!({"peerAddress": "fe80::1%eth0", "sourceAddress": "192.0.2.1"}),
+            "spec.sourceAddress",
+        ),
         (json!({"dynamicASN": "external"}), "spec.peerASN"),
         (json!({"myASN": 0}), "spec.myASN"),
         (json!({"peerPort": 0}), "spec.peerPort"),

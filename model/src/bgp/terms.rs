@@ -1,7 +1,7 @@
 //! Peers and advertisements as a user means them: values only.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::labels::Selector;
@@ -50,6 +50,7 @@ impl Peer {
     pub fn carries(&self, address: IpAddr) -> bool {
         match self.dialing.target {
             Target::Address(router) => self.dual_stack || router.is_ipv4() == address.is_ipv4(),
+            Target::LinkLocal { .. } => self.dual_stack || address.is_ipv6(),
             Target::Interface(_) => true,
         }
     }
@@ -86,6 +87,13 @@ pub struct Dialing {
 pub enum Target {
     /// At an address.
     Address(IpAddr),
+    /// At an address that means something on one link only.
+    LinkLocal {
+        /// The address, of fe80::/10.
+        address: Ipv6Addr,
+        /// The link, by the interface on the node.
+        interface: String,
+    },
     /// On a link, found by its router advertisements.
     Interface(String),
 }

@@ -78,7 +78,7 @@ pub(super) fn order(
 ) -> Order {
     let (router, obstacle) = match &peer.dialing.target {
         Target::Address(router) => (*router, None),
-        Target::Interface(_) => (
+        Target::LinkLocal { .. } | Target::Interface(_) => (
             IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             Some("a router that is only known by its interface is not spoken to by this version"),
         ),

@@ -130,6 +130,7 @@ pub(crate) fn sessions(
         let count = |n: usize| i64::try_from(n).ok();
         BgpSession {
             peer: peer.clone(),
+            router: None,
             state: session.state.label().to_owned(),
             since: Some(same.unwrap_or(Moment(moment))),
             last_error: match (&session.untold, &session.last_error) {
