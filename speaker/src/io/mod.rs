@@ -8,6 +8,7 @@
 mod bfd;
 mod copies;
 mod datagram;
+mod discovery;
 mod filter;
 mod groups;
 mod message;
@@ -19,6 +20,7 @@ pub(crate) mod tcp;
 
 pub(crate) use bfd::{BfdListener, BfdSender};
 pub(crate) use datagram::BeaconSocket;
+pub(crate) use discovery::DiscoverySocket;
 pub(crate) use groups::Groups;
 pub(crate) use poll::wait_readable;
 pub(crate) use port::Port;

@@ -1,12 +1,13 @@
 //! Whom to watch and how: the model's peer and profile in the words of BFD. Pure.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use herald_bfd::{Config, Hops, Origin};
-use herald_model::bgp::{BfdProfile, Peer, RemoteAs, Target};
+use herald_model::bgp::{BfdProfile, Peer, RemoteAs};
 use ipnet::IpNet;
 
 use crate::links::Links;
+use crate::routers::place::Place;
 
 /// A path to watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +19,8 @@ pub(in crate::routers) struct Watch {
 /// Where packets go. Another route is another session.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Route {
-    pub(super) router: IpAddr,
-    pub(super) source: Option<IpAddr>,
+    pub(super) place: Place,
+    pub(super) source: Option<SocketAddr>,
     /// The device of a VRF.
     pub(super) device: Option<String>,
     pub(super) multihop: bool,
@@ -27,30 +28,32 @@ pub(super) struct Route {
 
 impl Route {
     /// Where packets come from.
-    pub(super) const fn origin(&self) -> Origin {
+    pub(super) fn origin(&self) -> Origin {
         Origin {
-            address: self.router,
-            interface: None,
+            address: self.place.router,
+            interface: self.place.zone.as_ref().map(|zone| zone.index),
             multihop: self.multihop,
         }
     }
 }
 
-/// How a router is watched; none where it is only known by its interface.
+/// How a router is watched that is there.
 ///
 /// It is on the link unless `ebgpMultiHop` says otherwise, or it is of the same AS and no interface of
 /// this node has its network, as FRR decides it.
-pub(in crate::routers) fn watch(peer: &Peer, profile: &BfdProfile, links: &Links) -> Option<Watch> {
-    let Target::Address(router) = peer.dialing.target else {
-        return None;
-    };
+pub(in crate::routers) fn watch(
+    peer: &Peer,
+    profile: &BfdProfile,
+    place: Place,
+    links: &Links,
+) -> Watch {
     let own_as = peer.local_asn.unwrap_or(peer.my_asn);
     let internal =
         matches!(peer.remote_as, RemoteAs::Internal) || peer.remote_as == RemoteAs::Exactly(own_as);
-    let multihop = if internal {
-        !is_on_link(router, links)
-    } else {
-        peer.dialing.multihop
+    let multihop = match (&place.zone, internal) {
+        (Some(_), _) => false,
+        (None, true) => !is_on_link(place.router, links),
+        (None, false) => peer.dialing.multihop,
     };
     let BfdProfile {
         receive,
@@ -64,7 +67,8 @@ pub(in crate::routers) fn watch(peer: &Peer, profile: &BfdProfile, links: &Links
     } else {
         Hops::Single
     };
-    Some(Watch {
+    let source = peer.dialing.source.map(|source| place.from(source));
+    Watch {
         config: Config {
             hops,
             transmit,
@@ -76,12 +80,12 @@ pub(in crate::routers) fn watch(peer: &Peer, profile: &BfdProfile, links: &Links
             independent: false,
         },
         route: Route {
-            router,
-            source: peer.dialing.source,
+            place,
+            source,
             device: peer.dialing.vrf.clone(),
             multihop,
         },
-    })
+    }
 }
 
 fn is_on_link(router: IpAddr, links: &Links) -> bool {
@@ -95,10 +99,11 @@ fn is_on_link(router: IpAddr, links: &Links) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use herald_model::bgp::{Dialing, Security};
+    use herald_model::bgp::{Dialing, Security, Target};
 
     use super::*;
     use crate::links::Link;
+    use crate::routers::place::Zone;
 
     const PROFILE: BfdProfile = BfdProfile {
         receive: Duration::from_millis(50),
@@ -107,6 +112,13 @@ mod tests {
         passive: true,
         minimum_ttl: 250,
     };
+
+    fn at(router: &str) -> Place {
+        Place {
+            router: router.parse().unwrap(),
+            zone: None,
+        }
+    }
 
     fn peer(router: &str, remote_as: RemoteAs, multihop: bool) -> Peer {
         Peer {
@@ -146,7 +158,7 @@ mod tests {
     #[test]
     fn a_profile_is_what_a_session_is_like() {
         let far = peer("192.0.2.1", RemoteAs::External, true);
-        let watch = watch(&far, &PROFILE, &links()).unwrap();
+        let watch = watch(&far, &PROFILE, at("192.0.2.1"), &links());
         let config = Config {
             hops: Hops::Multi { minimum_ttl: 250 },
             transmit: Duration::from_millis(60),
@@ -174,15 +186,33 @@ mod tests {
         ];
         for (router, remote_as, multihop, expected) in cases {
             let peer = peer(router, remote_as, multihop);
-            let route = watch(&peer, &PROFILE, &links()).unwrap().route;
+            let route = watch(&peer, &PROFILE, at(router), &links()).route;
             assert_eq!(route.multihop, expected, "{router} {remote_as:?}");
         }
     }
 
+    /// Whatever its AS; its packets are told apart from those of the same address elsewhere.
     #[test]
-    fn a_router_without_an_address_is_not_watched() {
-        let mut peer = peer("192.0.2.1", RemoteAs::External, false);
-        peer.dialing.target = Target::Interface("eth1".to_owned());
-        assert_eq!(watch(&peer, &PROFILE, &links()), None);
+    fn a_router_with_a_link_local_address_is_on_that_link() {
+        for remote_as in [RemoteAs::Internal, RemoteAs::External] {
+            let mut peer = peer("192.0.2.1", remote_as, false);
+            peer.dialing.target = Target::Interface("eth1".to_owned());
+            let zone = Zone {
+                index: 7,
+                name: "eth1".to_owned(),
+            };
+            let place = Place {
+                zone: Some(zone),
+                ..at("fe80::1")
+            };
+            let watch = watch(&peer, &PROFILE, place, &Links::new());
+            assert_eq!(watch.config.hops, Hops::Single);
+            let expected = Origin {
+                address: "fe80::1".parse().unwrap(),
+                interface: Some(7),
+                multihop: false,
+            };
+            assert_eq!(watch.route.origin(), expected);
+        }
     }
 }

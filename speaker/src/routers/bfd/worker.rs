@@ -155,7 +155,7 @@ impl Worker {
             Watched::new(route.clone(), config, number, seed, now)
         });
         let Some(mut watched) = watched else {
-            tracing::warn!(router = %route.router, "a router cannot be watched by BFD");
+            tracing::warn!(router = %route.place, "a router cannot be watched by BFD");
             return;
         };
         watched.name(peers, &self.metrics);

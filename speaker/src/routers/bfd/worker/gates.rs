@@ -25,7 +25,7 @@ impl Gate {
     fn of(route: &Route) -> Self {
         Self {
             device: route.device.clone(),
-            ipv6: route.router.is_ipv6(),
+            ipv6: route.place.router.is_ipv6(),
             multihop: route.multihop,
         }
     }

@@ -1,7 +1,6 @@
 //! One watched path: the session, and the socket it sends from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 
 use herald_bfd::{
     Cause, Config, Discard, Discriminator, Event, Hops, MULTIHOP_PORT, Packets, Path,
@@ -106,7 +105,7 @@ impl Watched {
         now: Time,
     ) {
         if let Err(error) = self.session.set_config(config, now) {
-            tracing::warn!(router = %self.route.router, %error, "BFD goes on with its old configuration");
+            tracing::warn!(router = %self.route.place, %error, "BFD goes on with its old configuration");
         }
         self.name(peers, metrics);
     }
@@ -123,7 +122,7 @@ impl Watched {
     pub(super) fn equip(&mut self, deaf: Option<String>) {
         if deaf != self.deaf {
             if let Some(trouble) = &deaf {
-                tracing::warn!(router = %self.route.router, trouble, "BFD hears nothing");
+                tracing::warn!(router = %self.route.place, trouble, "BFD hears nothing");
             }
             self.deaf = deaf;
         }
@@ -131,16 +130,17 @@ impl Watched {
             return;
         }
         let Route {
-            router,
+            place,
             source,
             device,
             ..
         } = &self.route;
         let seed = self.session.discriminator().get();
-        match BfdSender::open(*router, *source, device.as_deref(), seed) {
+        match BfdSender::open(place.router, *source, device.as_deref(), seed) {
             Ok(sender) => self.sender = Some(sender),
             Err(error) => {
-                let source = source.map_or(String::new(), |source| format!(" from {source}"));
+                let source =
+                    source.map_or(String::new(), |source| format!(" from {}", source.ip()));
                 self.dumb = Some(format!("BFD packets cannot be sent{source}: {error}"));
             }
         }
@@ -153,7 +153,7 @@ impl Watched {
                 self.far = Some(too_far(self.session.config().hops, ttl));
             }
             Err(reason) => {
-                tracing::trace!(router = %self.route.router, %reason, "BFD packet dropped");
+                tracing::trace!(router = %self.route.place, %reason, "BFD packet dropped");
             }
         }
     }
@@ -181,13 +181,13 @@ impl Watched {
         } else {
             SINGLE_HOP_PORT
         };
-        let sent = sender.send(octets, SocketAddr::new(self.route.router, port));
+        let sent = sender.send(octets, self.route.place.port(port));
         let trouble = |error| format!("BFD packets cannot be sent: {error}");
         self.dumb = sent.err().map(trouble);
     }
 
     fn pass(&self, event: &Event) {
-        let router = self.route.router;
+        let router = &self.route.place;
         for counters in self.peers.values() {
             match event {
                 Event::Up => counters.ups.inc(),
