@@ -259,6 +259,11 @@ pub const ALL: &[Scenario] = &[
         run: bgp::hostile,
     },
     Scenario {
+        name: "routers_are_found_by_their_interfaces",
+        herald: true,
+        run: bgp::unnumbered,
+    },
+    Scenario {
         name: "the_shipped_rights_are_enough",
         herald: true,
         run: rights::enough,

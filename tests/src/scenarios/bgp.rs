@@ -1,10 +1,11 @@
 //! Routers by other people's programs know what the nodes announce, and nothing else.
 //!
 //! Here is what they have in common; the matrix of routers and features is [`matrix`], and what nobody
-//! would call a router [`hostile`].
+//! would call a router [`hostile`]; routers without an address of their own are in [`unnumbered`].
 
 mod hostile;
 mod matrix;
+mod unnumbered;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ use crate::services::Wanted;
 use crate::topology::NodeNumber;
 pub(super) use hostile::hostile;
 pub(super) use matrix::matrix;
+pub(super) use unnumbered::unnumbered;
 
 /// How long sessions may take to come up.
 const PATIENCE: Duration = Duration::from_secs(30);
