@@ -149,14 +149,27 @@ impl Routers {
         neighbours.want(&named.clone().filter_map(interface).collect());
         let (links, found) = (self.links.borrow().clone(), neighbours.found());
         let found = found.borrow().clone();
-        let watched = named.clone().filter_map(|peer| {
-            let profile = policy.bfd_profiles.get(peer.bfd_profile.as_ref()?)?;
-            let place = place::place(&peer.dialing.target, &links, &found).ok()?;
-            let watch = bfd::watch(peer, profile, place, &links);
-            Some((peer.name.clone(), watch))
-        });
-        bfd.set(watched.collect());
-        passwords.need(named);
+        let profile = |peer: &Peer| policy.bfd_profiles.get(peer.bfd_profile.as_ref()?);
+        passwords.need(named.clone(), named.clone().filter_map(profile));
+        let mut watched = bfd::Wish::new();
+        let mut unwatched: BTreeMap<&str, String> = BTreeMap::new();
+        for peer in named {
+            let Some(profile) = profile(peer) else {
+                continue;
+            };
+            let Ok(place) = place::place(&peer.dialing.target, &links, &found) else {
+                continue;
+            };
+            match bfd::watch(peer, profile, place, &links, passwords.of_profile(profile)) {
+                Ok(watch) => {
+                    watched.insert(peer.name.clone(), watch);
+                }
+                Err(why) => {
+                    unwatched.insert(&peer.name, format!("no BFD with the router: {why}"));
+                }
+            }
+        }
+        bfd.set(watched);
         let facts = order::Facts {
             node: &self.name,
             address: own,
@@ -169,7 +182,10 @@ impl Routers {
             let Some(peer) = policy.peers.get(name) else {
                 continue;
             };
-            let order = order::order(peer, prefixes, passwords.of(peer), &facts);
+            let order = Order {
+                unwatched: unwatched.remove(name.as_str()),
+                ..order::order(peer, prefixes, passwords.of(peer), &facts)
+            };
             match running.get(name) {
                 Some(session) => {
                     session.orders.send_if_modified(|before| {

@@ -135,6 +135,9 @@ fn a_profile_is_read_with_its_defaults() {
     let spec = json!({
         "receiveInterval": 50, "transmitInterval": 60, "detectMultiplier": 5,
         "passiveMode": true, "minimumTtl": 10,
+        "authentication": {
+            "type": "MeticulousKeyedSHA1", "keyID": 255, "passwordSecret": {"name": "bfd"},
+        },
     });
     let compiled = compile(&Objects {
         bfd_profiles: vec![object("plain", json!({})), object("full", spec)],
@@ -152,6 +155,7 @@ fn a_profile_is_read_with_its_defaults() {
         multiplier: 3,
         passive: false,
         minimum_ttl: 254,
+        authentication: None,
     };
     let full = bgp::BfdProfile {
         receive: ms(50),
@@ -159,8 +163,16 @@ fn a_profile_is_read_with_its_defaults() {
         multiplier: 5,
         passive: true,
         minimum_ttl: 10,
+        authentication: Some(bgp::BfdAuthentication {
+            method: bgp::BfdMethod::MeticulousSha1,
+            key_id: 255,
+            password: bgp::Password {
+                namespace: None,
+                name: "bfd".to_owned(),
+            },
+        }),
     };
-    assert_eq!((profiles["plain"], profiles["full"]), (plain, full));
+    assert_eq!((&profiles["plain"], &profiles["full"]), (&plain, &full));
     let tor = &compiled.config.bgp.peers["tor"];
     assert_eq!(
         (tor.bfd_profile.as_deref(), tor.bfd_strict),
@@ -170,12 +182,15 @@ fn a_profile_is_read_with_its_defaults() {
 
 #[test]
 fn a_profile_out_of_bounds_is_set_aside_and_its_peers_are_told() {
+    let proof = |kind, id| json!({"type": kind, "keyID": id, "passwordSecret": {"name": "bfd"}});
     let cases = [
-        ("receiveInterval", 9),
-        ("transmitInterval", 60_001),
-        ("echoInterval", 0),
-        ("detectMultiplier", 1),
-        ("minimumTtl", 255),
+        ("receiveInterval", json!(9)),
+        ("transmitInterval", json!(60_001)),
+        ("echoInterval", json!(0)),
+        ("detectMultiplier", json!(1)),
+        ("minimumTtl", json!(255)),
+        ("authentication", proof("KeyedMD5", 256)),
+        ("authentication", proof("KeyedSHA3", 1)),
     ];
     for (field, value) in cases {
         let compiled = compile(&Objects {

@@ -99,7 +99,7 @@ pub enum Target {
 }
 
 /// One `BFDProfile`, checked: how fast a router's failure is noticed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BfdProfile {
     /// Shortest interval of packets that is supported.
     pub receive: Duration,
@@ -111,6 +111,34 @@ pub struct BfdProfile {
     pub passive: bool,
     /// The lowest TTL of packets of a router that is more than one hop away.
     pub minimum_ttl: u8,
+    /// How packets are proved to be the router's.
+    pub authentication: Option<BfdAuthentication>,
+}
+
+/// How BFD packets are proved to be the router's (RFC 5880 section 6.7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BfdAuthentication {
+    /// What is done with the password.
+    pub method: BfdMethod,
+    /// By which number both ends know the password.
+    pub key_id: u8,
+    /// Where the password is.
+    pub password: Password,
+}
+
+/// What is done with the password of BFD packets (RFC 5880 section 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BfdMethod {
+    /// It is sent.
+    Simple,
+    /// MD5.
+    KeyedMd5,
+    /// MD5, each packet counts once.
+    MeticulousMd5,
+    /// SHA-1.
+    KeyedSha1,
+    /// SHA-1, each packet counts once.
+    MeticulousSha1,
 }
 
 /// How a session is protected.

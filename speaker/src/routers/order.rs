@@ -37,6 +37,8 @@ pub(super) struct Order {
     pub(super) obstacle: Option<String>,
     /// What may be the matter where there is no session.
     pub(super) doubt: Option<String>,
+    /// Why the router is not watched by BFD although it is to be.
+    pub(super) unwatched: Option<String>,
 }
 
 /// How a connection is opened.
@@ -113,6 +115,7 @@ pub(super) fn order(
         leaving: facts.leaving.map(str::to_owned),
         obstacle: unfound.or(unknown),
         doubt: doubt(target, facts.found),
+        unwatched: None,
     }
 }
 

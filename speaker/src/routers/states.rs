@@ -65,6 +65,7 @@ impl Session {
         });
         let untold = untold.first();
         let trouble = bfd.as_ref().and_then(|bfd| bfd.trouble.clone());
+        let trouble = order.unwatched.clone().or(trouble);
         let strict = (waiting == Some(Waiting::Bfd))
             .then(|| "no session is opened before BFD is up (bfdStrict)".to_owned());
         let doubt = order.doubt.clone();

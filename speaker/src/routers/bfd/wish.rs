@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use herald_bfd::{Config, Hops, Origin};
-use herald_model::bgp::{BfdProfile, Peer, RemoteAs};
+use herald_bfd::{Authentication, Config, Hops, Method, Origin};
+use herald_model::bgp::{BfdAuthentication, BfdMethod, BfdProfile, Password, Peer, RemoteAs};
 use ipnet::IpNet;
 
 use crate::links::Links;
@@ -37,16 +37,20 @@ impl Route {
     }
 }
 
-/// How a router is watched that is there.
+/// How a router is watched that is there; `password` is that of the profile, where it has one.
 ///
 /// It is on the link unless `ebgpMultiHop` says otherwise, or it is of the same AS and no interface of
 /// this node has its network, as FRR decides it.
+///
+/// # Errors
+/// Why it cannot be: its password is not known, or does not fit.
 pub(in crate::routers) fn watch(
     peer: &Peer,
     profile: &BfdProfile,
     place: Place,
     links: &Links,
-) -> Watch {
+    password: Option<&Result<Vec<u8>, String>>,
+) -> Result<Watch, String> {
     let own_as = peer.local_asn.unwrap_or(peer.my_asn);
     let internal =
         matches!(peer.remote_as, RemoteAs::Internal) || peer.remote_as == RemoteAs::Exactly(own_as);
@@ -61,22 +65,29 @@ pub(in crate::routers) fn watch(
         multiplier,
         passive,
         minimum_ttl,
-    } = *profile;
+        authentication,
+    } = profile;
+    let authentication = match authentication {
+        Some(wished) => Some(prove(wished, password)?),
+        None => None,
+    };
     let hops = if multihop {
-        Hops::Multi { minimum_ttl }
+        Hops::Multi {
+            minimum_ttl: *minimum_ttl,
+        }
     } else {
         Hops::Single
     };
     let source = peer.dialing.source.map(|source| place.from(source));
-    Watch {
+    Ok(Watch {
         config: Config {
             hops,
-            transmit,
-            receive,
-            multiplier,
-            passive,
+            transmit: *transmit,
+            receive: *receive,
+            multiplier: *multiplier,
+            passive: *passive,
             echo: None,
-            authentication: None,
+            authentication,
             independent: false,
         },
         route: Route {
@@ -85,7 +96,39 @@ pub(in crate::routers) fn watch(
             device: peer.dialing.vrf.clone(),
             multihop,
         },
+    })
+}
+
+fn prove(
+    wished: &BfdAuthentication,
+    password: Option<&Result<Vec<u8>, String>>,
+) -> Result<Authentication, String> {
+    let BfdAuthentication {
+        method,
+        key_id,
+        password: Password { name, .. },
+    } = wished;
+    let method = match method {
+        BfdMethod::Simple => Method::Simple,
+        BfdMethod::KeyedMd5 => Method::KeyedMd5,
+        BfdMethod::MeticulousMd5 => Method::MeticulousMd5,
+        BfdMethod::KeyedSha1 => Method::KeyedSha1,
+        BfdMethod::MeticulousSha1 => Method::MeticulousSha1,
+    };
+    let key = match password {
+        Some(Ok(key)) => key.clone(),
+        Some(Err(why)) => return Err(why.clone()),
+        None => return Err(format!("Secret {name} is being read")),
+    };
+    let longest = method.longest_key();
+    if key.len() > longest {
+        return Err(format!(
+            "password in Secret {name} has {} octets; this type of BFD authentication takes 1 to {longest}",
+            key.len()
+        ));
     }
+    let id = *key_id;
+    Ok(Authentication { method, id, key })
 }
 
 fn is_on_link(router: IpAddr, links: &Links) -> bool {
@@ -111,6 +154,7 @@ mod tests {
         multiplier: 5,
         passive: true,
         minimum_ttl: 250,
+        authentication: None,
     };
 
     fn at(router: &str) -> Place {
@@ -158,7 +202,7 @@ mod tests {
     #[test]
     fn a_profile_is_what_a_session_is_like() {
         let far = peer("192.0.2.1", RemoteAs::External, true);
-        let watch = watch(&far, &PROFILE, at("192.0.2.1"), &links());
+        let watch = watch(&far, &PROFILE, at("192.0.2.1"), &links(), None).unwrap();
         let config = Config {
             hops: Hops::Multi { minimum_ttl: 250 },
             transmit: Duration::from_millis(60),
@@ -186,7 +230,8 @@ mod tests {
         ];
         for (router, remote_as, multihop, expected) in cases {
             let peer = peer(router, remote_as, multihop);
-            let route = watch(&peer, &PROFILE, at(router), &links()).route;
+            let watch = watch(&peer, &PROFILE, at(router), &links(), None).unwrap();
+            let route = watch.route;
             assert_eq!(route.multihop, expected, "{router} {remote_as:?}");
         }
     }
@@ -205,7 +250,7 @@ mod tests {
                 zone: Some(zone),
                 ..at("fe80::1")
             };
-            let watch = watch(&peer, &PROFILE, place, &Links::new());
+            let watch = watch(&peer, &PROFILE, place, &Links::new(), None).unwrap();
             assert_eq!(watch.config.hops, Hops::Single);
             let expected = Origin {
                 address: "fe80::1".parse().unwrap(),
@@ -214,5 +259,46 @@ mod tests {
             };
             assert_eq!(watch.route.origin(), expected);
         }
+    }
+
+    /// A router is not watched without the proof that is asked for.
+    #[test]
+    fn a_profile_with_authentication_needs_its_password() {
+        let profile = |method| BfdProfile {
+            authentication: Some(BfdAuthentication {
+                method,
+                key_id: 7,
+                password: Password {
+                    namespace: None,
+                    name: "bfd".to_owned(),
+                },
+            }),
+            ..PROFILE
+        };
+        let near = peer("192.0.2.1", RemoteAs::External, false);
+        let watch = |method, password: Option<Result<Vec<u8>, String>>| {
+            let profile = profile(method);
+            let place = at("192.0.2.1");
+            watch(&near, &profile, place, &links(), password.as_ref())
+        };
+        let methods = [
+            (BfdMethod::Simple, Method::Simple, 16),
+            (BfdMethod::KeyedMd5, Method::KeyedMd5, 16),
+            (BfdMethod::MeticulousMd5, Method::MeticulousMd5, 16),
+            (BfdMethod::KeyedSha1, Method::KeyedSha1, 20),
+            (BfdMethod::MeticulousSha1, Method::MeticulousSha1, 20),
+        ];
+        for (wished, method, longest) in methods {
+            let key = vec![b'x'; longest];
+            let config = watch(wished, Some(Ok(key.clone()))).unwrap().config;
+            assert_eq!(config.check(), Ok(()));
+            let expected = Authentication { method, id: 7, key };
+            assert_eq!(config.authentication, Some(expected));
+            let why = watch(wished, Some(Ok(vec![b'x'; longest + 1]))).unwrap_err();
+            assert!(why.contains(&format!("takes 1 to {longest}")), "{why}");
+        }
+        let why = watch(BfdMethod::Simple, Some(Err("no Secret".to_owned()))).unwrap_err();
+        assert_eq!(why, "no Secret");
+        assert!(watch(BfdMethod::Simple, None).is_err());
     }
 }

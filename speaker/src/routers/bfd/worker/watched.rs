@@ -154,6 +154,9 @@ impl Watched {
             }
             Err(reason) => {
                 tracing::trace!(router = %self.route.place, %reason, "BFD packet dropped");
+                if self.session.path() == Path::Down {
+                    self.far = unproved(reason).or(self.far.take());
+                }
             }
         }
     }
@@ -219,6 +222,22 @@ impl Watched {
                 .inc_by(packets.discarded - before.discarded);
         }
     }
+}
+
+/// Why a packet is not proved to be the router's; none where it was dropped for another reason.
+fn unproved(reason: Discard) -> Option<String> {
+    let what = if reason == Discard::AuthenticationKind {
+        "are authenticated in another way, or not at all,"
+    } else if reason == Discard::AuthenticationKey {
+        "have another password or keyID"
+    } else if reason == Discard::AuthenticationSequence {
+        "are older, by their sequence number,"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "the router's BFD packets {what} than the BFDProfile says"
+    ))
 }
 
 fn too_far(hops: Hops, ttl: u8) -> String {
