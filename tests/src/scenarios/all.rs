@@ -264,6 +264,11 @@ pub const ALL: &[Scenario] = &[
         run: bgp::unnumbered,
     },
     Scenario {
+        name: "bird_and_nodes_prove_their_bfd_packets",
+        herald: true,
+        run: bgp::proved,
+    },
+    Scenario {
         name: "the_shipped_rights_are_enough",
         herald: true,
         run: rights::enough,

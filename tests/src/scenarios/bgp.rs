@@ -1,10 +1,13 @@
 //! Routers by other people's programs know what the nodes announce, and nothing else.
 //!
 //! Here is what they have in common; the matrix of routers and features is [`matrix`], and what nobody
-//! would call a router [`hostile`]; routers without an address of their own are in [`unnumbered`].
+//! would call a router [`hostile`]; routers without an address of their own are in [`unnumbered`],
+//! and BFD with passwords in [`proved`].
 
+mod byhand;
 mod hostile;
 mod matrix;
+mod proved;
 mod unnumbered;
 
 use std::collections::BTreeSet;
@@ -22,6 +25,7 @@ use crate::services::Wanted;
 use crate::topology::NodeNumber;
 pub(super) use hostile::hostile;
 pub(super) use matrix::matrix;
+pub(super) use proved::proved;
 pub(super) use unnumbered::unnumbered;
 
 /// How long sessions may take to come up.

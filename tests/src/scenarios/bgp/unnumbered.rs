@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv6Addr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::{
-    PASSWORD, PATIENCE, SECRET, announced, established, forget_secret, keep_secret, pages, prefix,
-    present, routed_service, sessions,
+    PASSWORD, PATIENCE, SECRET, announced, byhand, established, forget_secret, keep_secret, pages,
+    prefix, present, routed_service, sessions,
 };
 use crate::capture::{self, Capture};
 use crate::lab::Lab;
-use crate::netns::{Netns, run};
+use crate::netns::run;
 use crate::program::{Launch, Program};
 use crate::routers::{ADDRESSES, Kind, NODE_AS, ROUTER_AS};
 use crate::scenarios::{Stage, needs};
@@ -297,7 +297,10 @@ fn frr(lab: &Lab, directory: &Path) -> Result<Vec<Program>> {
 fn frr_hops(lab: &Lab, directory: &Path, address: IpAddr) -> Result<BTreeSet<String>> {
     let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
     let question = format!("show bgp {family} unicast {} json", prefix(address));
-    let shown = run(asker(lab, "/usr/bin/vtysh")
+    let shown = run(lab
+        .topology
+        .router
+        .command("/usr/bin/vtysh")
         .arg("--vty_socket")
         .arg(directory)
         .args(["-d", "bgpd", "-c", &question]))?;
@@ -329,36 +332,13 @@ fn bird(lab: &Lab, directory: &Path) -> Result<Program> {
             port(node)
         );
     }
-    std::fs::write(directory.join("bird.conf"), text)?;
-    let word = |name: &str| directory.join(name).display().to_string();
-    let program = lab.start(Launch {
-        name: "cable-bird".to_owned(),
-        netns: lab.topology.router.clone(),
-        path: "/usr/sbin/bird".into(),
-        arguments: vec![
-            "-f".to_owned(),
-            "-c".to_owned(),
-            word("bird.conf"),
-            "-s".to_owned(),
-            word("bird.ctl"),
-            "-P".to_owned(),
-            word("bird.pid"),
-        ],
-        environment: Vec::new(),
-    })?;
-    let socket: PathBuf = directory.join("bird.ctl");
-    lab.wait("BIRD does not start", START, |_| Ok(socket.exists()))?;
-    Ok(program)
+    byhand::bird(lab, directory, &text)
 }
 
 /// By which link-local addresses BIRD knows an address.
 fn bird_hops(lab: &Lab, directory: &Path, address: IpAddr) -> Result<BTreeSet<String>> {
-    let output = asker(lab, "/usr/sbin/birdc")
-        .arg("-s")
-        .arg(directory.join("bird.ctl"))
-        .args(["-r", "show", "route", &prefix(address), "all"])
-        .output()?;
-    let shown = String::from_utf8_lossy(&output.stdout);
+    let prefix = prefix(address);
+    let shown = byhand::asked(lab, directory, &["show", "route", &prefix, "all"])?;
     let hops = shown
         .lines()
         .filter_map(|line| line.trim().strip_prefix("BGP.next_hop: "));
@@ -367,11 +347,6 @@ fn bird_hops(lab: &Lab, directory: &Path, address: IpAddr) -> Result<BTreeSet<St
         .filter(|hop| hop.starts_with("fe80:"))
         .map(str::to_owned)
         .collect())
-}
-
-fn asker(lab: &Lab, program: &str) -> Command {
-    let router: &Netns = &lab.topology.router;
-    router.command(program)
 }
 
 /// What nodes say on the cables is in order to tshark, and is what they say: no default router, no
