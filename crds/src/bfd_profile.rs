@@ -17,7 +17,7 @@ use crate::{ConditionsStatus, SecretReference};
     category = "herald",
     status = "ConditionsStatus",
     derive = "PartialEq",
-    doc = "How fast the failure of BGP peers is noticed (BFD). Echo is not built in this version.",
+    doc = "How fast the failure of BGP peers is noticed (BFD).",
     printcolumn(
         name = "Transmit ms",
         type_ = "integer",
@@ -78,7 +78,8 @@ pub struct BFDProfileSpec {
     #[schemars(range(min = 10, max = 60000))]
     pub echo_interval: i32,
 
-    /// Whether to send echo packets (RFC 5880 section 6.4).
+    /// Whether to send echo packets (RFC 5880 section 6.4), and to loop back those of the peer: over IPv4
+    /// and one hop only. The nodes and the peer need to forward IPv4.
     #[serde(default)]
     pub echo_mode: bool,
 

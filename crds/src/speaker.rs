@@ -210,6 +210,10 @@ pub struct BfdSession {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receive_interval: Option<i64>,
 
+    /// Negotiated interval of echo packets, in microseconds; absent while none comes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub echo_interval: Option<i64>,
+
     /// Time without a packet after which the peer is down, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detection_time: Option<i64>,

@@ -19,11 +19,8 @@ pub(super) fn translate(spec: &BFDProfileSpec, report: &mut Report<'_>) -> BfdPr
     };
     let receive = interval("spec.receiveInterval", spec.receive_interval);
     let transmit = interval("spec.transmitInterval", spec.transmit_interval);
-    // It has no effect, and is checked all the same: it will have one.
-    let _echo = interval("spec.echoInterval", spec.echo_interval);
-    if spec.echo_mode {
-        report.not_built("spec.echoMode");
-    }
+    // Checked where it has no effect, too.
+    let echo = interval("spec.echoInterval", spec.echo_interval);
     BfdProfile {
         receive,
         transmit,
@@ -36,6 +33,7 @@ pub(super) fn translate(spec: &BFDProfileSpec, report: &mut Report<'_>) -> BfdPr
         ),
         passive: spec.passive_mode,
         minimum_ttl: bounded("spec.minimumTtl", spec.minimum_ttl, 1, 254, report),
+        echo: spec.echo_mode.then_some(echo),
         authentication: spec
             .authentication
             .as_ref()

@@ -1,4 +1,4 @@
-use herald_crds::{BFDProfile, BGPAdvertisement, BGPPeer, Community};
+use herald_crds::{BGPAdvertisement, BGPPeer, Community};
 
 use herald_model::bgp;
 
@@ -28,13 +28,12 @@ fn with(peers: Vec<BGPPeer>, advertisements: Vec<BGPAdvertisement>) -> Objects {
 
 #[test]
 fn what_this_version_does_not_do_is_accepted_and_told() {
-    let compiled = compile(&Objects {
-        bfd_profiles: vec![object::<BFDProfile>("fast", json!({"echoMode": true}))],
-        ..Objects::default()
-    });
-    let verdict = verdict(&compiled, "BFDProfile", "fast");
+    let keys = json!([{"sendID": 1, "receiveID": 1, "secret": {"name": "a"}}]);
+    let compiled = compile(&with(vec![peer(&json!({"tcpAO": {"keys": keys}}))], vec![]));
+    let verdict = verdict(&compiled, "BGPPeer", "tor");
     assert!(verdict.accepted);
     assert_eq!(verdict.reason, "FieldNotImplemented");
+    assert!(compiled.config.bgp.peers.contains_key("tor"));
 }
 
 #[test]
@@ -134,7 +133,7 @@ fn an_interface_of_a_node_has_one_router() {
 fn a_profile_is_read_with_its_defaults() {
     let spec = json!({
         "receiveInterval": 50, "transmitInterval": 60, "detectMultiplier": 5,
-        "passiveMode": true, "minimumTtl": 10,
+        "passiveMode": true, "minimumTtl": 10, "echoMode": true, "echoInterval": 70,
         "authentication": {
             "type": "MeticulousKeyedSHA1", "keyID": 255, "passwordSecret": {"name": "bfd"},
         },
@@ -155,6 +154,7 @@ fn a_profile_is_read_with_its_defaults() {
         multiplier: 3,
         passive: false,
         minimum_ttl: 254,
+        echo: None,
         authentication: None,
     };
     let full = bgp::BfdProfile {
@@ -163,6 +163,7 @@ fn a_profile_is_read_with_its_defaults() {
         multiplier: 5,
         passive: true,
         minimum_ttl: 10,
+        echo: Some(ms(70)),
         authentication: Some(bgp::BfdAuthentication {
             method: bgp::BfdMethod::MeticulousSha1,
             key_id: 255,

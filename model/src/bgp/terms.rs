@@ -111,6 +111,8 @@ pub struct BfdProfile {
     pub passive: bool,
     /// The lowest TTL of packets of a router that is more than one hop away.
     pub minimum_ttl: u8,
+    /// Interval of echo packets, sent and looped back; none: no echo either way.
+    pub echo: Option<Duration>,
     /// How packets are proved to be the router's.
     pub authentication: Option<BfdAuthentication>,
 }

@@ -65,8 +65,12 @@ pub(in crate::routers) fn watch(
         multiplier,
         passive,
         minimum_ttl,
+        echo,
         authentication,
     } = profile;
+    // Over IPv6, FRR sends its echo packets to the neighbour and not by way of it; and what is
+    // link-local is not sent back by anybody.
+    let echo = echo.filter(|_| !multihop && place.router.is_ipv4());
     let authentication = match authentication {
         Some(wished) => Some(prove(wished, password)?),
         None => None,
@@ -86,7 +90,7 @@ pub(in crate::routers) fn watch(
             receive: *receive,
             multiplier: *multiplier,
             passive: *passive,
-            echo: None,
+            echo,
             authentication,
             independent: false,
         },
@@ -154,6 +158,7 @@ mod tests {
         multiplier: 5,
         passive: true,
         minimum_ttl: 250,
+        echo: Some(Duration::from_millis(70)),
         authentication: None,
     };
 
