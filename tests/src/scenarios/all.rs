@@ -269,6 +269,11 @@ pub const ALL: &[Scenario] = &[
         run: bgp::proved,
     },
     Scenario {
+        name: "frr_and_a_node_watch_each_other_by_bfd_echo",
+        herald: true,
+        run: bgp::echoed,
+    },
+    Scenario {
         name: "the_shipped_rights_are_enough",
         herald: true,
         run: rights::enough,

@@ -2,9 +2,10 @@
 //!
 //! Here is what they have in common; the matrix of routers and features is [`matrix`], and what nobody
 //! would call a router [`hostile`]; routers without an address of their own are in [`unnumbered`],
-//! and BFD with passwords in [`proved`].
+//! BFD with passwords in [`proved`], and with echo packets in [`echoed`].
 
 mod byhand;
+mod echoed;
 mod hostile;
 mod matrix;
 mod proved;
@@ -23,6 +24,7 @@ use crate::netns::run;
 use crate::routers::{ADDRESSES, Kind, NODE_AS, Neighbour, ROUTER_AS, Router};
 use crate::services::Wanted;
 use crate::topology::NodeNumber;
+pub(super) use echoed::echoed;
 pub(super) use hostile::hostile;
 pub(super) use matrix::matrix;
 pub(super) use proved::proved;

@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -23,8 +22,7 @@ use super::{
 };
 use crate::capture::{self, Capture};
 use crate::lab::Lab;
-use crate::netns::run;
-use crate::program::{Launch, Program};
+use crate::program::Program;
 use crate::routers::{ADDRESSES, Kind, NODE_AS, ROUTER_AS};
 use crate::scenarios::{Stage, needs};
 use crate::telling::tell;
@@ -37,8 +35,7 @@ const THREE: NodeNumber = NodeNumber(3);
 /// The nodes' end of a cable. Addresses are never announced on interfaces of this name by ARP and NDP.
 const CABLE: &str = "veth-tor";
 
-/// How long programs may take to start, and to end.
-const START: Duration = Duration::from_secs(10);
+/// How long programs may take to end.
 const STOP: Duration = Duration::from_secs(3);
 
 /// The router's end of a node's cable.
@@ -261,49 +258,15 @@ fn frr(lab: &Lab, directory: &Path) -> Result<Vec<Program>> {
             activated.concat()
         );
     }
-    std::fs::write(directory.join("frr.conf"), text)?;
     let watching = "log stdout informational\nbfd\n profile cable\n  detect-multiplier 5\n exit\n";
-    std::fs::write(directory.join("bfdd.conf"), watching)?;
-    run(Command::new("chown").args(["-R", "frr:frr"]).arg(directory))
-        .context("FRR needs its user, which only root can give files to")?;
-    let mut programs = Vec::new();
-    for name in ["zebra", "bfdd", "bgpd"] {
-        let mut arguments = Vec::new();
-        let mut option = |flag: &str, file: &str| {
-            arguments.extend([flag.to_owned(), directory.join(file).display().to_string()]);
-        };
-        let is_bfdd = name == "bfdd";
-        option("-f", if is_bfdd { "bfdd.conf" } else { "frr.conf" });
-        option("-i", &format!("{name}.pid"));
-        option("-z", "zserv.api");
-        option("--vty_socket", "");
-        if is_bfdd {
-            option("--bfdctl", "bfdd.sock");
-        }
-        programs.push(lab.start(Launch {
-            name: format!("cable-{name}"),
-            netns: lab.topology.router.clone(),
-            path: format!("/usr/lib/frr/{name}").into(),
-            arguments,
-            environment: Vec::new(),
-        })?);
-        let socket = directory.join(format!("{name}.vty"));
-        lab.wait("FRR does not start", START, |_| Ok(socket.exists()))?;
-    }
-    Ok(programs)
+    byhand::frr(lab, directory, &text, watching)
 }
 
 /// By which link-local addresses FRR knows an address.
 fn frr_hops(lab: &Lab, directory: &Path, address: IpAddr) -> Result<BTreeSet<String>> {
     let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
     let question = format!("show bgp {family} unicast {} json", prefix(address));
-    let shown = run(lab
-        .topology
-        .router
-        .command("/usr/bin/vtysh")
-        .arg("--vty_socket")
-        .arg(directory)
-        .args(["-d", "bgpd", "-c", &question]))?;
+    let shown = byhand::asked_frr(lab, directory, "bgpd", &question)?;
     let shown: Value = serde_json::from_str(&shown).context("FRR's answer is not JSON")?;
     let paths = shown["paths"].as_array().into_iter().flatten();
     let hops = paths.flat_map(|path| path["nexthops"].as_array().cloned().unwrap_or_default());
@@ -338,7 +301,7 @@ fn bird(lab: &Lab, directory: &Path) -> Result<Program> {
 /// By which link-local addresses BIRD knows an address.
 fn bird_hops(lab: &Lab, directory: &Path, address: IpAddr) -> Result<BTreeSet<String>> {
     let prefix = prefix(address);
-    let shown = byhand::asked(lab, directory, &["show", "route", &prefix, "all"])?;
+    let shown = byhand::asked_bird(lab, directory, &["show", "route", &prefix, "all"])?;
     let hops = shown
         .lines()
         .filter_map(|line| line.trim().strip_prefix("BGP.next_hop: "));
