@@ -37,7 +37,7 @@ pub(crate) struct Session {
     pub(crate) node: String,
     /// The BGPPeer.
     pub(crate) peer: String,
-    /// The router's address, or the interface it is found on.
+    /// The router's address; the interface it is looked for on while it is not found.
     #[serde(skip_serializing_if = "Option::is_none")]
     router: Option<String>,
     /// As RFC 4271 names it, or `Unreported`.
@@ -138,7 +138,10 @@ fn reported_one(facts: &Facts, node: &str, session: &BgpSession) -> Session {
     Session {
         node: node.to_owned(),
         peer: session.peer.clone(),
-        router: router(facts, &session.peer),
+        router: session
+            .router
+            .clone()
+            .or_else(|| router(facts, &session.peer)),
         state: session.state.clone(),
         since: session.since.as_ref().map(|since| since.0.to_string()),
         prefixes_sent: session.prefixes_sent,
@@ -177,6 +180,7 @@ fn router(facts: &Facts, peer: &str) -> Option<String> {
     let peer = facts.compiled.config.bgp.peers.get(peer)?;
     Some(match &peer.dialing.target {
         Target::Address(address) => address.to_string(),
+        Target::LinkLocal { address, interface } => format!("{address}%{interface}"),
         Target::Interface(interface) => interface.clone(),
     })
 }

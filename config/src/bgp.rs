@@ -9,11 +9,11 @@ mod peer;
 
 use std::collections::BTreeMap;
 
-use herald_model::bgp::Policy;
+use herald_model::bgp::{Peer, Policy};
 
 use crate::l2;
 use crate::objects::{Objects, unique};
-use crate::problem::{ObjectRef, Problem, Report};
+use crate::problem::{ObjectRef, Problem, Reason, Report};
 
 pub(crate) const BGP_ADVERTISEMENT: &str = "BGPAdvertisement";
 pub(crate) const BGP_PEER: &str = "BGPPeer";
@@ -32,7 +32,7 @@ pub(crate) fn compile(objects: &Objects, problems: &mut Vec<Problem>) -> Policy 
         }
     }
     let written = unique(BGP_PEER, &objects.bgp_peers, problems);
-    let mut peers = BTreeMap::new();
+    let mut peers: BTreeMap<String, Peer> = BTreeMap::new();
     for (name, object) in &written {
         let mut report = report(BGP_PEER, name, problems);
         let known = |profile: &str| bfd_profiles.contains_key(profile);
@@ -43,7 +43,17 @@ pub(crate) fn compile(objects: &Objects, problems: &mut Vec<Problem>) -> Policy 
             objects.nodes.as_ref(),
             &mut report,
         );
-        if let Some(peer) = peer.filter(|_| !report.is_quarantined()) {
+        let Some(peer) = peer else { continue };
+        let nodes = objects.nodes.as_ref();
+        if let Some(first) = peers.values().find(|first| peer::meet(first, &peer, nodes)) {
+            let message = format!(
+                "BGPPeer {} finds its router on this interface of the same nodes; an interface has one \
+                 router: write other nodeSelectors, or the peerAddress of both",
+                first.name
+            );
+            report.reject("spec.interface", Reason::InterfaceTaken, message);
+        }
+        if !report.is_quarantined() {
             peers.insert(name.clone(), peer);
         }
     }
@@ -64,11 +74,7 @@ pub(crate) fn compile(objects: &Objects, problems: &mut Vec<Problem>) -> Policy 
     }
     for (name, message) in advertisement::conflicts(&advertisements) {
         let mut report = report(BGP_ADVERTISEMENT, &name, problems);
-        report.note(
-            "spec.localPref",
-            crate::Reason::ConflictingLocalPref,
-            message,
-        );
+        report.note("spec.localPref", Reason::ConflictingLocalPref, message);
     }
     Policy {
         peers,

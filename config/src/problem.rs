@@ -100,6 +100,8 @@ pub enum Reason {
     OutOfBounds,
     /// Text that cannot be the name of an interface.
     InvalidInterface,
+    /// An interface on which another BGPPeer of the same node finds its router.
+    InterfaceTaken,
     /// An annotation or field of a Service that cannot be understood.
     InvalidRequest,
     /// The name of an IPAddressPool that does not exist.
@@ -154,6 +156,7 @@ impl Reason {
             Self::InvalidSelector => "InvalidSelector",
             Self::OutOfBounds => "OutOfBounds",
             Self::InvalidInterface => "InvalidInterface",
+            Self::InterfaceTaken => "InterfaceTaken",
             Self::InvalidRequest => "InvalidRequest",
             Self::UnknownPool => "UnknownPool",
             Self::UnknownPeer => "UnknownPeer",

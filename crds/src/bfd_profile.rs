@@ -1,9 +1,10 @@
 //! BFDProfile: how fast a BGP peer's failure is noticed.
 
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ConditionsStatus;
+use crate::{ConditionsStatus, SecretReference};
 
 /// How fast a BGP peer's failure is noticed.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,7 +17,7 @@ use crate::ConditionsStatus;
     category = "herald",
     status = "ConditionsStatus",
     derive = "PartialEq",
-    doc = "How fast the failure of BGP peers is noticed (BFD). Echo is not built in this version.",
+    doc = "How fast the failure of BGP peers is noticed (BFD).",
     printcolumn(
         name = "Transmit ms",
         type_ = "integer",
@@ -77,7 +78,8 @@ pub struct BFDProfileSpec {
     #[schemars(range(min = 10, max = 60000))]
     pub echo_interval: i32,
 
-    /// Whether to send echo packets (RFC 5880 section 6.4).
+    /// Whether to send echo packets (RFC 5880 section 6.4), and to loop back those of the peer: over IPv4
+    /// and one hop only. The nodes and the peer need to forward IPv4.
     #[serde(default)]
     pub echo_mode: bool,
 
@@ -89,6 +91,48 @@ pub struct BFDProfileSpec {
     #[serde(default = "ttl")]
     #[schemars(range(min = 1, max = 254))]
     pub minimum_ttl: i32,
+
+    /// Proves who sent a packet; absent means that nobody does. Both ends need the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<BFDAuthentication>,
+}
+
+/// Authentication of BFD packets (RFC 5880 section 6.7).
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BFDAuthentication {
+    /// How packets are proved.
+    #[serde(rename = "type")]
+    pub kind: BFDAuthenticationType,
+
+    /// By which number both ends know the password.
+    #[serde(rename = "keyID")]
+    #[schemars(range(min = 0, max = 255))]
+    pub key_id: i32,
+
+    /// Secret of type kubernetes.io/basic-auth whose key password holds the password: up to 16 octets,
+    /// with SHA-1 up to 20.
+    pub password_secret: SecretReference,
+}
+
+/// How BFD packets are proved (RFC 5880 section 4.1). Only with a meticulous type does a packet that
+/// somebody repeats never count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BFDAuthenticationType {
+    /// The password itself, which anybody on the path can read.
+    Simple,
+    /// Keyed MD5.
+    KeyedMD5,
+    /// Meticulous keyed MD5.
+    MeticulousKeyedMD5,
+    /// Keyed SHA-1.
+    KeyedSHA1,
+    /// Meticulous keyed SHA-1.
+    MeticulousKeyedSHA1,
+    /// A value that a later version of the CRD knows.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
 }
 
 fn interval() -> i32 {

@@ -59,6 +59,10 @@ use crate::{ConditionsStatus, schema};
         "ebgpMultiHop is for external peers: dynamicASN must not be internal"
     ),
     validation = (
+        "!self.ebgpMultiHop || !has(self.interface)",
+        "set only one of ebgpMultiHop and interface; a router on an interface is one hop away"
+    ),
+    validation = (
         "!self.ebgpMultiHop || !has(self.ttlSecurity)",
         "set only one of ebgpMultiHop and ttlSecurity; ttlSecurity counts the hops it allows"
     ),
@@ -88,13 +92,13 @@ pub struct BGPPeerSpec {
     #[schemars(range(min = 1, max = 4_294_967_295_i64))]
     pub local_asn: Option<i64>,
 
-    /// The router's address.
+    /// The router's address; a link-local one with its interface, as fe80::1%eth0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::ip_address")]
+    #[schemars(schema_with = "schema::router_address")]
     pub peer_address: Option<String>,
 
-    /// The interface to find the router on by its router advertisements (unnumbered BGP). Not built in
-    /// this version.
+    /// The interface to find the router on by its router advertisements (unnumbered BGP). The session
+    /// carries IPv4 and IPv6 routes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15), regex(pattern = r"^[^\s/:]+$"))]
     pub interface: Option<String>,

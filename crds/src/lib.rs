@@ -28,7 +28,7 @@ mod speaker;
 #[cfg(test)]
 mod tests;
 
-pub use bfd_profile::{BFDProfile, BFDProfileSpec};
+pub use bfd_profile::{BFDAuthentication, BFDAuthenticationType, BFDProfile, BFDProfileSpec};
 pub use bgp_advertisement::{BGPAdvertisement, BGPAdvertisementSpec};
 pub use bgp_peer::{
     BGPPeer, BGPPeerSpec, DynamicASN, SecretReference, TcpAo, TcpAoAlgorithm, TcpAoKey,

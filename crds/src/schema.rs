@@ -132,6 +132,21 @@ pub(crate) fn ip_address(_: &mut SchemaGenerator) -> Schema {
     }))
 }
 
+/// The address of a router: of either family, and a link-local one with the interface it is on.
+pub(crate) fn router_address(_: &mut SchemaGenerator) -> Schema {
+    schema(json!({
+        "type": "string",
+        "minLength": 2,
+        "maxLength": 61,
+        "x-kubernetes-validations": [
+            rule(
+                r"isIP(self) || (self.matches(r'^[fF][eE][89abAB][0-9a-fA-F]:[^%]*%[^\s/:%]{1,15}$') && isIP(self.split('%')[0]))",
+                "write one IP address, for example 192.0.2.1 or 2001:db8::1; a link-local one with its interface, as fe80::1%eth0",
+            ),
+        ],
+    }))
+}
+
 /// One IPv4 address.
 pub(crate) fn ipv4_address(_: &mut SchemaGenerator) -> Schema {
     schema(json!({

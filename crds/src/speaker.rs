@@ -156,6 +156,12 @@ pub struct BgpSession {
     #[schemars(length(min = 1, max = 253))]
     pub peer: String,
 
+    /// The router's address; of one that is found by its interface, the one it was found at. A link-local
+    /// one has the interface behind it, as fe80::1%eth0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub router: Option<String>,
+
     /// The session's state as RFC 4271 names it: Idle, Connect, Active, OpenSent, OpenConfirm or
     /// Established.
     #[schemars(length(max = 64))]
@@ -203,6 +209,10 @@ pub struct BfdSession {
     /// Negotiated interval of received control packets, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receive_interval: Option<i64>,
+
+    /// Negotiated interval of echo packets, in microseconds; absent while none comes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub echo_interval: Option<i64>,
 
     /// Time without a packet after which the peer is down, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]

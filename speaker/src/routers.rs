@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! watches ─► world ─► routes ─► order ─► session (door, socket) ─► states ─► status, metrics
-//!                         └──► bfd (a thread: sockets, paths) ─┘
+//!                         │       ▲ place ◄─ neighbours (discovery) ─┤
+//!                         └──► bfd (a thread: sockets, paths) ───────┘
 //! ```
 //!
 //! Apart from the LAN's side: nothing here waits for beacons, and a withdrawal goes out when its cause is
@@ -14,8 +15,10 @@
 mod bfd;
 mod dial;
 mod metrics;
+mod neighbours;
 mod order;
 mod passwords;
+mod place;
 mod session;
 mod states;
 
@@ -24,7 +27,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use herald_model::announce::World;
-use herald_model::bgp::{Routes, routes as decide};
+use herald_model::bgp::{Peer, Routes, Target, routes as decide};
 use herald_runtime::clock;
 use herald_runtime::supervise::Stop;
 use herald_runtime::watch::Watches;
@@ -35,6 +38,7 @@ use crate::links::Links;
 use crate::world::Copies;
 use bfd::Bfd;
 pub(crate) use metrics::Metrics;
+use neighbours::Neighbours;
 use order::Order;
 use passwords::Passwords;
 pub(crate) use passwords::Secrets;
@@ -56,6 +60,13 @@ pub(crate) struct Routers {
     pub metrics: Metrics,
 }
 
+/// Those who know what an order says beside the wish.
+struct Helpers<'a> {
+    bfd: &'a Bfd,
+    neighbours: &'a mut Neighbours,
+    passwords: &'a mut Passwords,
+}
+
 /// One session and its task.
 struct Running {
     orders: watch::Sender<Order>,
@@ -70,12 +81,20 @@ impl Routers {
         let mut sessions = JoinSet::new();
         let mut passwords = Passwords::new(self.secrets.clone());
         let mut links = self.links.clone();
+        let mut neighbours = Neighbours::new(links.clone(), self.metrics.discovery.clone());
+        let mut found = neighbours.found();
         let mut bfd = Bfd::start(self.metrics.bfd.clone())?;
         let mut due = true;
         loop {
             if due && self.watches.usable() {
                 changes.borrow_and_update();
-                self.round(&bfd, &mut running, &mut sessions, &mut passwords, &stop);
+                found.borrow_and_update();
+                let mut helpers = Helpers {
+                    bfd: &bfd,
+                    neighbours: &mut neighbours,
+                    passwords: &mut passwords,
+                };
+                self.round(&mut helpers, &mut running, &mut sessions, &stop);
             }
             self.metrics.show(&states.borrow_and_update());
             due = tokio::select! {
@@ -85,6 +104,8 @@ impl Routers {
                 }
                 _ = states.changed() => false,
                 Ok(()) = links.changed() => true,
+                Ok(()) = found.changed() => true,
+                error = neighbours.ended() => return Err(error),
                 error = bfd.ended() => return Err(error),
                 () = clock::after(passwords.wait(clock::now())) => {
                     passwords.look_up().await;
@@ -108,12 +129,16 @@ impl Routers {
     /// One look at everything, and an order for every session.
     fn round(
         &self,
-        bfd: &Bfd,
+        helpers: &mut Helpers<'_>,
         running: &mut BTreeMap<String, Running>,
         sessions: &mut JoinSet<()>,
-        passwords: &mut Passwords,
         stop: &Stop,
     ) {
+        let Helpers {
+            bfd,
+            neighbours,
+            passwords,
+        } = helpers;
         let (mut world, policy, own) = self.copies.routing(&self.name, &self.class);
         let leaving = include_excluded(&mut world, &self.name);
         let routes = decide(&world, &policy, &self.name);
@@ -121,24 +146,46 @@ impl Routers {
             .peers
             .keys()
             .filter_map(|name| policy.peers.get(name));
-        let watched = named.clone().filter_map(|peer| {
-            let profile = policy.bfd_profiles.get(peer.bfd_profile.as_ref()?)?;
-            let watch = bfd::watch(peer, profile, &self.links.borrow())?;
-            Some((peer.name.clone(), watch))
-        });
-        bfd.set(watched.collect());
-        passwords.need(named);
+        neighbours.want(&named.clone().filter_map(interface).collect());
+        let (links, found) = (self.links.borrow().clone(), neighbours.found());
+        let found = found.borrow().clone();
+        let profile = |peer: &Peer| policy.bfd_profiles.get(peer.bfd_profile.as_ref()?);
+        passwords.need(named.clone(), named.clone().filter_map(profile));
+        let mut watched = bfd::Wish::new();
+        let mut unwatched: BTreeMap<&str, String> = BTreeMap::new();
+        for peer in named {
+            let Some(profile) = profile(peer) else {
+                continue;
+            };
+            let Ok(place) = place::place(&peer.dialing.target, &links, &found) else {
+                continue;
+            };
+            match bfd::watch(peer, profile, place, &links, passwords.of_profile(profile)) {
+                Ok(watch) => {
+                    watched.insert(peer.name.clone(), watch);
+                }
+                Err(why) => {
+                    unwatched.insert(&peer.name, format!("no BFD with the router: {why}"));
+                }
+            }
+        }
+        bfd.set(watched);
         let facts = order::Facts {
             node: &self.name,
             address: own,
             leaving: leaving.as_deref(),
+            links: &links,
+            found: &found,
         };
         running.retain(|name, _| routes.peers.contains_key(name));
         for (name, prefixes) in &routes.peers {
             let Some(peer) = policy.peers.get(name) else {
                 continue;
             };
-            let order = order::order(peer, prefixes, passwords.of(peer), &facts);
+            let order = Order {
+                unwatched: unwatched.remove(name.as_str()),
+                ..order::order(peer, prefixes, passwords.of(peer), &facts)
+            };
             match running.get(name) {
                 Some(session) => {
                     session.orders.send_if_modified(|before| {
@@ -163,6 +210,14 @@ impl Routers {
             }
         }
         *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes;
+    }
+}
+
+/// The interface on which the router of a peer is looked for.
+fn interface(peer: &Peer) -> Option<String> {
+    match &peer.dialing.target {
+        Target::Interface(interface) => Some(interface.clone()),
+        Target::Address(_) | Target::LinkLocal { .. } => None,
     }
 }
 

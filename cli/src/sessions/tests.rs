@@ -21,6 +21,21 @@ n2    tor-a  192.0.2.1  Active       2026-01-01T00:01:00Z  0 of 1  -    192.0.2.
 }
 
 #[test]
+fn a_router_that_was_found_is_shown_where_it_is() {
+    let mut cluster = routed();
+    let mut first = speaker("n1");
+    first["status"]["bgpSessions"] = json!([
+        {"peer": "tor-a", "router": "fe80::1%eth1", "state": "Established"},
+    ]);
+    cluster.speakers[0] = object(first);
+    let lines = shown(cluster, &["n1"]);
+    assert!(
+        lines.contains("n1    tor-a  fe80::1%eth1  Established"),
+        "{lines}"
+    );
+}
+
+#[test]
 fn nodes_are_chosen_by_name_and_must_exist() {
     let one = shown(routed(), &["n1"]);
     assert!(one.contains("n1    tor-a") && !one.contains("n2"), "{one}");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use herald_crds::{BGPPeerSpec, DynamicASN};
 use herald_model::bgp::{Dialing, Password, Peer, RemoteAs, Security, Target};
+use herald_model::labels::any_or_all;
 
 use super::advertisement::bounded;
 use crate::node::NodeFacts;
@@ -99,14 +100,7 @@ pub(super) fn translate(
         vrf: spec.vrf.clone(),
         multihop: spec.ebgp_multi_hop,
     };
-    if let (Target::Address(router), Some(source)) = (&dialing.target, dialing.source)
-        && router.is_ipv4() != source.is_ipv4()
-    {
-        let message = format!(
-            "{source} is of another family than {router}; write an address of the nodes of the same family"
-        );
-        report.reject("spec.sourceAddress", Reason::MixedFamilies, message);
-    }
+    check_source(&dialing, report);
     Some(Peer {
         name: name.to_owned(),
         node_selectors,
@@ -158,23 +152,102 @@ fn remote_as(spec: &BGPPeerSpec, report: &mut Report<'_>) -> Option<RemoteAs> {
 
 fn target(spec: &BGPPeerSpec, report: &mut Report<'_>) -> Option<Target> {
     match (&spec.peer_address, &spec.interface) {
-        (Some(text), None) => address("spec.peerAddress", Some(text), report).map(Target::Address),
-        (None, Some(interface)) => {
-            let message = "a router that is only known by its interface is not spoken to by this \
-                           version; write its peerAddress";
-            report.note(
-                "spec.interface",
-                Reason::FieldNotImplemented,
-                message.to_owned(),
-            );
-            Some(Target::Interface(interface.clone()))
+        (Some(text), None) => peer_address(text, report),
+        (None, Some(interface)) if !names_an_interface(interface) => {
+            let message =
+                format!("\"{interface}\" cannot be the name of an interface; write one as eth1");
+            report.reject("spec.interface", Reason::InvalidInterface, message);
+            None
         }
+        (None, Some(_)) if spec.ebgp_multi_hop => {
+            let message =
+                "a router on an interface is one hop away; remove it, or write peerAddress";
+            report.reject("spec.ebgpMultiHop", Reason::OutOfBounds, message.to_owned());
+            None
+        }
+        (None, Some(interface)) => Some(Target::Interface(interface.clone())),
         (Some(_), Some(_)) | (None, None) => {
             let message = "write exactly one of peerAddress and interface".to_owned();
             report.reject("spec.peerAddress", Reason::NotAnAddress, message);
             None
         }
     }
+}
+
+/// An address; behind a link-local one and a `%`, its interface.
+fn peer_address(text: &str, report: &mut Report<'_>) -> Option<Target> {
+    const FIELD: &str = "spec.peerAddress";
+    let is_local =
+        |address: &IpAddr| matches!(address, IpAddr::V6(six) if six.is_unicast_link_local());
+    let Some((bare, interface)) = text.split_once('%') else {
+        let address = address(FIELD, Some(text), report)?;
+        if is_local(&address) {
+            let message = format!(
+                "{address} may be on any link; write its interface behind it, as {address}%eth1"
+            );
+            report.reject(FIELD, Reason::NotAnAddress, message);
+            return None;
+        }
+        return Some(Target::Address(address));
+    };
+    let address = match address(FIELD, Some(bare), report)? {
+        IpAddr::V6(six) if six.is_unicast_link_local() => six,
+        other @ (IpAddr::V4(_) | IpAddr::V6(_)) => {
+            let message = format!(
+                "{other} is not link-local and has no interface behind it; write {other} alone"
+            );
+            report.reject(FIELD, Reason::NotAnAddress, message);
+            return None;
+        }
+    };
+    if !names_an_interface(interface) {
+        let message = format!(
+            "\"{interface}\" cannot be the name of an interface; write one as {address}%eth1"
+        );
+        report.reject(FIELD, Reason::InvalidInterface, message);
+        return None;
+    }
+    let interface = interface.to_owned();
+    Some(Target::LinkLocal { address, interface })
+}
+
+/// What Linux takes as a name.
+fn names_an_interface(name: &str) -> bool {
+    let foul = |c: char| c.is_whitespace() || matches!(c, '/' | ':' | '%');
+    !name.is_empty() && name.len() <= 15 && !name.contains(foul)
+}
+
+fn check_source(dialing: &Dialing, report: &mut Report<'_>) {
+    let Some(source) = dialing.source else { return };
+    let (is_ipv4, router) = match &dialing.target {
+        Target::Address(router) => (router.is_ipv4(), router.to_string()),
+        Target::LinkLocal { address, .. } => (false, address.to_string()),
+        Target::Interface(interface) => (false, format!("the link-local router on {interface}")),
+    };
+    if is_ipv4 != source.is_ipv4() {
+        let message = format!(
+            "{source} is of another family than {router}; write an address of the nodes of the same family"
+        );
+        report.reject("spec.sourceAddress", Reason::MixedFamilies, message);
+    }
+}
+
+/// Whether two peers find their routers on the same interface of the same node: one interface has one
+/// router. Where nodes are not known, only what is certain counts.
+pub(super) fn meet(one: &Peer, other: &Peer, nodes: Option<&BTreeMap<String, NodeFacts>>) -> bool {
+    let (Target::Interface(here), Target::Interface(there)) =
+        (&one.dialing.target, &other.dialing.target)
+    else {
+        return false;
+    };
+    let (one, other) = (&one.node_selectors, &other.node_selectors);
+    here == there
+        && match nodes {
+            Some(nodes) => nodes
+                .values()
+                .any(|node| any_or_all(one, &node.labels) && any_or_all(other, &node.labels)),
+            None => one.is_empty() || other.is_empty() || one == other,
+        }
 }
 
 fn address(field: &str, text: Option<&str>, report: &mut Report<'_>) -> Option<IpAddr> {

@@ -1,8 +1,8 @@
-use herald_crds::{BFDProfile, BGPAdvertisement, BGPPeer, Community};
+use herald_crds::{BGPAdvertisement, BGPPeer, Community};
 
 use herald_model::bgp;
 
-use crate::Problem;
+use crate::{NodeFacts, Problem};
 
 use super::*;
 
@@ -28,17 +28,104 @@ fn with(peers: Vec<BGPPeer>, advertisements: Vec<BGPAdvertisement>) -> Objects {
 
 #[test]
 fn what_this_version_does_not_do_is_accepted_and_told() {
-    let spec = json!({"interface": "eth1", "peerAddress": null});
-    let compiled = compile(&Objects {
-        bfd_profiles: vec![object::<BFDProfile>("fast", json!({"echoMode": true}))],
-        ..with(vec![peer(&spec)], vec![])
-    });
-    for (kind, name) in [("BGPPeer", "tor"), ("BFDProfile", "fast")] {
-        let verdict = verdict(&compiled, kind, name);
-        assert!(verdict.accepted, "{kind}");
-        assert_eq!(verdict.reason, "FieldNotImplemented", "{kind}");
-    }
+    let keys = json!([{"sendID": 1, "receiveID": 1, "secret": {"name": "a"}}]);
+    let compiled = compile(&with(vec![peer(&json!({"tcpAO": {"keys": keys}}))], vec![]));
+    let verdict = verdict(&compiled, "BGPPeer", "tor");
+    assert!(verdict.accepted);
+    assert_eq!(verdict.reason, "FieldNotImplemented");
     assert!(compiled.config.bgp.peers.contains_key("tor"));
+}
+
+#[test]
+fn a_router_on_a_link_is_found_by_its_interface_or_its_address() {
+    let target = |spec: &Value| {
+        let compiled = compile(&with(vec![peer(spec)], vec![]));
+        assert_eq!(compiled.problems, [], "{spec}");
+        compiled.config.bgp.peers["tor"].dialing.target.clone()
+    };
+    let found = target(&json!({"interface": "eth1", "peerAddress": null}));
+    assert_eq!(found, bgp::Target::Interface("eth1".to_owned()));
+    let found = target(&json!({"peerAddress": "fe80::1%bond0.100"}));
+    let expected = bgp::Target::LinkLocal {
+        address: "fe80::1".parse().unwrap(),
+        interface: "bond0.100".to_owned(),
+    };
+    assert_eq!(found, expected);
+}
+
+/// The first by name is kept, and whoever shares no node with it.
+#[test]
+fn an_interface_of_a_node_has_one_router() {
+    let on = |name: &str, interface: &str, rack: Option<&str>| {
+        let selectors = rack.map_or_else(
+            || json!([]),
+            |rack| json!([{"matchLabels": {"rack": rack}}]),
+        );
+        let spec = json!({
+            "myASN": 64512, "dynamicASN": "external", "interface": interface,
+            "nodeSelectors": selectors,
+        });
+        object::<BGPPeer>(name, spec)
+    };
+    let node = |rack: &str| NodeFacts {
+        labels: [("rack".to_owned(), rack.to_owned())].into(),
+        ..NodeFacts::default()
+    };
+    let known = || {
+        let nodes = [("n1".to_owned(), node("a")), ("n2".to_owned(), node("b"))];
+        Some(nodes.into())
+    };
+    type Case = (bool, Vec<BGPPeer>, &'static [&'static str]);
+    let cases: [Case; 5] = [
+        (
+            true,
+            vec![on("a", "eth1", None), on("b", "eth2", None)],
+            &[],
+        ),
+        (
+            true,
+            vec![on("b", "eth1", None), on("a", "eth1", None)],
+            &["b"],
+        ),
+        (
+            true,
+            vec![on("a", "eth1", Some("a")), on("b", "eth1", Some("b"))],
+            &[],
+        ),
+        (
+            true,
+            vec![
+                on("a", "eth1", Some("a")),
+                on("b", "eth1", None),
+                on("c", "eth1", Some("b")),
+            ],
+            &["b"],
+        ),
+        (
+            false,
+            vec![on("a", "eth1", Some("a")), on("b", "eth1", Some("a"))],
+            &["b"],
+        ),
+    ];
+    for (nodes, peers, aside) in cases {
+        let compiled = compile(&Objects {
+            nodes: if nodes { known() } else { None },
+            ..with(peers, vec![])
+        });
+        let told: Vec<&str> = compiled
+            .problems
+            .iter()
+            .map(|p| p.object.name.as_str())
+            .collect();
+        assert_eq!(told, aside);
+        for problem in &compiled.problems {
+            assert_eq!(
+                (problem.reason, problem.quarantined),
+                (Reason::InterfaceTaken, true)
+            );
+            assert!(!compiled.config.bgp.peers.contains_key(&problem.object.name));
+        }
+    }
 }
 
 /// The defaults are those of MetalLB.
@@ -46,7 +133,10 @@ fn what_this_version_does_not_do_is_accepted_and_told() {
 fn a_profile_is_read_with_its_defaults() {
     let spec = json!({
         "receiveInterval": 50, "transmitInterval": 60, "detectMultiplier": 5,
-        "passiveMode": true, "minimumTtl": 10,
+        "passiveMode": true, "minimumTtl": 10, "echoMode": true, "echoInterval": 70,
+        "authentication": {
+            "type": "MeticulousKeyedSHA1", "keyID": 255, "passwordSecret": {"name": "bfd"},
+        },
     });
     let compiled = compile(&Objects {
         bfd_profiles: vec![object("plain", json!({})), object("full", spec)],
@@ -64,6 +154,8 @@ fn a_profile_is_read_with_its_defaults() {
         multiplier: 3,
         passive: false,
         minimum_ttl: 254,
+        echo: None,
+        authentication: None,
     };
     let full = bgp::BfdProfile {
         receive: ms(50),
@@ -71,8 +163,17 @@ fn a_profile_is_read_with_its_defaults() {
         multiplier: 5,
         passive: true,
         minimum_ttl: 10,
+        echo: Some(ms(70)),
+        authentication: Some(bgp::BfdAuthentication {
+            method: bgp::BfdMethod::MeticulousSha1,
+            key_id: 255,
+            password: bgp::Password {
+                namespace: None,
+                name: "bfd".to_owned(),
+            },
+        }),
     };
-    assert_eq!((profiles["plain"], profiles["full"]), (plain, full));
+    assert_eq!((&profiles["plain"], &profiles["full"]), (&plain, &full));
     let tor = &compiled.config.bgp.peers["tor"];
     assert_eq!(
         (tor.bfd_profile.as_deref(), tor.bfd_strict),
@@ -82,12 +183,15 @@ fn a_profile_is_read_with_its_defaults() {
 
 #[test]
 fn a_profile_out_of_bounds_is_set_aside_and_its_peers_are_told() {
+    let proof = |kind, id| json!({"type": kind, "keyID": id, "passwordSecret": {"name": "bfd"}});
     let cases = [
-        ("receiveInterval", 9),
-        ("transmitInterval", 60_001),
-        ("echoInterval", 0),
-        ("detectMultiplier", 1),
-        ("minimumTtl", 255),
+        ("receiveInterval", json!(9)),
+        ("transmitInterval", json!(60_001)),
+        ("echoInterval", json!(0)),
+        ("detectMultiplier", json!(1)),
+        ("minimumTtl", json!(255)),
+        ("authentication", proof("KeyedMD5", 256)),
+        ("authentication", proof("KeyedSHA3", 1)),
     ];
     for (field, value) in cases {
         let compiled = compile(&Objects {
@@ -153,6 +257,30 @@ fn a_mistake_in_a_peer_sets_it_aside_and_no_other() {
     for (spec, field) in [
         (json!({"peerAddress": "router"}), "spec.peerAddress"),
         (json!({"interface": "eth0"}), "spec.peerAddress"),
+        (json!({"peerAddress": "fe80::1"}), "spec.peerAddress"),
+        (json!({"peerAddress": "fe80::1%"}), "spec.peerAddress"),
+        (json!({"peerAddress": "fe80::1%eth 0"}), "spec.peerAddress"),
+        (
+            json!({"peerAddress": "2001:db8::1%eth0"}),
+            "spec.peerAddress",
+        ),
+        (json!({"peerAddress": "router%eth0"}), "spec.peerAddress"),
+        (
+            json!({"peerAddress": null, "interface": "eth0/1"}),
+            "spec.interface",
+        ),
+        (
+            json!({"peerAddress": null, "interface": "eth0", "ebgpMultiHop": true}),
+            "spec.ebgpMultiHop",
+        ),
+        (
+            json!({"peerAddress": null, "interface": "eth0", "sourceAddress": "192.0.2.1"}),
+            "spec.sourceAddress",
+        ),
+        (
+            json!({"peerAddress": "fe80::1%eth0", "sourceAddress": "192.0.2.1"}),
+            "spec.sourceAddress",
+        ),
         (json!({"dynamicASN": "external"}), "spec.peerASN"),
         (json!({"myASN": 0}), "spec.myASN"),
         (json!({"peerPort": 0}), "spec.peerPort"),

@@ -1,7 +1,7 @@
 //! Peers and advertisements as a user means them: values only.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::labels::Selector;
@@ -50,6 +50,7 @@ impl Peer {
     pub fn carries(&self, address: IpAddr) -> bool {
         match self.dialing.target {
             Target::Address(router) => self.dual_stack || router.is_ipv4() == address.is_ipv4(),
+            Target::LinkLocal { .. } => self.dual_stack || address.is_ipv6(),
             Target::Interface(_) => true,
         }
     }
@@ -86,12 +87,19 @@ pub struct Dialing {
 pub enum Target {
     /// At an address.
     Address(IpAddr),
+    /// At an address that means something on one link only.
+    LinkLocal {
+        /// The address, of fe80::/10.
+        address: Ipv6Addr,
+        /// The link, by the interface on the node.
+        interface: String,
+    },
     /// On a link, found by its router advertisements.
     Interface(String),
 }
 
 /// One `BFDProfile`, checked: how fast a router's failure is noticed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BfdProfile {
     /// Shortest interval of packets that is supported.
     pub receive: Duration,
@@ -103,6 +111,36 @@ pub struct BfdProfile {
     pub passive: bool,
     /// The lowest TTL of packets of a router that is more than one hop away.
     pub minimum_ttl: u8,
+    /// Interval of echo packets, sent and looped back; none: no echo either way.
+    pub echo: Option<Duration>,
+    /// How packets are proved to be the router's.
+    pub authentication: Option<BfdAuthentication>,
+}
+
+/// How BFD packets are proved to be the router's (RFC 5880 section 6.7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BfdAuthentication {
+    /// What is done with the password.
+    pub method: BfdMethod,
+    /// By which number both ends know the password.
+    pub key_id: u8,
+    /// Where the password is.
+    pub password: Password,
+}
+
+/// What is done with the password of BFD packets (RFC 5880 section 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BfdMethod {
+    /// It is sent.
+    Simple,
+    /// MD5.
+    KeyedMd5,
+    /// MD5, each packet counts once.
+    MeticulousMd5,
+    /// SHA-1.
+    KeyedSha1,
+    /// SHA-1, each packet counts once.
+    MeticulousSha1,
 }
 
 /// How a session is protected.

@@ -323,4 +323,10 @@ fn a_session_carries_its_own_family_unless_both_are_asked_for() {
     assert_eq!(on(address("2001:db8:1::1"), false), [six]);
     assert_eq!(on(address("2001:db8:1::1"), true), [four, six]);
     assert_eq!(on(Target::Interface("eth0".to_owned()), false), [four, six]);
+    let link_local = || Target::LinkLocal {
+        address: "fe80::1".parse().unwrap(),
+        interface: "eth0".to_owned(),
+    };
+    assert_eq!(on(link_local(), false), [six]);
+    assert_eq!(on(link_local(), true), [four, six]);
 }

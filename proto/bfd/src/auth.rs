@@ -57,6 +57,12 @@ impl Method {
         matches!(self, Self::MeticulousMd5 | Self::MeticulousSha1)
     }
 
+    /// The most octets of a key.
+    #[must_use]
+    pub const fn longest_key(self) -> usize {
+        self.room()
+    }
+
     /// The longest key, and the length of the digest where there is one.
     const fn room(self) -> usize {
         if self.is_sha1() { 20 } else { 16 }

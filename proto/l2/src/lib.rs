@@ -9,6 +9,8 @@
 //!              handle_frame ──►
 //! ```
 //!
+//! A second door, [`discovery`], finds the routers of a link; neither knows of the other.
+//!
 //! Inside: [`arp`] and [`ndp`] are codecs, `responder` answers who asks, `announcer` tells who did
 //! not ask, `requesters` remembers who asked, `conflict` notices who else claims an address.
 
@@ -16,6 +18,7 @@ mod announcer;
 pub mod arp;
 mod conflict;
 mod discard;
+pub mod discovery;
 mod event;
 mod frame;
 mod limits;

@@ -88,14 +88,14 @@ impl AsFd for BfdListener {
 pub(crate) struct BfdSender(Socket);
 
 impl BfdSender {
-    /// Opens it for datagrams to `router`, from `source` where that is given; `seed` says which port is
-    /// tried first.
+    /// Opens it for datagrams to `router`, from `source` where that is given, whatever its port; `seed`
+    /// says which port is tried first.
     ///
     /// # Errors
     /// When the node has no such address or device, or no port is left.
     pub(crate) fn open(
         router: IpAddr,
-        source: Option<IpAddr>,
+        source: Option<SocketAddr>,
         device: Option<&str>,
         seed: u32,
     ) -> io::Result<Self> {
@@ -110,12 +110,13 @@ impl BfdSender {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        let source = source.unwrap_or(anywhere);
+        let mut source = source.unwrap_or(SocketAddr::new(anywhere, 0));
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         for attempt in 0..TRIES {
             let port = seed.wrapping_add(attempt.into()) % u32::from(PORTS);
             let port = FIRST_PORT.saturating_add(u16::try_from(port).unwrap_or_default());
-            match socket.bind(&SocketAddr::new(source, port).into()) {
+            source.set_port(port);
+            match socket.bind(&source.into()) {
                 Ok(()) => return Ok(Self(socket)),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
                 Err(error) => return Err(error),
@@ -163,7 +164,8 @@ mod tests {
         for here in loopback {
             let listener = BfdListener::open(here.is_ipv6(), 0, None).expect("a socket");
             let to = SocketAddr::new(here, port(&listener.0));
-            let sender = BfdSender::open(here, Some(here), None, 7).expect("a socket");
+            let from = SocketAddr::new(here, 0);
+            let sender = BfdSender::open(here, Some(from), None, 7).expect("a socket");
             sender.send(b"packet", to).expect("sent");
             let mut buffer = [0; 16];
             let from = listener.receive(&mut buffer).expect("received");
@@ -182,7 +184,8 @@ mod tests {
     #[test]
     fn each_session_sends_from_a_port_of_its_own_among_the_dynamic_ones() {
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let open = |seed| BfdSender::open(here, Some(here), None, seed).expect("a socket");
+        let from = SocketAddr::new(here, 0);
+        let open = |seed| BfdSender::open(here, Some(from), None, seed).expect("a socket");
         let senders: Vec<BfdSender> = [5, 5, 5, u32::MAX].map(open).into();
         let mut ports: Vec<u16> = senders.iter().map(|sender| port(&sender.0)).collect();
         assert!(ports.iter().all(|port| *port >= 49_152));

@@ -8,6 +8,8 @@
 mod bfd;
 mod copies;
 mod datagram;
+mod discovery;
+mod echo;
 mod filter;
 mod groups;
 mod message;
@@ -17,8 +19,10 @@ mod port;
 mod schedule;
 pub(crate) mod tcp;
 
-pub(crate) use bfd::{BfdListener, BfdSender};
+pub(crate) use bfd::{BfdListener, BfdSender, From};
 pub(crate) use datagram::BeaconSocket;
+pub(crate) use discovery::DiscoverySocket;
+pub(crate) use echo::EchoSocket;
 pub(crate) use groups::Groups;
 pub(crate) use poll::wait_readable;
 pub(crate) use port::Port;

@@ -10,14 +10,15 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::order::Dial;
 use crate::io::tcp;
-use crate::links::Links;
+use crate::links::{Link, Links};
 
 /// Network control, as routers mark it (RFC 4594 section 3.1).
 const CS6: u32 = 48 << 2;
 
 /// Connects; gives up only when the kernel does.
 pub(super) async fn connect(dial: &Dial, hold_time: Duration) -> io::Result<TcpStream> {
-    let router = SocketAddr::new(dial.router, dial.port);
+    let place = dial.place();
+    let router = place.port(dial.port);
     let socket = Socket::new(
         Domain::for_address(router),
         Type::STREAM.nonblocking().cloexec(),
@@ -47,7 +48,7 @@ pub(super) async fn connect(dial: &Dial, hold_time: Duration) -> io::Result<TcpS
         socket.set_tcp_user_timeout(Some(hold_time))?;
     }
     if let Some(source) = dial.source {
-        socket.bind(&SocketAddr::new(source, 0).into())?;
+        socket.bind(&place.from(source).into())?;
     }
     TcpSocket::from_std_stream(socket.into())
         .connect(router)
@@ -58,12 +59,12 @@ pub(super) async fn connect(dial: &Dial, hold_time: Duration) -> io::Result<TcpS
 /// not, and what a password may have to do with it.
 pub(super) fn describe(error: &io::Error, dial: &Dial) -> String {
     let Dial {
-        router,
         port,
         source,
         password,
         ..
     } = dial;
+    let router = dial.place();
     let kind = error.kind();
     if kind == io::ErrorKind::ConnectionRefused {
         format!("{router} refuses connections to port {port}: is BGP running there?")
@@ -82,13 +83,23 @@ pub(super) fn describe(error: &io::Error, dial: &Dial) -> String {
 }
 
 /// The addresses of this node that routes may point to, for a connection from `session`: those of the
-/// interface that has it.
-pub(super) fn local(session: IpAddr, links: &Links) -> Local {
+/// interface that has it. A link-local address may be that of several, of which its scope names one.
+pub(super) fn local(session: SocketAddr, links: &Links) -> Local {
+    let scope = match session {
+        SocketAddr::V6(session) => session.scope_id(),
+        SocketAddr::V4(_) => 0,
+    };
+    let session = session.ip();
     let mut local = Local::of(session);
-    let has = |address: &IpAddr| *address == session;
-    let link = links
-        .values()
-        .find(|link| link.addresses.iter().any(|(address, _)| has(address)));
+    let has = |link: &Link| {
+        link.addresses
+            .iter()
+            .any(|(address, _)| *address == session)
+    };
+    let link = match scope {
+        0 => links.values().find(|link| has(link)),
+        index => links.get(&index),
+    };
     for (address, _) in link.into_iter().flat_map(|link| &link.addresses) {
         match address {
             IpAddr::V4(address) => local.ipv4 = local.ipv4.or(Some(*address)),
@@ -97,4 +108,36 @@ pub(super) fn local(session: IpAddr, links: &Links) -> Local {
         }
     }
     local
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv6Addr, SocketAddrV6};
+
+    use super::*;
+
+    /// Interfaces over one cable often have one hardware address, and one link-local address by it.
+    #[test]
+    fn next_hops_are_addresses_of_the_interface_of_the_session() {
+        let here = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 7);
+        let link = |address: &str| Link {
+            addresses: vec![(here.into(), 64), (address.parse().unwrap(), 24)],
+            ..Link::default()
+        };
+        let links = Links::from([(2, link("192.0.2.1")), (3, link("2001:db8::1"))]);
+        let scoped = |index| SocketAddrV6::new(here, 4242, 0, index).into();
+        let two = local(scoped(2), &links);
+        assert_eq!(two.session, IpAddr::from(here));
+        assert_eq!(
+            (two.ipv4, two.ipv6),
+            (Some("192.0.2.1".parse().unwrap()), None)
+        );
+        let three = local(scoped(3), &links);
+        assert_eq!(
+            (three.ipv4, three.ipv6),
+            (None, Some("2001:db8::1".parse().unwrap()))
+        );
+        let four = local("192.0.2.1:4242".parse().unwrap(), &links);
+        assert_eq!(four.ipv4, Some("192.0.2.1".parse().unwrap()));
+    }
 }

@@ -23,6 +23,7 @@ pub(crate) struct Metrics {
     received: Family<PeerLabel, Gauge>,
     established: Family<PeerLabel, Gauge>,
     pub(super) bfd: BfdMetrics,
+    pub(super) discovery: DiscoveryMetrics,
 }
 
 impl Metrics {
@@ -32,6 +33,7 @@ impl Metrics {
         let m = metrics.clone();
         m.bfd.register(registry);
         let registry = registry.sub_registry_with_prefix("herald_bgp");
+        m.discovery.register(registry);
         registry.register("session_up", "1 while the session is established", m.up);
         let help = "Prefixes that the router is to know";
         registry.register("prefixes_wished", help, m.wished);
@@ -69,6 +71,58 @@ impl Metrics {
             let established = i64::try_from(session.established).unwrap_or(i64::MAX);
             set(&self.established, established);
         }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InterfaceLabel {
+    interface: String,
+}
+
+/// What is counted of the search for routers; cloning shares it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct DiscoveryMetrics {
+    sent: Family<InterfaceLabel, Counter>,
+    received: Family<InterfaceLabel, Counter>,
+    discarded: Family<InterfaceLabel, Counter>,
+}
+
+impl DiscoveryMetrics {
+    fn register(&self, registry: &mut Registry) {
+        let m = self.clone();
+        let help = "Router solicitations and advertisements sent";
+        registry.register("discovery_messages_sent", help, m.sent);
+        let help = "Router solicitations and advertisements that counted";
+        registry.register("discovery_messages_received", help, m.received);
+        let help = "Router solicitations and advertisements that were dropped";
+        registry.register("discovery_messages_discarded", help, m.discarded);
+    }
+
+    pub(super) fn sent(&self, interface: &str) {
+        self.sent.get_or_create_owned(&label(interface)).inc();
+    }
+
+    pub(super) fn heard(&self, interface: &str, counts: bool) {
+        let family = if counts {
+            &self.received
+        } else {
+            &self.discarded
+        };
+        family.get_or_create_owned(&label(interface)).inc();
+    }
+
+    /// Nothing is shown of this interface any more.
+    pub(super) fn forget(&self, interface: &str) {
+        let label = label(interface);
+        self.sent.remove(&label);
+        self.received.remove(&label);
+        self.discarded.remove(&label);
+    }
+}
+
+fn label(interface: &str) -> InterfaceLabel {
+    InterfaceLabel {
+        interface: interface.to_owned(),
     }
 }
 

@@ -13,6 +13,10 @@ use herald_model::bgp::{self, Attributes, Dialing, Peer, Target};
 use ipnet::IpNet;
 use sha2::{Digest as _, Sha256};
 
+use super::neighbours::Found;
+use super::place::{Place, Zone, doubt, place};
+use crate::links::Links;
+
 /// How long a router keeps the routes of a speaker that restarts.
 const RESTART_TIME: Duration = Duration::from_secs(120);
 
@@ -31,12 +35,18 @@ pub(super) struct Order {
     pub(super) leaving: Option<String>,
     /// Why no session can be opened at the moment.
     pub(super) obstacle: Option<String>,
+    /// What may be the matter where there is no session.
+    pub(super) doubt: Option<String>,
+    /// Why the router is not watched by BFD although it is to be.
+    pub(super) unwatched: Option<String>,
 }
 
 /// How a connection is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Dial {
     pub(super) router: IpAddr,
+    /// The link that the router's address is on, where it does not say enough.
+    pub(super) zone: Option<Zone>,
     pub(super) port: u16,
     pub(super) source: Option<IpAddr>,
     /// The device of a VRF.
@@ -50,6 +60,14 @@ pub(super) struct Dial {
 }
 
 impl Dial {
+    /// Where the router is; [`Place::NOWHERE`] while there is an obstacle.
+    pub(super) fn place(&self) -> Place {
+        Place {
+            router: self.router,
+            zone: self.zone.clone(),
+        }
+    }
+
     /// Whether the two differ in nothing but the password.
     pub(super) fn reaches_as(&self, other: &Self) -> bool {
         let plain = |dial: &Self| Self {
@@ -67,6 +85,9 @@ pub(super) struct Facts<'a> {
     pub(super) address: Option<Ipv4Addr>,
     /// Its sessions are to be drained, and why.
     pub(super) leaving: Option<&'a str>,
+    pub(super) links: &'a Links,
+    /// Routers that were looked for.
+    pub(super) found: &'a Found,
 }
 
 /// The order for a peer. `password` is what its Secret holds, or why that is not known.
@@ -76,46 +97,52 @@ pub(super) fn order(
     password: Option<&Result<Vec<u8>, String>>,
     facts: &Facts<'_>,
 ) -> Order {
-    let (router, obstacle) = match &peer.dialing.target {
-        Target::Address(router) => (*router, None),
-        Target::Interface(_) => (
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            Some("a router that is only known by its interface is not spoken to by this version"),
-        ),
+    let target = &peer.dialing.target;
+    let (place, unfound) = match place(target, facts.links, facts.found) {
+        Ok(place) => (place, None),
+        Err(why) => (Place::NOWHERE, Some(why)),
     };
     let unknown = password.and_then(|password| password.as_ref().err().cloned());
     Order {
-        config: config(peer, router, facts),
+        config: config(peer, facts),
         dial: dial(
             peer,
-            router,
+            place,
             password.and_then(|password| password.as_ref().ok()),
         ),
         wish: Arc::new(wish(prefixes)),
         drain_time: peer.drain_time,
         leaving: facts.leaving.map(str::to_owned),
-        obstacle: obstacle.map(str::to_owned).or(unknown),
+        obstacle: unfound.or(unknown),
+        doubt: doubt(target, facts.found),
+        unwatched: None,
     }
 }
 
-fn config(peer: &Peer, router: IpAddr, facts: &Facts<'_>) -> Config {
+fn config(peer: &Peer, facts: &Facts<'_>) -> Config {
     let local_as = Asn(peer.local_asn.unwrap_or(peer.my_asn));
     let remote_as = match peer.remote_as {
         bgp::RemoteAs::Exactly(asn) => RemoteAs::Exactly(Asn(asn)),
         bgp::RemoteAs::Internal => RemoteAs::Internal,
         bgp::RemoteAs::External => RemoteAs::External,
     };
-    let families = match (peer.dual_stack, router) {
-        (true, _) => Families::both(),
-        (false, IpAddr::V4(_)) => Families::only(Family::Ipv4),
-        (false, IpAddr::V6(_)) => Families::only(Family::Ipv6),
+    let own = match &peer.dialing.target {
+        Target::Address(IpAddr::V4(_)) => Family::Ipv4,
+        Target::Address(IpAddr::V6(_)) | Target::LinkLocal { .. } | Target::Interface(_) => {
+            Family::Ipv6
+        }
     };
+    let both = peer.dual_stack || matches!(peer.dialing.target, Target::Interface(_));
     Config {
         hold_time: peer.hold_time,
         keepalive_time: peer.keepalive_time,
         connect_time: peer.connect_time,
-        families,
-        extended_next_hop: peer.dual_stack && router.is_ipv6(),
+        families: if both {
+            Families::both()
+        } else {
+            Families::only(own)
+        },
+        extended_next_hop: both && own == Family::Ipv6,
         graceful_restart: peer.graceful_restart.then_some(GracefulRestart {
             restart_time: RESTART_TIME,
         }),
@@ -140,7 +167,7 @@ fn router_id(peer: &Peer, facts: &Facts<'_>) -> Ipv4Addr {
     peer.router_id.or(facts.address).unwrap_or_else(digest)
 }
 
-fn dial(peer: &Peer, router: IpAddr, password: Option<&Vec<u8>>) -> Dial {
+fn dial(peer: &Peer, place: Place, password: Option<&Vec<u8>>) -> Dial {
     let Dialing {
         target: _,
         port,
@@ -154,7 +181,8 @@ fn dial(peer: &Peer, router: IpAddr, password: Option<&Vec<u8>>) -> Dial {
     // A router of another AS is on this link unless somebody says otherwise.
     let near = external && !multihop && hops.is_none();
     Dial {
-        router,
+        router: place.router,
+        zone: place.zone,
         port: *port,
         source: *source,
         device: vrf.clone(),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use herald_model::bgp::{Password, Peer};
+use herald_model::bgp::{BfdProfile, Password, Peer};
 use herald_runtime::{client, clock};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
@@ -60,9 +60,17 @@ impl Passwords {
         }
     }
 
-    /// These peers' passwords are needed, and no others.
-    pub(super) fn need<'a>(&mut self, peers: impl Iterator<Item = &'a Peer>) {
-        let needed: Vec<&Password> = peers.filter_map(|p| p.security.password.as_ref()).collect();
+    /// These peers' passwords are needed and these of profiles, and no others.
+    pub(super) fn need<'a>(
+        &mut self,
+        peers: impl Iterator<Item = &'a Peer>,
+        profiles: impl Iterator<Item = &'a BfdProfile>,
+    ) {
+        let peers = peers.filter_map(|peer| peer.security.password.as_ref());
+        let profiles = profiles.filter_map(|profile| profile.authentication.as_ref());
+        let needed: Vec<&Password> = peers
+            .chain(profiles.map(|authentication| &authentication.password))
+            .collect();
         self.known.retain(|password, _| needed.contains(&password));
         for password in needed {
             self.known.entry(password.clone()).or_insert_with(|| Known {
@@ -101,7 +109,15 @@ impl Passwords {
 
     /// The password of a peer, or why it is not known; none when it has none.
     pub(super) fn of(&self, peer: &Peer) -> Option<&Result<Vec<u8>, String>> {
-        let password = peer.security.password.as_ref()?;
+        self.held(peer.security.password.as_ref()?)
+    }
+
+    /// The password of a profile, or why it is not known; none when it has none.
+    pub(super) fn of_profile(&self, profile: &BfdProfile) -> Option<&Result<Vec<u8>, String>> {
+        self.held(&profile.authentication.as_ref()?.password)
+    }
+
+    fn held(&self, password: &Password) -> Option<&Result<Vec<u8>, String>> {
         self.known.get(password).map(|known| &known.held)
     }
 }
@@ -128,7 +144,7 @@ impl Secrets {
         Ok(match value.map(|value| value.0) {
             None => Err(format!("Secret {namespace}/{name} has no key {KEY}")),
             Some(value) if value.is_empty() || value.len() > LONGEST => Err(format!(
-                "{KEY} in Secret {namespace}/{name} has {} octets; TCP MD5 takes 1 to {LONGEST}",
+                "{KEY} in Secret {namespace}/{name} has {} octets; a password has 1 to {LONGEST}",
                 value.len()
             )),
             Some(value) => Ok(value),

@@ -103,9 +103,8 @@ impl Session {
         let mut buffer = vec![0; CHUNK];
         loop {
             line.settle(&self.name);
-            let obstacle = line.order.obstacle.clone();
             let bfd = self.paths.borrow().get(&self.name).cloned();
-            self.show(Seen::of(&line.peer, &line.order.dial, obstacle, bfd));
+            self.show(Seen::of(&line.peer, &line.order, bfd));
             let idle = line.wire.is_none() && line.connecting.is_none();
             let stopped = line.peer.snapshot().waiting == Some(Waiting::Stopped);
             if ending && idle && stopped {
@@ -338,7 +337,7 @@ impl Line {
             return;
         };
         let now = clock::boot();
-        let opened = outcome.and_then(|stream| Ok((stream.local_addr()?.ip(), stream)));
+        let opened = outcome.and_then(|stream| Ok((stream.local_addr()?, stream)));
         match opened {
             Ok((session, stream)) => {
                 self.wire = Some(Wire {

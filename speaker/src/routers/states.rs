@@ -12,7 +12,8 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::bfd;
 use super::dial;
-use super::order::Dial;
+use super::order::Order;
+use super::place::Place;
 
 /// Every session by its BGPPeer.
 pub(crate) type States = BTreeMap<String, Session>;
@@ -20,6 +21,8 @@ pub(crate) type States = BTreeMap<String, Session>;
 /// One session. Message counts are left out, so that it changes only when something happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Session {
+    /// Where the router is; none while it is looked for.
+    pub(crate) router: Option<String>,
     pub(crate) state: State,
     pub(crate) since: Time,
     pub(crate) last_error: Option<String>,
@@ -36,13 +39,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// How a door is doing; `obstacle` is why no session may be opened.
-    pub(super) fn of(
-        peer: &Peer,
-        dial: &Dial,
-        obstacle: Option<String>,
-        bfd: Option<bfd::Seen>,
-    ) -> Self {
+    /// How a door is doing that follows an order.
+    pub(super) fn of(peer: &Peer, order: &Order, bfd: Option<bfd::Seen>) -> Self {
         let Snapshot {
             state,
             since,
@@ -58,7 +56,7 @@ impl Session {
             ..
         } = peer.snapshot();
         let error = last_error.map(|(_, reason)| match reason {
-            Reason::ConnectTimeout => dial::describe(&io::ErrorKind::TimedOut.into(), dial),
+            Reason::ConnectTimeout => dial::describe(&io::ErrorKind::TimedOut.into(), &order.dial),
             reason @ (Reason::Received(_)
             | Reason::Sent(_)
             | Reason::Transport(_)
@@ -67,12 +65,23 @@ impl Session {
         });
         let untold = untold.first();
         let trouble = bfd.as_ref().and_then(|bfd| bfd.trouble.clone());
+        let trouble = order.unwatched.clone().or(trouble);
         let strict = (waiting == Some(Waiting::Bfd))
             .then(|| "no session is opened before BFD is up (bfdStrict)".to_owned());
+        let doubt = order.doubt.clone();
+        let doubt = doubt.filter(|_| state != State::Established);
+        let place = order.dial.place();
         Self {
+            router: (place != Place::NOWHERE).then(|| place.to_string()),
             state,
             since,
-            last_error: obstacle.or(trouble).or(strict).or(error),
+            last_error: order
+                .obstacle
+                .clone()
+                .or(trouble)
+                .or(doubt)
+                .or(strict)
+                .or(error),
             shutdown_text,
             wished,
             sent,
@@ -87,6 +96,7 @@ impl Session {
     /// A session that cannot be configured.
     pub(super) fn impossible(error: String) -> Self {
         Self {
+            router: None,
             state: State::Idle,
             since: Time::ZERO,
             last_error: Some(error),
@@ -130,6 +140,7 @@ pub(crate) fn sessions(
         let count = |n: usize| i64::try_from(n).ok();
         BgpSession {
             peer: peer.clone(),
+            router: session.router.clone(),
             state: session.state.label().to_owned(),
             since: Some(same.unwrap_or(Moment(moment))),
             last_error: match (&session.untold, &session.last_error) {

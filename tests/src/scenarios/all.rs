@@ -285,6 +285,21 @@ pub const ALL: &[Scenario] = &[
         run: bgp::hostile,
     },
     Scenario {
+        name: "routers_are_found_by_their_interfaces",
+        herald: true,
+        run: bgp::unnumbered,
+    },
+    Scenario {
+        name: "bird_and_nodes_prove_their_bfd_packets",
+        herald: true,
+        run: bgp::proved,
+    },
+    Scenario {
+        name: "frr_and_a_node_watch_each_other_by_bfd_echo",
+        herald: true,
+        run: bgp::echoed,
+    },
+    Scenario {
         name: "the_shipped_rights_are_enough",
         herald: true,
         run: rights::enough,

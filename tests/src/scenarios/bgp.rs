@@ -1,13 +1,18 @@
 //! Routers by other people's programs know what the nodes announce, and nothing else.
 //!
 //! Here is what they have in common; the matrix of routers and features is [`matrix`], and what nobody
-//! would call a router [`hostile`]; sessions that are watched are in [`bfd`],
-//! and what heraldctl says of them in [`told`].
+//! would call a router [`hostile`]; sessions that are watched are in [`bfd`], with passwords in [`proved`]
+//! and with echo packets in [`echoed`]; routers without an address of their own are in [`unnumbered`], and
+//! what heraldctl says of them all in [`told`].
 
 mod bfd;
+mod byhand;
+mod echoed;
 mod hostile;
 mod matrix;
+mod proved;
 mod told;
+mod unnumbered;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -23,9 +28,12 @@ use crate::routers::{ADDRESSES, Kind, NODE_AS, Neighbour, ROUTER_AS, Router};
 use crate::services::Wanted;
 use crate::topology::NodeNumber;
 pub(super) use bfd::watched;
+pub(super) use echoed::echoed;
 pub(super) use hostile::hostile;
 pub(super) use matrix::matrix;
+pub(super) use proved::proved;
 pub(super) use told::told;
+pub(super) use unnumbered::unnumbered;
 
 /// How long sessions may take to come up.
 const PATIENCE: Duration = Duration::from_secs(30);

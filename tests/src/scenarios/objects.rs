@@ -78,7 +78,15 @@ const GOOD: &[Good] = &[
            {sendID: 0, receiveID: 255, secret: {name: a}},
            {sendID: 1, receiveID: 1, algorithm: AES-128-CMAC-96, secret: {name: b}}]}}",
     ),
+    (
+        "BGPPeer",
+        "spec: {myASN: 64512, peerASN: 64513, peerAddress: 'FE80::1%bond0.100'}",
+    ),
     ("BFDProfile", ""),
+    (
+        "BFDProfile",
+        "spec: {authentication: {type: MeticulousKeyedSHA1, keyID: 0, passwordSecret: {name: bfd}}}",
+    ),
     (
         "BFDProfile",
         "spec: {receiveInterval: 10, transmitInterval: 60000, detectMultiplier: 2, echoInterval: 10, echoMode: true,

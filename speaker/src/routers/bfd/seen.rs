@@ -54,6 +54,10 @@ impl Seen {
             state: self.state.label().to_owned(),
             transmit_interval: micros(|negotiated| negotiated.transmit),
             receive_interval: micros(|negotiated| negotiated.receive),
+            echo_interval: self.negotiated.as_ref().and_then(|negotiated| {
+                let echo = negotiated.echo?;
+                i64::try_from(echo.as_micros()).ok()
+            }),
             detection_time: micros(|negotiated| negotiated.detection),
         }
     }

@@ -1,12 +1,13 @@
 //! Whom to watch and how: the model's peer and profile in the words of BFD. Pure.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use herald_bfd::{Config, Hops, Origin};
-use herald_model::bgp::{BfdProfile, Peer, RemoteAs, Target};
+use herald_bfd::{Authentication, Config, Hops, Method, Origin};
+use herald_model::bgp::{BfdAuthentication, BfdMethod, BfdProfile, Password, Peer, RemoteAs};
 use ipnet::IpNet;
 
 use crate::links::Links;
+use crate::routers::place::Place;
 
 /// A path to watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +19,8 @@ pub(in crate::routers) struct Watch {
 /// Where packets go. Another route is another session.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Route {
-    pub(super) router: IpAddr,
-    pub(super) source: Option<IpAddr>,
+    pub(super) place: Place,
+    pub(super) source: Option<SocketAddr>,
     /// The device of a VRF.
     pub(super) device: Option<String>,
     pub(super) multihop: bool,
@@ -27,30 +28,36 @@ pub(super) struct Route {
 
 impl Route {
     /// Where packets come from.
-    pub(super) const fn origin(&self) -> Origin {
+    pub(super) fn origin(&self) -> Origin {
         Origin {
-            address: self.router,
-            interface: None,
+            address: self.place.router,
+            interface: self.place.zone.as_ref().map(|zone| zone.index),
             multihop: self.multihop,
         }
     }
 }
 
-/// How a router is watched; none where it is only known by its interface.
+/// How a router is watched that is there; `password` is that of the profile, where it has one.
 ///
 /// It is on the link unless `ebgpMultiHop` says otherwise, or it is of the same AS and no interface of
 /// this node has its network, as FRR decides it.
-pub(in crate::routers) fn watch(peer: &Peer, profile: &BfdProfile, links: &Links) -> Option<Watch> {
-    let Target::Address(router) = peer.dialing.target else {
-        return None;
-    };
+///
+/// # Errors
+/// Why it cannot be: its password is not known, or does not fit.
+pub(in crate::routers) fn watch(
+    peer: &Peer,
+    profile: &BfdProfile,
+    place: Place,
+    links: &Links,
+    password: Option<&Result<Vec<u8>, String>>,
+) -> Result<Watch, String> {
     let own_as = peer.local_asn.unwrap_or(peer.my_asn);
     let internal =
         matches!(peer.remote_as, RemoteAs::Internal) || peer.remote_as == RemoteAs::Exactly(own_as);
-    let multihop = if internal {
-        !is_on_link(router, links)
-    } else {
-        peer.dialing.multihop
+    let multihop = match (&place.zone, internal) {
+        (Some(_), _) => false,
+        (None, true) => !is_on_link(place.router, links),
+        (None, false) => peer.dialing.multihop,
     };
     let BfdProfile {
         receive,
@@ -58,30 +65,74 @@ pub(in crate::routers) fn watch(peer: &Peer, profile: &BfdProfile, links: &Links
         multiplier,
         passive,
         minimum_ttl,
-    } = *profile;
+        echo,
+        authentication,
+    } = profile;
+    // Over IPv6, FRR sends its echo packets to the neighbour and not by way of it; and what is
+    // link-local is not sent back by anybody.
+    let echo = echo.filter(|_| !multihop && place.router.is_ipv4());
+    let authentication = match authentication {
+        Some(wished) => Some(prove(wished, password)?),
+        None => None,
+    };
     let hops = if multihop {
-        Hops::Multi { minimum_ttl }
+        Hops::Multi {
+            minimum_ttl: *minimum_ttl,
+        }
     } else {
         Hops::Single
     };
-    Some(Watch {
+    let source = peer.dialing.source.map(|source| place.from(source));
+    Ok(Watch {
         config: Config {
             hops,
-            transmit,
-            receive,
-            multiplier,
-            passive,
-            echo: None,
-            authentication: None,
+            transmit: *transmit,
+            receive: *receive,
+            multiplier: *multiplier,
+            passive: *passive,
+            echo,
+            authentication,
             independent: false,
         },
         route: Route {
-            router,
-            source: peer.dialing.source,
+            place,
+            source,
             device: peer.dialing.vrf.clone(),
             multihop,
         },
     })
+}
+
+fn prove(
+    wished: &BfdAuthentication,
+    password: Option<&Result<Vec<u8>, String>>,
+) -> Result<Authentication, String> {
+    let BfdAuthentication {
+        method,
+        key_id,
+        password: Password { name, .. },
+    } = wished;
+    let method = match method {
+        BfdMethod::Simple => Method::Simple,
+        BfdMethod::KeyedMd5 => Method::KeyedMd5,
+        BfdMethod::MeticulousMd5 => Method::MeticulousMd5,
+        BfdMethod::KeyedSha1 => Method::KeyedSha1,
+        BfdMethod::MeticulousSha1 => Method::MeticulousSha1,
+    };
+    let key = match password {
+        Some(Ok(key)) => key.clone(),
+        Some(Err(why)) => return Err(why.clone()),
+        None => return Err(format!("Secret {name} is being read")),
+    };
+    let longest = method.longest_key();
+    if key.len() > longest {
+        return Err(format!(
+            "password in Secret {name} has {} octets; this type of BFD authentication takes 1 to {longest}",
+            key.len()
+        ));
+    }
+    let id = *key_id;
+    Ok(Authentication { method, id, key })
 }
 
 fn is_on_link(router: IpAddr, links: &Links) -> bool {
@@ -95,10 +146,11 @@ fn is_on_link(router: IpAddr, links: &Links) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use herald_model::bgp::{Dialing, Security};
+    use herald_model::bgp::{Dialing, Security, Target};
 
     use super::*;
     use crate::links::Link;
+    use crate::routers::place::Zone;
 
     const PROFILE: BfdProfile = BfdProfile {
         receive: Duration::from_millis(50),
@@ -106,7 +158,16 @@ mod tests {
         multiplier: 5,
         passive: true,
         minimum_ttl: 250,
+        echo: Some(Duration::from_millis(70)),
+        authentication: None,
     };
+
+    fn at(router: &str) -> Place {
+        Place {
+            router: router.parse().unwrap(),
+            zone: None,
+        }
+    }
 
     fn peer(router: &str, remote_as: RemoteAs, multihop: bool) -> Peer {
         Peer {
@@ -146,7 +207,7 @@ mod tests {
     #[test]
     fn a_profile_is_what_a_session_is_like() {
         let far = peer("192.0.2.1", RemoteAs::External, true);
-        let watch = watch(&far, &PROFILE, &links()).unwrap();
+        let watch = watch(&far, &PROFILE, at("192.0.2.1"), &links(), None).unwrap();
         let config = Config {
             hops: Hops::Multi { minimum_ttl: 250 },
             transmit: Duration::from_millis(60),
@@ -174,15 +235,75 @@ mod tests {
         ];
         for (router, remote_as, multihop, expected) in cases {
             let peer = peer(router, remote_as, multihop);
-            let route = watch(&peer, &PROFILE, &links()).unwrap().route;
+            let watch = watch(&peer, &PROFILE, at(router), &links(), None).unwrap();
+            let route = watch.route;
             assert_eq!(route.multihop, expected, "{router} {remote_as:?}");
         }
     }
 
+    /// Whatever its AS; its packets are told apart from those of the same address elsewhere.
     #[test]
-    fn a_router_without_an_address_is_not_watched() {
-        let mut peer = peer("192.0.2.1", RemoteAs::External, false);
-        peer.dialing.target = Target::Interface("eth1".to_owned());
-        assert_eq!(watch(&peer, &PROFILE, &links()), None);
+    fn a_router_with_a_link_local_address_is_on_that_link() {
+        for remote_as in [RemoteAs::Internal, RemoteAs::External] {
+            let mut peer = peer("192.0.2.1", remote_as, false);
+            peer.dialing.target = Target::Interface("eth1".to_owned());
+            let zone = Zone {
+                index: 7,
+                name: "eth1".to_owned(),
+            };
+            let place = Place {
+                zone: Some(zone),
+                ..at("fe80::1")
+            };
+            let watch = watch(&peer, &PROFILE, place, &Links::new(), None).unwrap();
+            assert_eq!(watch.config.hops, Hops::Single);
+            let expected = Origin {
+                address: "fe80::1".parse().unwrap(),
+                interface: Some(7),
+                multihop: false,
+            };
+            assert_eq!(watch.route.origin(), expected);
+        }
+    }
+
+    /// A router is not watched without the proof that is asked for.
+    #[test]
+    fn a_profile_with_authentication_needs_its_password() {
+        let profile = |method| BfdProfile {
+            authentication: Some(BfdAuthentication {
+                method,
+                key_id: 7,
+                password: Password {
+                    namespace: None,
+                    name: "bfd".to_owned(),
+                },
+            }),
+            ..PROFILE
+        };
+        let near = peer("192.0.2.1", RemoteAs::External, false);
+        let watch = |method, password: Option<Result<Vec<u8>, String>>| {
+            let profile = profile(method);
+            let place = at("192.0.2.1");
+            watch(&near, &profile, place, &links(), password.as_ref())
+        };
+        let methods = [
+            (BfdMethod::Simple, Method::Simple, 16),
+            (BfdMethod::KeyedMd5, Method::KeyedMd5, 16),
+            (BfdMethod::MeticulousMd5, Method::MeticulousMd5, 16),
+            (BfdMethod::KeyedSha1, Method::KeyedSha1, 20),
+            (BfdMethod::MeticulousSha1, Method::MeticulousSha1, 20),
+        ];
+        for (wished, method, longest) in methods {
+            let key = vec![b'x'; longest];
+            let config = watch(wished, Some(Ok(key.clone()))).unwrap().config;
+            assert_eq!(config.check(), Ok(()));
+            let expected = Authentication { method, id: 7, key };
+            assert_eq!(config.authentication, Some(expected));
+            let why = watch(wished, Some(Ok(vec![b'x'; longest + 1]))).unwrap_err();
+            assert!(why.contains(&format!("takes 1 to {longest}")), "{why}");
+        }
+        let why = watch(BfdMethod::Simple, Some(Err("no Secret".to_owned()))).unwrap_err();
+        assert_eq!(why, "no Secret");
+        assert!(watch(BfdMethod::Simple, None).is_err());
     }
 }

@@ -3,6 +3,8 @@
 //! Sockets are drained before deadlines are judged: what arrived in time counts, however late this thread
 //! was woken.
 
+mod echoes;
+mod frame;
 mod gates;
 mod watched;
 
@@ -21,6 +23,7 @@ use super::wish::{Route, Watch};
 use super::{Orders, Paths, Seen, Wish};
 use crate::io::{best, wait_readable};
 use crate::routers::metrics::BfdMetrics;
+use echoes::Echoes;
 use gates::Gates;
 use watched::Watched;
 
@@ -37,6 +40,7 @@ pub(super) struct Worker {
     tell: watch::Sender<Paths>,
     metrics: BfdMetrics,
     gates: Gates,
+    echoes: Echoes,
     watched: BTreeMap<Route, Watched>,
     /// Those that are not wished for any more, until the router knows.
     leaving: Vec<(Watched, Time)>,
@@ -57,6 +61,7 @@ impl Worker {
             tell,
             metrics,
             gates: Gates::default(),
+            echoes: Echoes::default(),
             watched: BTreeMap::new(),
             leaving: Vec::new(),
             retry_at: Time::ZERO,
@@ -86,6 +91,7 @@ impl Worker {
             };
             let mut descriptors = vec![self.woken.as_fd()];
             descriptors.extend(self.gates.descriptors());
+            descriptors.extend(self.echoes.descriptors());
             wait_readable(&descriptors, limit)?;
         }
     }
@@ -155,7 +161,7 @@ impl Worker {
             Watched::new(route.clone(), config, number, seed, now)
         });
         let Some(mut watched) = watched else {
-            tracing::warn!(router = %route.router, "a router cannot be watched by BFD");
+            tracing::warn!(router = %route.place, "a router cannot be watched by BFD");
             return;
         };
         watched.name(peers, &self.metrics);
@@ -168,6 +174,12 @@ impl Worker {
         let now = clock::boot();
         if self.retry_at > now {
             return;
+        }
+        let wanted = self.watched.values().filter_map(Watched::echo_on);
+        self.echoes.set(&wanted.collect());
+        for watched in self.watched.values_mut() {
+            let socket = watched.echo_on().and_then(|on| self.echoes.get(on));
+            watched.echo_by(socket);
         }
         self.retry_at = now + RETRY;
         let routes = self
@@ -185,17 +197,24 @@ impl Worker {
     fn read(&mut self) -> bool {
         let Self {
             gates,
+            echoes,
             watched,
             leaving,
             ..
         } = self;
-        gates.read(&mut |session, datagram, ttl| {
+        let more = gates.read(&mut |session, datagram, from| {
             let leaving = leaving.iter_mut().map(|(watched, _)| watched);
             let mut every = watched.values_mut().chain(leaving);
             if let Some(watched) = every.find(|watched| watched.discriminator() == session) {
-                watched.hear(datagram, ttl, clock::boot());
+                watched.hear(datagram, from, clock::boot());
             }
-        })
+        });
+        let more_echoes = echoes.read(&mut |interface, said| {
+            for watched in watched.values_mut() {
+                watched.hear_frame(interface, said, clock::boot());
+            }
+        });
+        more || more_echoes
     }
 
     fn step(&mut self) {
@@ -246,7 +265,8 @@ impl Worker {
             .chain(leaving)
             .filter_map(Watched::due);
         let until = self.leaving.iter().map(|(_, until)| *until);
-        let troubled = self.watched.values().any(Watched::is_troubled);
+        let troubled = |watched: &Watched| watched.is_troubled() || watched.lacks_echo();
+        let troubled = self.watched.values().any(troubled);
         let retry = troubled.then_some(self.retry_at);
         let next = due.chain(until).chain(retry).min()?;
         Some(next.saturating_sub(clock::boot()))

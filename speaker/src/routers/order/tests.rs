@@ -3,6 +3,8 @@ use std::collections::BTreeSet;
 use herald_model::bgp::Security;
 
 use super::*;
+use crate::links::Link;
+use crate::routers::neighbours::Seen;
 
 fn peer() -> Peer {
     Peer {
@@ -35,6 +37,8 @@ const FACTS: Facts<'_> = Facts {
     node: "n1",
     address: Some(Ipv4Addr::new(192, 0, 2, 11)),
     leaving: None,
+    links: &Links::new(),
+    found: &Found::new(),
 };
 
 fn ordered(change: impl FnOnce(&mut Peer)) -> Order {
@@ -82,6 +86,51 @@ fn a_router_sees_the_local_as_and_an_identifier_that_is_never_zero() {
     let order = order(&peer(), &BTreeMap::new(), None, &six_only);
     assert!(!order.config.router_id.is_unspecified());
     assert_eq!(order.config.check(), Ok(()));
+}
+
+/// Both families, IPv4 with next hops of IPv6 (RFC 8950): there is no other way over such a session.
+#[test]
+fn a_router_that_is_found_by_its_interface_is_spoken_to_once_it_is_found() {
+    let mut peer = peer();
+    peer.dialing.target = Target::Interface("eth1".to_owned());
+    let link = Link {
+        name: "eth1".to_owned(),
+        ..Link::default()
+    };
+    let links = Links::from([(7, link)]);
+    let with = |seen| {
+        let found = Found::from([("eth1".to_owned(), seen)]);
+        let facts = Facts {
+            links: &links,
+            found: &found,
+            ..FACTS
+        };
+        order(&peer, &BTreeMap::new(), None, &facts)
+    };
+    let unfound = with(Seen::Nobody("nobody there".to_owned()));
+    assert_eq!(unfound.obstacle.as_deref(), Some("nobody there"));
+    let address = "fe80::1".parse().unwrap();
+    let rivals = vec!["fe80::2".parse().unwrap()];
+    let found = with(Seen::Router { address, rivals });
+    assert_eq!(found.obstacle, None);
+    assert!(found.doubt.is_some());
+    assert_eq!(found.dial.place().to_string(), "fe80::1%eth1");
+    for order in [unfound, found] {
+        assert_eq!(order.config.families, Families::both());
+        assert!(order.config.extended_next_hop);
+    }
+    peer.dialing.target = Target::LinkLocal {
+        address,
+        interface: "eth1".to_owned(),
+    };
+    let facts = Facts {
+        links: &links,
+        ..FACTS
+    };
+    let order = order(&peer, &BTreeMap::new(), None, &facts);
+    assert_eq!(order.obstacle, None);
+    assert_eq!(order.config.families, Families::only(Family::Ipv6));
+    assert!(!order.config.extended_next_hop);
 }
 
 #[test]

@@ -239,6 +239,16 @@ pub(super) const BAD: &[Bad] = &[
     ),
     (
         "BGPPeer",
+        "spec: {myASN: 64512, peerASN: 64513, peerAddress: '2001:db8::1%eth0'}",
+        &["spec.peerAddress", "a link-local one with its interface"],
+    ),
+    (
+        "BGPPeer",
+        "spec: {myASN: 64512, peerASN: 64513, interface: eth0, ebgpMultiHop: true}",
+        &["spec", "set only one of ebgpMultiHop and interface"],
+    ),
+    (
+        "BGPPeer",
         "spec: {myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.1, routerID: '2001:db8::1'}",
         &["spec.routerID", "write an IPv4 address"],
     ),
@@ -330,6 +340,11 @@ pub(super) const BAD: &[Bad] = &[
         "BFDProfile",
         "spec: {minimumTtl: 255}",
         &["spec.minimumTtl"],
+    ),
+    (
+        "BFDProfile",
+        "spec: {authentication: {type: MD5, keyID: 256, passwordSecret: {name: bfd}}}",
+        &["spec.authentication.type", "spec.authentication.keyID"],
     ),
     (
         "Community",

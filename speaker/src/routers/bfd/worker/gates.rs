@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use herald_bfd::{Demultiplexer, Discriminator, MULTIHOP_PORT, Origin, SINGLE_HOP_PORT};
 
 use super::watched::Watched;
-use crate::io::BfdListener;
+use crate::io::{BfdListener, From};
 use crate::routers::bfd::wish::Route;
 
 /// The longest packet there is.
@@ -25,7 +25,7 @@ impl Gate {
     fn of(route: &Route) -> Self {
         Self {
             device: route.device.clone(),
-            ipv6: route.router.is_ipv6(),
+            ipv6: route.place.router.is_ipv6(),
             multihop: route.multihop,
         }
     }
@@ -91,8 +91,8 @@ impl Gates {
         self.open.values().map(|listener| listener.as_fd())
     }
 
-    /// Hands out what has arrived, with its TTL; true when there may be more.
-    pub(super) fn read(&self, hand: &mut dyn FnMut(Discriminator, &[u8], u8)) -> bool {
+    /// Hands out what has arrived, and how; true when there may be more.
+    pub(super) fn read(&self, hand: &mut dyn FnMut(Discriminator, &[u8], &From)) -> bool {
         let mut more = false;
         for (gate, listener) in &self.open {
             let mut buffer = [0; LONGEST];
@@ -106,7 +106,7 @@ impl Gates {
                 };
                 let sessions = self.sessions.get(&gate.device);
                 match sessions.map(|sessions| sessions.select(datagram, origin)) {
-                    Some(Ok(session)) => hand(session, datagram, from.ttl),
+                    Some(Ok(session)) => hand(session, datagram, &from),
                     Some(Err(reason)) => {
                         tracing::trace!(address = %from.address, %reason, "BFD packet dropped");
                     }

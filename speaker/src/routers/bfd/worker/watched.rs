@@ -1,18 +1,23 @@
 //! One watched path: the session, and the socket it sends from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use herald_bfd::{
-    Cause, Config, Discard, Discriminator, Event, Hops, MULTIHOP_PORT, Packets, Path,
+    Cause, Config, Discard, Discriminator, ECHO_PORT, Event, Hops, MULTIHOP_PORT, Packets, Path,
     SINGLE_HOP_PORT, Session, Time, Transmit,
 };
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::io::BfdSender;
+use super::frame::{self, Road, Said};
+use crate::io::{BfdSender, EchoSocket, From};
 use crate::routers::bfd::Seen;
 use crate::routers::bfd::wish::Route;
 use crate::routers::metrics::{BfdCounters, BfdMetrics};
+
+/// Echo packets come from a port from here on (RFC 5881 section 4).
+const FIRST_PORT: u16 = 49_152;
 
 #[derive(Debug)]
 pub(super) struct Watched {
@@ -22,6 +27,11 @@ pub(super) struct Watched {
     /// The BGPPeers it is watched for.
     peers: BTreeMap<String, BfdCounters>,
     counted: Packets,
+    /// The interface that the last control packet came in on.
+    interface: Option<u32>,
+    /// What echo packets leave by, and where they go.
+    echo: Option<Arc<EchoSocket>>,
+    road: Option<Road>,
     /// Why packets do not arrive here, do not leave, or do not count.
     deaf: Option<String>,
     dumb: Option<String>,
@@ -44,6 +54,9 @@ impl Watched {
             sender: None,
             peers: BTreeMap::new(),
             counted: Packets::default(),
+            interface: None,
+            echo: None,
+            road: None,
             deaf: None,
             dumb: None,
             far: None,
@@ -106,7 +119,7 @@ impl Watched {
         now: Time,
     ) {
         if let Err(error) = self.session.set_config(config, now) {
-            tracing::warn!(router = %self.route.router, %error, "BFD goes on with its old configuration");
+            tracing::warn!(router = %self.route.place, %error, "BFD goes on with its old configuration");
         }
         self.name(peers, metrics);
     }
@@ -123,7 +136,7 @@ impl Watched {
     pub(super) fn equip(&mut self, deaf: Option<String>) {
         if deaf != self.deaf {
             if let Some(trouble) = &deaf {
-                tracing::warn!(router = %self.route.router, trouble, "BFD hears nothing");
+                tracing::warn!(router = %self.route.place, trouble, "BFD hears nothing");
             }
             self.deaf = deaf;
         }
@@ -131,29 +144,73 @@ impl Watched {
             return;
         }
         let Route {
-            router,
+            place,
             source,
             device,
             ..
         } = &self.route;
         let seed = self.session.discriminator().get();
-        match BfdSender::open(*router, *source, device.as_deref(), seed) {
+        match BfdSender::open(place.router, *source, device.as_deref(), seed) {
             Ok(sender) => self.sender = Some(sender),
             Err(error) => {
-                let source = source.map_or(String::new(), |source| format!(" from {source}"));
+                let source =
+                    source.map_or(String::new(), |source| format!(" from {}", source.ip()));
                 self.dumb = Some(format!("BFD packets cannot be sent{source}: {error}"));
             }
         }
     }
 
-    pub(super) fn hear(&mut self, datagram: &[u8], ttl: u8, now: Time) {
+    /// The interface that echo packets go over, once it is known.
+    pub(super) fn echo_on(&self) -> Option<u32> {
+        self.interface
+            .filter(|_| self.session.config().echo.is_some())
+    }
+
+    /// Echo packets leave by this.
+    pub(super) fn echo_by(&mut self, socket: Option<Arc<EchoSocket>>) {
+        self.echo = socket;
+    }
+
+    /// It is to be watched by echo packets, and there is nothing they could leave by.
+    pub(super) fn lacks_echo(&self) -> bool {
+        self.echo_on().is_some() && self.echo.is_none()
+    }
+
+    /// Hears a frame: an echo packet of its own that came back, or a control packet of the router, which
+    /// says where echo packets are to go.
+    pub(super) fn hear_frame(&mut self, interface: u32, said: &Said<'_>, now: Time) {
+        if self.echo_on() != Some(interface) {
+            return;
+        }
+        if said.port == ECHO_PORT {
+            let own = self.road.is_some_and(|road| road.address == said.source);
+            if own && let Err(reason) = self.session.handle_echo(said.payload, now) {
+                tracing::trace!(router = %self.route.place, %reason, "BFD echo packet dropped");
+            }
+        } else if IpAddr::from(said.source) == self.route.place.router && said.ttl == 255 {
+            // A frame proves nothing: where packets have to, one does not turn a path that is up.
+            let open = self.session.config().authentication.is_none();
+            if open || self.road.is_none() || self.session.path() != Path::Up {
+                self.road = Some(said.back);
+            }
+        }
+    }
+
+    pub(super) fn hear(&mut self, datagram: &[u8], from: &From, now: Time) {
+        let ttl = from.ttl;
         match self.session.handle_packet(datagram, ttl, now) {
-            Ok(()) => self.far = None,
+            Ok(()) => {
+                self.far = None;
+                self.interface = from.interface.or(self.interface);
+            }
             Err(Discard::Ttl) if self.session.path() == Path::Down => {
                 self.far = Some(too_far(self.session.config().hops, ttl));
             }
             Err(reason) => {
-                tracing::trace!(router = %self.route.router, %reason, "BFD packet dropped");
+                tracing::trace!(router = %self.route.place, %reason, "BFD packet dropped");
+                if self.session.path() == Path::Down {
+                    self.far = unproved(reason).or(self.far.take());
+                }
             }
         }
     }
@@ -164,8 +221,7 @@ impl Watched {
         while let Some(transmit) = self.session.poll_transmit(now) {
             match transmit {
                 Transmit::Control(octets) => self.send(&octets),
-                // None is configured.
-                Transmit::Echo(_) => {}
+                Transmit::Echo(octets) => self.send_echo(&octets),
             }
         }
         while let Some(event) = self.session.poll_event() {
@@ -181,13 +237,24 @@ impl Watched {
         } else {
             SINGLE_HOP_PORT
         };
-        let sent = sender.send(octets, SocketAddr::new(self.route.router, port));
+        let sent = sender.send(octets, self.route.place.port(port));
         let trouble = |error| format!("BFD packets cannot be sent: {error}");
         self.dumb = sent.err().map(trouble);
     }
 
+    /// An echo packet that cannot be sent, because nobody knows yet where to, is one that does not come
+    /// back: that is a failure only where one came back before.
+    fn send_echo(&self, octets: &[u8]) {
+        if let (Some(socket), Some(road)) = (&self.echo, &self.road) {
+            let port = FIRST_PORT | u16::try_from(self.discriminator().get() & 0x3fff).unwrap_or(0);
+            if let Err(error) = socket.send(&frame::echo(road, port, octets)) {
+                tracing::debug!(router = %self.route.place, %error, "a BFD echo packet did not leave");
+            }
+        }
+    }
+
     fn pass(&self, event: &Event) {
-        let router = self.route.router;
+        let router = &self.route.place;
         for counters in self.peers.values() {
             match event {
                 Event::Up => counters.ups.inc(),
@@ -219,6 +286,22 @@ impl Watched {
                 .inc_by(packets.discarded - before.discarded);
         }
     }
+}
+
+/// Why a packet is not proved to be the router's; none where it was dropped for another reason.
+fn unproved(reason: Discard) -> Option<String> {
+    let what = if reason == Discard::AuthenticationKind {
+        "are authenticated in another way, or not at all,"
+    } else if reason == Discard::AuthenticationKey {
+        "have another password or keyID"
+    } else if reason == Discard::AuthenticationSequence {
+        "are older, by their sequence number,"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "the router's BFD packets {what} than the BFDProfile says"
+    ))
 }
 
 fn too_far(hops: Hops, ttl: u8) -> String {
