@@ -7,7 +7,7 @@
 //! however that ends. When the first process ends, the kernel kills every other one in its process
 //! namespace and takes the network namespaces down.
 
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -59,9 +59,11 @@ impl Sandbox {
 
     /// Runs this program with `arguments` inside and waits for its end, an interrupt included.
     pub fn hold(&self, arguments: &[String]) -> Result<ExitCode> {
-        self.claim()?;
+        let claim = self.claim()?;
         let result = self.run_inside(arguments);
         let _gone = fs::remove_dir_all(self.state());
+        let _gone = fs::remove_file(self.lock());
+        drop(claim);
         let _in_use = fs::remove_dir(&self.base);
         result
     }
@@ -174,22 +176,58 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Makes the state directory, after removing those that dead holders left.
-    fn claim(&self) -> Result<()> {
+    /// What its holder has locked as long as it lives.
+    fn lock(&self) -> PathBuf {
+        self.base.join(format!("{}.lock", self.name))
+    }
+
+    /// Makes the state directory, after removing those that dead holders left. It is this process's
+    /// until the result is dropped.
+    fn claim(&self) -> Result<fs::File> {
         self.refuse_second()?;
-        let state = self.state();
-        for left in fs::read_dir(&self.base).into_iter().flatten().flatten() {
-            if left.path().is_dir() && !held(&left.path()) {
-                let _somebody_elses = fs::remove_dir_all(left.path());
+        fs::create_dir_all(&self.base)?;
+        let Some(claim) = self.try_lock()? else {
+            bail!("a lab named {} is being started or ended", self.name);
+        };
+        for left in fs::read_dir(&self.base)?.flatten() {
+            if left.path().is_dir() {
+                let name = left.file_name().to_string_lossy().into_owned();
+                let left = Self {
+                    name,
+                    base: self.base.clone(),
+                };
+                left.sweep();
             }
         }
+        let state = self.state();
         if state.exists() {
             fs::remove_dir_all(&state)
                 .with_context(|| format!("cannot remove {}", state.display()))?;
         }
         fs::create_dir_all(&state).with_context(|| format!("cannot make {}", state.display()))?;
-        fs::write(state.join("holder"), std::process::id().to_string())?;
-        Ok(())
+        Ok(claim)
+    }
+
+    /// Removes its files when nobody holds it.
+    fn sweep(&self) {
+        if let Ok(Some(_nobody_elses)) = self.try_lock() {
+            let _somebody_elses = fs::remove_dir_all(self.state());
+            let _somebody_elses = fs::remove_file(self.lock());
+        }
+    }
+
+    /// None: another process has it.
+    fn try_lock(&self) -> Result<Option<fs::File>> {
+        let path = self.lock();
+        let file =
+            fs::File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
     }
 
     fn run_inside(&self, arguments: &[String]) -> Result<ExitCode> {
@@ -346,27 +384,6 @@ fn ask_to_end(holder: &Child) {
     }
 }
 
-/// Whether the process that made a state directory is still this program.
-fn held(state: &Path) -> bool {
-    let Ok(holder) = fs::read_to_string(state.join("holder")) else {
-        return false;
-    };
-    let line = fs::read_to_string(format!("/proc/{}/cmdline", holder.trim())).unwrap_or_default();
-    let own = std::env::current_exe().unwrap_or_default();
-    let program = line.split('\0').next().unwrap_or_default();
-    is_same(Path::new(program), &own)
-}
-
-/// Whether two paths name the same program. That of a running one that was built anew meanwhile ends in
-/// a remark of the kernel's.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let name = |path: &Path| {
-        let name = path.file_name()?.to_str()?;
-        Some(name.trim_end_matches(" (deleted)").to_owned())
-    };
-    name(one).is_some_and(|one| Some(one) == name(other))
-}
-
 /// The child of a process that is the first one of a sandbox.
 fn child_of(parent: u32) -> Option<u32> {
     children_of(parent).into_iter().find(|pid| {
@@ -393,13 +410,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_was_built_anew_is_still_the_same() {
-        let path = |text: &str| Path::new(text).to_path_buf();
-        assert!(is_same(
-            &path("target/debug/herald-lab"),
-            &path("/x/herald-lab (deleted)")
-        ));
-        assert!(!is_same(&path("/bin/sleep"), &path("/x/herald-lab")));
-        assert!(!is_same(&path(""), &path("")));
+    fn a_lab_that_is_up_keeps_its_files_and_one_that_is_gone_does_not() {
+        let base = std::env::temp_dir().join(format!("herald-sandbox-{}", std::process::id()));
+        let named = |name: &str| Sandbox {
+            name: name.to_owned(),
+            base: base.clone(),
+        };
+        let (one, other, third) = (named("one"), named("other"), named("third"));
+        let claim = one.claim().expect("the first");
+        drop(other.claim().expect("beside it"));
+        assert!(other.state().is_dir(), "its holder died");
+        let _third = third.claim().expect("beside them");
+        assert!(one.state().is_dir() && third.state().is_dir());
+        assert!(!other.state().exists() && !other.lock().exists());
+        assert!(one.claim().is_err(), "there is one of that name");
+        drop(claim);
+        assert!(one.claim().is_ok());
+        fs::remove_dir_all(&base).expect("removed");
     }
 }
