@@ -118,6 +118,8 @@ pub enum Reason {
     CommunityDefinedTwice,
     /// Two advertisements that say different things of the same prefixes.
     ConflictingLocalPref,
+    /// A peer whose router's connections cannot be told from those of another's.
+    AmbiguousRouter,
     /// A field or kind that this version stores but does not act on.
     FieldNotImplemented,
     /// A value that only a later version knows.
@@ -165,6 +167,7 @@ impl Reason {
             Self::NotACommunity => "NotACommunity",
             Self::CommunityDefinedTwice => "CommunityDefinedTwice",
             Self::ConflictingLocalPref => "ConflictingLocalPref",
+            Self::AmbiguousRouter => "AmbiguousRouter",
             Self::FieldNotImplemented => "FieldNotImplemented",
             Self::UnknownValue => "UnknownValue",
             Self::NotAdvertised => "NotAdvertised",

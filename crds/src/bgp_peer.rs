@@ -108,7 +108,13 @@ pub struct BGPPeerSpec {
     #[schemars(range(min = 1, max = 65535))]
     pub peer_port: i32,
 
-    /// The local address of the session; absent leaves the choice to the kernel.
+    /// Who opens the TCP connection: the node (Active), the router (Passive), or whichever is first
+    /// (Both). With Passive and Both the speaker listens on the node's port 179.
+    #[serde(default)]
+    pub connection_mode: ConnectionMode,
+
+    /// The local address of the session; absent leaves the choice to the kernel, and takes connections
+    /// of the router to any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::ip_address")]
     pub source_address: Option<String>,
@@ -197,6 +203,22 @@ pub enum DynamicASN {
     Internal,
     /// Any other AS number.
     External,
+    /// A value that a later version of the CRD knows.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
+}
+
+/// Who opens the TCP connection of a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConnectionMode {
+    /// The node; it does not listen.
+    #[default]
+    Active,
+    /// The router; the node waits for it.
+    Passive,
+    /// Both try; of two connections one is kept (RFC 4271 section 6.8).
+    Both,
     /// A value that a later version of the CRD knows.
     #[serde(other)]
     #[schemars(skip)]

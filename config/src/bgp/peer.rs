@@ -9,6 +9,7 @@ use herald_model::bgp::{Dialing, Password, Peer, RemoteAs, Security, Target};
 use herald_model::labels::any_or_all;
 
 use super::advertisement::bounded;
+use super::opening;
 use crate::node::NodeFacts;
 use crate::policy::parse_duration;
 use crate::problem::{Reason, Report};
@@ -96,6 +97,7 @@ pub(super) fn translate(
     let dialing = Dialing {
         target: target(spec, report)?,
         port: bounded("spec.peerPort", spec.peer_port, 1, 65_535, report),
+        opening: opening::translate(spec, report)?,
         source: address("spec.sourceAddress", spec.source_address.as_deref(), report),
         vrf: spec.vrf.clone(),
         multihop: spec.ebgp_multi_hop,

@@ -201,6 +201,7 @@ fn a_peer_is_read_with_its_defaults() {
     let seconds = std::time::Duration::from_secs;
     assert_eq!(tor.remote_as, bgp::RemoteAs::Exactly(64_513));
     assert_eq!(tor.dialing.port, 179);
+    assert_eq!(tor.dialing.opening, bgp::Opening::Active);
     let times = (
         tor.hold_time,
         tor.keepalive_time,
@@ -214,13 +215,14 @@ fn a_peer_is_read_with_its_defaults() {
         "localASN": 64514, "peerPort": 17900, "sourceAddress": "192.0.2.7", "holdTime": "9s",
         "keepaliveTime": "3s", "connectTime": "1m", "routerID": "192.0.2.9", "drainTime": "0s",
         "passwordSecret": {"name": "md5"}, "ttlSecurity": 1, "vrf": "red",
-        "enableGracefulRestart": true, "dualStackAddressFamily": true,
+        "connectionMode": "Both", "enableGracefulRestart": true, "dualStackAddressFamily": true,
     });
     let compiled = compile(&with(vec![peer(&said)], vec![]));
     assert_eq!(compiled.problems, []);
     let tor = &compiled.config.bgp.peers["tor"];
     assert_eq!((tor.local_asn, tor.dialing.port), (Some(64_514), 17_900));
     assert_eq!(tor.dialing.source, Some("192.0.2.7".parse().unwrap()));
+    assert_eq!(tor.dialing.opening, bgp::Opening::Both);
     assert_eq!(tor.security.ttl_security, Some(1));
     assert_eq!(tor.security.password.as_ref().unwrap().name, "md5");
     let times = (
@@ -285,6 +287,7 @@ fn a_mistake_in_a_peer_sets_it_aside_and_no_other() {
             "spec.ebgpMultiHop",
         ),
         (json!({"ttlSecurity": 255}), "spec.ttlSecurity"),
+        (json!({"connectionMode": "Late"}), "spec.connectionMode"),
     ] {
         let mut good = peer(&json!({}));
         good.metadata.name = Some("spine".to_owned());
@@ -295,6 +298,51 @@ fn a_mistake_in_a_peer_sets_it_aside_and_no_other() {
         let peers: Vec<&String> = compiled.config.bgp.peers.keys().collect();
         assert_eq!(peers, ["spine"], "{spec}");
     }
+}
+
+/// A connection tells its two addresses and, by the socket that took it, its VRF.
+#[test]
+fn peers_whose_routers_connections_look_alike_are_told() {
+    let node = |name: &str| crate::NodeFacts {
+        labels: herald_model::labels::Labels::from([("name".to_owned(), name.to_owned())]),
+        ..Default::default()
+    };
+    let told = |one: Value, other: Value| {
+        let mut second = peer(&other);
+        second.metadata.name = Some("zor".to_owned());
+        let nodes = ["n1", "n2"].map(|name| (name.to_owned(), node(name)));
+        let compiled = compile(&Objects {
+            nodes: Some(nodes.into()),
+            ..with(vec![peer(&one), second], vec![])
+        });
+        assert_eq!(compiled.config.bgp.peers.len(), 2, "nothing is set aside");
+        let problems = compiled.problems.into_iter();
+        problems
+            .map(|p| (p.object.name, p.field, p.reason))
+            .collect::<Vec<_>>()
+    };
+    let ambiguous = |field: &str| [("zor".to_owned(), field.to_owned(), Reason::AmbiguousRouter)];
+    let at = |mode: &str, more: Value| {
+        let mut spec = json!({"connectionMode": mode});
+        for (field, value) in more.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        spec
+    };
+    let on = |name: &str| json!({"nodeSelectors": [{"matchLabels": {"name": name}}]});
+    let from = |address: &str| json!({"sourceAddress": address});
+    let mode = ambiguous("spec.connectionMode");
+    let plain = || at("Passive", json!({}));
+    assert_eq!(told(plain(), at("Both", json!({}))), mode);
+    assert_eq!(told(plain(), at("Both", on("n2"))), mode);
+    assert_eq!(told(plain(), at("Active", json!({}))), []);
+    assert_eq!(told(at("Both", on("n1")), at("Both", on("n2"))), []);
+    assert_eq!(told(plain(), at("Both", json!({"vrf": "red"}))), []);
+    assert_eq!(told(plain(), at("Both", from("192.0.2.7"))), []);
+    let mut locked = at("Passive", from("192.0.2.8"));
+    locked["passwordSecret"] = json!({"name": "md5"});
+    let password = ambiguous("spec.passwordSecret");
+    assert_eq!(told(at("Both", from("192.0.2.7")), locked), password);
 }
 
 #[test]

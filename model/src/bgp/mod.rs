@@ -11,8 +11,8 @@ mod terms;
 
 pub use routes::{Obstacle, Routes, Verdict, routes};
 pub use terms::{
-    Advertisement, Attributes, BfdProfile, Community, Dialing, Password, Peer, RemoteAs, Security,
-    Target,
+    Advertisement, Attributes, BfdProfile, Community, Dialing, Opening, Password, Peer, RemoteAs,
+    Security, Target,
 };
 
 use std::collections::BTreeMap;

@@ -74,12 +74,26 @@ pub struct Dialing {
     pub target: Target,
     /// Its TCP port.
     pub port: u16,
+    /// Who opens the connection.
+    pub opening: Opening,
     /// The local address of the session; none leaves the choice to the kernel.
     pub source: Option<IpAddr>,
     /// The VRF of the session on the node.
     pub vrf: Option<String>,
     /// An external router may be more than one hop away.
     pub multihop: bool,
+}
+
+/// Who opens the connection of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Opening {
+    /// The node.
+    #[default]
+    Active,
+    /// The router.
+    Passive,
+    /// Whichever is first.
+    Both,
 }
 
 /// Where a router is.

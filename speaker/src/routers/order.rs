@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use herald_bgp::{
     Asn, BfdMode, Community, Config, ExtendedCommunity, Families, Family, GracefulRestart,
-    LargeCommunity, Prefix, RemoteAs, Route, Wish,
+    LargeCommunity, Opening, Prefix, RemoteAs, Route, Wish,
 };
 use herald_model::bgp::{self, Attributes, Dialing, Peer, Target};
 use ipnet::IpNet;
@@ -134,6 +134,11 @@ fn config(peer: &Peer, facts: &Facts<'_>) -> Config {
         hold_time: peer.hold_time,
         keepalive_time: peer.keepalive_time,
         connect_time: peer.connect_time,
+        opening: match peer.dialing.opening {
+            bgp::Opening::Active => Opening::Active,
+            bgp::Opening::Passive => Opening::Passive,
+            bgp::Opening::Both => Opening::Both,
+        },
         families: if both {
             Families::both()
         } else {
@@ -168,6 +173,7 @@ fn dial(peer: &Peer, place: Place, password: Option<&Vec<u8>>) -> Dial {
     let Dialing {
         target: _,
         port,
+        opening: _,
         source,
         vrf,
         multihop,

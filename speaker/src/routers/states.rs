@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use herald_bgp::{Peer, Reason, Snapshot, State, Time, Waiting};
+use herald_bgp::{Peer, Reason, Side, Snapshot, State, Time, Waiting};
 use herald_crds::{BgpAnnouncement, BgpSession};
 use herald_model::bgp::Routes;
 use herald_model::service::ServiceKey;
@@ -25,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) router: Option<String>,
     pub(crate) state: State,
     pub(crate) since: Time,
+    /// Who opened the connection.
+    pub(crate) opened_by: Option<Side>,
     pub(crate) last_error: Option<String>,
     pub(crate) shutdown_text: Option<String>,
     pub(crate) wished: usize,
@@ -45,6 +47,7 @@ impl Session {
             state,
             since,
             waiting,
+            opened_by,
             last_error,
             shutdown_text,
             wished,
@@ -74,6 +77,7 @@ impl Session {
             router: (place != Place::NOWHERE).then(|| place.to_string()),
             state,
             since,
+            opened_by,
             last_error: order
                 .obstacle
                 .clone()
@@ -98,6 +102,7 @@ impl Session {
             router: None,
             state: State::Idle,
             since: Time::ZERO,
+            opened_by: None,
             last_error: Some(error),
             shutdown_text: None,
             wished: 0,
@@ -141,6 +146,7 @@ pub(crate) fn sessions(
             peer: peer.clone(),
             router: session.router.clone(),
             state: session.state.label().to_owned(),
+            opened_by: session.opened_by.map(opener),
             since: Some(same.unwrap_or(Moment(moment))),
             last_error: match (&session.untold, &session.last_error) {
                 (Some(untold), _) => Some(untold.clone()),
@@ -153,6 +159,14 @@ pub(crate) fn sessions(
         }
     };
     states.iter().map(session).collect()
+}
+
+/// As the status says it.
+fn opener(side: Side) -> String {
+    match side {
+        Side::Ours => "Node".to_owned(),
+        Side::Theirs => "Router".to_owned(),
+    }
 }
 
 /// What this node announces to routers, by Service: what they know, not what is wished.

@@ -16,6 +16,7 @@ fn peer() -> Peer {
         dialing: Dialing {
             target: Target::Address("192.0.2.254".parse().unwrap()),
             port: 179,
+            opening: bgp::Opening::Active,
             source: None,
             vrf: None,
             multihop: false,
