@@ -59,7 +59,7 @@ pub(crate) fn compile(objects: &Objects, problems: &mut Vec<Problem>) -> Policy 
         }
     }
     for (name, field, message) in opening::conflicts(&peers, objects.nodes.as_ref()) {
-        report(BGP_PEER, &name, problems).note(field, crate::Reason::AmbiguousRouter, message);
+        report(BGP_PEER, &name, problems).note(field, Reason::AmbiguousRouter, message);
     }
     let aliases = community::aliases(&objects.communities, problems);
     let context = advertisement::Context {

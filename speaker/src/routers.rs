@@ -21,6 +21,7 @@ mod passwords;
 mod place;
 mod session;
 mod states;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};

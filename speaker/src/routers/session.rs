@@ -1,6 +1,5 @@
 //! One router: the door, the socket, and the order to follow.
 
-use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::pin::Pin;
@@ -18,6 +17,7 @@ use super::bfd::{self, Paths};
 use super::dial;
 use super::order::Order;
 use super::states::{Session as Seen, States};
+use super::wire::{Traffic, Wires};
 use crate::io::tcp;
 use crate::links::Links;
 
@@ -40,20 +40,12 @@ pub(super) struct Session {
     pub(super) stop: Stop,
 }
 
-/// The one connection there is.
-struct Wire {
-    id: ConnectionId,
-    stream: TcpStream,
-    /// What is still to be written.
-    out: VecDeque<u8>,
-}
-
 type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 
 /// The door and what it is connected to.
 struct Line {
     peer: Peer,
-    wire: Option<Wire>,
+    wires: Wires,
     connecting: Option<(ConnectionId, Connecting)>,
     /// Connections that are being closed, with their last words.
     parting: tokio::task::JoinSet<()>,
@@ -66,8 +58,7 @@ struct Line {
 enum Woken {
     Ordered(bool),
     Connected(io::Result<TcpStream>),
-    Read(io::Result<usize>),
-    Wrote(io::Result<usize>),
+    Traffic(ConnectionId, Traffic),
     Time,
     Path,
     Stop,
@@ -83,7 +74,7 @@ impl Session {
         let mut line = match peer {
             Ok(peer) => Line {
                 peer,
-                wire: None,
+                wires: Wires::default(),
                 connecting: None,
                 parting: tokio::task::JoinSet::new(),
                 order: order.clone(),
@@ -105,7 +96,7 @@ impl Session {
             line.settle(&self.name);
             let bfd = self.paths.borrow().get(&self.name).cloned();
             self.show(Seen::of(&line.peer, &line.order, bfd));
-            let idle = line.wire.is_none() && line.connecting.is_none();
+            let idle = line.wires.is_empty() && line.connecting.is_none();
             let stopped = line.peer.snapshot().waiting == Some(Waiting::Stopped);
             if ending && idle && stopped {
                 break;
@@ -122,8 +113,8 @@ impl Session {
                     ending = true;
                 }
                 Woken::Connected(outcome) => line.connected(outcome, &self.links.borrow()),
-                Woken::Read(outcome) => line.read(outcome, &buffer),
-                Woken::Wrote(outcome) => line.wrote(outcome),
+                Woken::Traffic(id, Traffic::Read(outcome)) => line.read(id, outcome, &buffer),
+                Woken::Traffic(id, Traffic::Wrote(outcome)) => line.wrote(id, outcome),
                 Woken::Time => line.peer.handle_timeout(clock::boot()),
                 Woken::Path => self.look(&mut line),
                 Woken::Stop => {
@@ -151,16 +142,10 @@ impl Session {
                 None => pending().await,
             }
         };
-        let traffic = async {
-            match &mut line.wire {
-                Some(wire) => wire.traffic(buffer).await,
-                None => pending().await,
-            }
-        };
         tokio::select! {
             ordered = self.orders.changed(), if !ending => Woken::Ordered(ordered.is_ok()),
             outcome = connecting => Woken::Connected(outcome),
-            woken = traffic => woken,
+            (id, traffic) = line.wires.traffic(buffer) => Woken::Traffic(id, traffic),
             () = timer => Woken::Time,
             Ok(()) = self.paths.changed() => Woken::Path,
             () = self.stop.wait(), if !ending => Woken::Stop,
@@ -201,30 +186,6 @@ impl Session {
     }
 }
 
-impl Wire {
-    /// Waits until something was read or written.
-    async fn traffic(&mut self, buffer: &mut [u8]) -> Woken {
-        loop {
-            let writes = !self.out.is_empty();
-            tokio::select! {
-                ready = self.stream.readable() => {
-                    match ready.and_then(|()| self.stream.try_read(buffer)) {
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                        outcome => return Woken::Read(outcome),
-                    }
-                }
-                ready = self.stream.writable(), if writes => {
-                    let (head, _) = self.out.as_slices();
-                    match ready.and_then(|()| self.stream.try_write(head)) {
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                        outcome => return Woken::Wrote(outcome),
-                    }
-                }
-            }
-        }
-    }
-}
-
 impl Line {
     /// Does as ordered from now on.
     fn follow(&mut self, order: Order, first: bool) {
@@ -250,12 +211,8 @@ impl Line {
         if !first && before.dial != order.dial {
             let only_password = before.dial.reaches_as(&order.dial);
             let key = order.dial.password.as_deref().unwrap_or_default();
-            let changed = match &self.wire {
-                Some(wire) if only_password => {
-                    tcp::set_md5(&wire.stream, order.dial.router, key).is_ok()
-                }
-                Some(_) | None => false,
-            };
+            let set = |stream| tcp::set_md5(stream, order.dial.router, key).is_ok();
+            let changed = only_password && !self.wires.is_empty() && self.wires.streams().all(set);
             if !changed {
                 self.peer.stop(&Ending::ConfigurationChange, now);
                 self.peer.start(now);
@@ -281,15 +238,12 @@ impl Line {
                     } => self.close(connection, last_words),
                 }
             }
-            if let Some(wire) = self.wire.as_mut().filter(|wire| wire.out.is_empty())
-                && let Some(transmit) = self.peer.poll_transmit(now)
-            {
-                if transmit.connection == wire.id {
-                    wire.out.extend(transmit.bytes);
-                }
-                continue;
+            let Some(transmit) = self.peer.poll_transmit(now) else {
+                break;
+            };
+            if let Some(wire) = self.wires.get_mut(transmit.connection) {
+                wire.out.extend(transmit.bytes);
             }
-            break;
         }
         while let Some(event) = self.peer.poll_event() {
             match event {
@@ -314,7 +268,7 @@ impl Line {
         {
             self.connecting = None;
         }
-        let Some(mut wire) = self.wire.take_if(|wire| wire.id == connection) else {
+        let Some(mut wire) = self.wires.take(connection) else {
             return;
         };
         if last_words.is_empty() && wire.out.is_empty() {
@@ -340,11 +294,7 @@ impl Line {
         let opened = outcome.and_then(|stream| Ok((stream.local_addr()?, stream)));
         match opened {
             Ok((session, stream)) => {
-                self.wire = Some(Wire {
-                    id,
-                    stream,
-                    out: VecDeque::new(),
-                });
+                self.wires.push(id, stream);
                 self.peer
                     .handle_connected(id, dial::local(session, links), now);
             }
@@ -355,10 +305,7 @@ impl Line {
         }
     }
 
-    fn read(&mut self, outcome: io::Result<usize>, buffer: &[u8]) {
-        let Some(id) = self.wire.as_ref().map(|wire| wire.id) else {
-            return;
-        };
+    fn read(&mut self, id: ConnectionId, outcome: io::Result<usize>, buffer: &[u8]) {
         let now = clock::boot();
         match outcome {
             Ok(0) => self.lost(id, "the router closed the connection"),
@@ -370,9 +317,10 @@ impl Line {
         }
     }
 
-    fn wrote(&mut self, outcome: io::Result<usize>) {
-        let Some(wire) = &mut self.wire else { return };
-        let id = wire.id;
+    fn wrote(&mut self, id: ConnectionId, outcome: io::Result<usize>) {
+        let Some(wire) = self.wires.get_mut(id) else {
+            return;
+        };
         match outcome {
             Ok(length) => {
                 wire.out.drain(..length.min(wire.out.len()));
@@ -385,7 +333,7 @@ impl Line {
     }
 
     fn lost(&mut self, id: ConnectionId, why: &str) {
-        self.wire = None;
+        self.wires.take(id);
         self.peer.handle_closed(id, why, clock::boot());
     }
 
