@@ -108,6 +108,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         states: Arc::clone(&sessions),
         routes: Arc::clone(&routes),
         metrics: router_metrics,
+        port: args.bgp_listen_port,
     };
     tasks.spawn("routers", routers.run(tasks.stop()));
 

@@ -3,7 +3,8 @@
 //! ```text
 //! watches ─► world ─► routes ─► order ─► session (door, socket) ─► states ─► status, metrics
 //!                         │       ▲ place ◄─ neighbours (discovery) ─┤
-//!                         └──► bfd (a thread: sockets, paths) ───────┘
+//!                         ├──► bfd (a thread: sockets, paths) ───────┤
+//!                         └──► listen (connections of routers) ──────┘
 //! ```
 //!
 //! Apart from the LAN's side: nothing here waits for beacons, and a withdrawal goes out when its cause is
@@ -14,6 +15,7 @@
 
 mod bfd;
 mod dial;
+mod listen;
 mod metrics;
 mod neighbours;
 mod order;
@@ -32,12 +34,14 @@ use herald_model::bgp::{Peer, Routes, Target, routes as decide};
 use herald_runtime::clock;
 use herald_runtime::supervise::Stop;
 use herald_runtime::watch::Watches;
-use tokio::sync::watch;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::links::Links;
 use crate::world::Copies;
 use bfd::Bfd;
+use listen::{Caller, Listening};
 pub(crate) use metrics::Metrics;
 use neighbours::Neighbours;
 use order::Order;
@@ -59,6 +63,8 @@ pub(crate) struct Routers {
     pub states: Arc<watch::Sender<States>>,
     pub routes: Arc<RwLock<Routes>>,
     pub metrics: Metrics,
+    /// The TCP port that routers connect to, where a peer asks for that.
+    pub port: u16,
 }
 
 /// Those who know what an order says beside the wish.
@@ -66,11 +72,13 @@ struct Helpers<'a> {
     bfd: &'a Bfd,
     neighbours: &'a mut Neighbours,
     passwords: &'a mut Passwords,
+    listening: &'a Listening,
 }
 
 /// One session and its task.
 struct Running {
     orders: watch::Sender<Order>,
+    calls: mpsc::Sender<TcpStream>,
 }
 
 impl Routers {
@@ -85,6 +93,7 @@ impl Routers {
         let mut neighbours = Neighbours::new(links.clone(), self.metrics.discovery.clone());
         let mut found = neighbours.found();
         let mut bfd = Bfd::start(self.metrics.bfd.clone())?;
+        let mut listening = Listening::start(self.port, self.metrics.listening.clone());
         let mut due = true;
         loop {
             if due && self.watches.usable() {
@@ -94,6 +103,7 @@ impl Routers {
                     bfd: &bfd,
                     neighbours: &mut neighbours,
                     passwords: &mut passwords,
+                    listening: &listening,
                 };
                 self.round(&mut helpers, &mut running, &mut sessions, &stop);
             }
@@ -108,6 +118,7 @@ impl Routers {
                 Ok(()) = found.changed() => true,
                 error = neighbours.ended() => return Err(error),
                 error = bfd.ended() => return Err(error),
+                error = listening.ended() => return Err(error),
                 () = clock::after(passwords.wait(clock::now())) => {
                     passwords.look_up().await;
                     true
@@ -119,6 +130,8 @@ impl Routers {
                 () = stop.wait() => break,
             };
         }
+        // Whoever connects now is refused, and finds the next life.
+        drop(listening);
         let ended = async { while sessions.join_next().await.is_some() {} };
         // What has not ended by then ends with the process.
         let _in_time = tokio::time::timeout(FAREWELL, ended).await;
@@ -139,6 +152,7 @@ impl Routers {
             bfd,
             neighbours,
             passwords,
+            listening,
         } = helpers;
         let (mut world, policy, own) = self.copies.routing(&self.name, &self.class);
         let leaving = include_excluded(&mut world, &self.name);
@@ -166,34 +180,39 @@ impl Routers {
             found: &found,
         };
         running.retain(|name, _| routes.peers.contains_key(name));
+        let mut callers = listen::Callers::new();
         for (name, prefixes) in &routes.peers {
             let Some(peer) = policy.peers.get(name) else {
                 continue;
             };
             let order = order::order(peer, prefixes, passwords.of(peer), &facts);
-            match running.get(name) {
-                Some(session) => {
-                    session.orders.send_if_modified(|before| {
-                        let changed = *before != order;
-                        *before = order;
-                        changed
-                    });
-                }
-                None => {
-                    let (orders, to_follow) = watch::channel(order);
-                    running.insert(name.clone(), Running { orders });
-                    let session = session::Session {
-                        name: name.clone(),
-                        orders: to_follow,
-                        links: self.links.clone(),
-                        paths: bfd.paths(),
-                        states: Arc::clone(&self.states),
-                        stop: stop.clone(),
-                    };
-                    sessions.spawn(session.run());
-                }
+            let session = running.entry(name.clone()).or_insert_with(|| {
+                let (orders, to_follow) = watch::channel(order.clone());
+                let (calls, called) = listen::calls();
+                let session = session::Session {
+                    name: name.clone(),
+                    orders: to_follow,
+                    calls: called,
+                    links: self.links.clone(),
+                    paths: bfd.paths(),
+                    troubles: listening.troubles(),
+                    states: Arc::clone(&self.states),
+                    metrics: self.metrics.listening.clone(),
+                    stop: stop.clone(),
+                };
+                sessions.spawn(session.run());
+                Running { orders, calls }
+            });
+            if let Some(caller) = Caller::of(&order, &session.calls) {
+                callers.insert(name.clone(), caller);
             }
+            session.orders.send_if_modified(|before| {
+                let changed = *before != order;
+                *before = order;
+                changed
+            });
         }
+        listening.set(callers);
         *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes;
     }
 }

@@ -13,7 +13,7 @@ use crate::io::tcp;
 use crate::links::{Link, Links};
 
 /// Network control, as routers mark it (RFC 4594 section 3.1).
-const CS6: u32 = 48 << 2;
+pub(super) const CS6: u32 = 48 << 2;
 
 /// Connects; gives up only when the kernel does.
 pub(super) async fn connect(dial: &Dial, hold_time: Duration) -> io::Result<TcpStream> {
@@ -27,32 +27,39 @@ pub(super) async fn connect(dial: &Dial, hold_time: Duration) -> io::Result<TcpS
     if let Some(device) = &dial.device {
         socket.bind_device(Some(device.as_bytes()))?;
     }
-    socket.set_tcp_nodelay(true)?;
-    match router {
-        SocketAddr::V4(_) => {
-            socket.set_ttl_v4(dial.ttl.into())?;
-            socket.set_tos_v4(CS6)?;
-        }
-        SocketAddr::V6(_) => {
-            socket.set_unicast_hops_v6(dial.ttl.into())?;
-            socket.set_tclass_v6(CS6)?;
-        }
-    }
-    if let Some(least) = dial.least_ttl {
-        tcp::set_least_ttl(&socket, dial.router, least)?;
-    }
-    if let Some(password) = &dial.password {
-        tcp::set_md5(&socket, dial.router, password)?;
-    }
-    if !hold_time.is_zero() {
-        socket.set_tcp_user_timeout(Some(hold_time))?;
-    }
+    prepare(&socket, dial, hold_time)?;
     if let Some(source) = dial.source {
         socket.bind(&place.from(source).into())?;
     }
     TcpSocket::from_std_stream(socket.into())
         .connect(router)
         .await
+}
+
+/// Tells a socket what holds for the session, whoever opened the connection: before anything is written
+/// to it or read from it.
+pub(super) fn prepare(socket: &Socket, dial: &Dial, hold_time: Duration) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    match dial.router {
+        IpAddr::V4(_) => {
+            socket.set_ttl_v4(dial.ttl.into())?;
+            socket.set_tos_v4(CS6)?;
+        }
+        IpAddr::V6(_) => {
+            socket.set_unicast_hops_v6(dial.ttl.into())?;
+            socket.set_tclass_v6(CS6)?;
+        }
+    }
+    if let Some(least) = dial.least_ttl {
+        tcp::set_least_ttl(socket, dial.router, least)?;
+    }
+    if let Some(password) = &dial.password {
+        tcp::set_md5(socket, dial.router, password)?;
+    }
+    if !hold_time.is_zero() {
+        socket.set_tcp_user_timeout(Some(hold_time))?;
+    }
+    Ok(())
 }
 
 /// What went wrong, for the operator: what the kernel says of a router that is there and of one that is

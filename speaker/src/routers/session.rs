@@ -9,12 +9,14 @@ use std::time::Duration;
 use herald_bgp::{Action, BfdState, ConnectionId, Event, Peer, State, Stop as Ending, Waiting};
 use herald_runtime::clock;
 use herald_runtime::supervise::Stop;
+use socket2::SockRef;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::bfd::{self, Paths};
 use super::dial;
+use super::listen::{self, ListenMetrics, Refusal, Troubles};
 use super::order::Order;
 use super::states::{Session as Seen, States};
 use super::wire::{Traffic, Wires};
@@ -34,9 +36,14 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub(super) struct Session {
     pub(super) name: String,
     pub(super) orders: watch::Receiver<Order>,
+    /// Connections that the router opened.
+    pub(super) calls: mpsc::Receiver<TcpStream>,
     pub(super) links: watch::Receiver<Links>,
     pub(super) paths: watch::Receiver<Paths>,
+    /// Why the router's connections are not taken.
+    pub(super) troubles: watch::Receiver<Troubles>,
     pub(super) states: Arc<watch::Sender<States>>,
+    pub(super) metrics: ListenMetrics,
     pub(super) stop: Stop,
 }
 
@@ -58,9 +65,11 @@ struct Line {
 enum Woken {
     Ordered(bool),
     Connected(io::Result<TcpStream>),
+    Called(TcpStream),
     Traffic(ConnectionId, Traffic),
     Time,
     Path,
+    Listening,
     Stop,
 }
 
@@ -94,8 +103,9 @@ impl Session {
         let mut buffer = vec![0; CHUNK];
         loop {
             line.settle(&self.name);
+            let trouble = self.troubles.borrow().get(&self.name).cloned();
             let bfd = self.paths.borrow().get(&self.name).cloned();
-            self.show(Seen::of(&line.peer, &line.order, bfd));
+            self.show(Seen::of(&line.peer, &line.order, bfd, trouble));
             let idle = line.wires.is_empty() && line.connecting.is_none();
             let stopped = line.peer.snapshot().waiting == Some(Waiting::Stopped);
             if ending && idle && stopped {
@@ -112,11 +122,16 @@ impl Session {
                     line.peer.stop(&Ending::Deconfigured, clock::boot());
                     ending = true;
                 }
+                Woken::Called(stream) => match line.called(stream, &self.links.borrow()) {
+                    true => self.metrics.accepted(),
+                    false => self.metrics.refused(Refusal::NotWanted),
+                },
                 Woken::Connected(outcome) => line.connected(outcome, &self.links.borrow()),
                 Woken::Traffic(id, Traffic::Read(outcome)) => line.read(id, outcome, &buffer),
                 Woken::Traffic(id, Traffic::Wrote(outcome)) => line.wrote(id, outcome),
                 Woken::Time => line.peer.handle_timeout(clock::boot()),
                 Woken::Path => self.look(&mut line),
+                Woken::Listening => {}
                 Woken::Stop => {
                     ending = true;
                     line.end(&self.name);
@@ -145,9 +160,11 @@ impl Session {
         tokio::select! {
             ordered = self.orders.changed(), if !ending => Woken::Ordered(ordered.is_ok()),
             outcome = connecting => Woken::Connected(outcome),
+            Some(stream) = self.calls.recv() => Woken::Called(stream),
             (id, traffic) = line.wires.traffic(buffer) => Woken::Traffic(id, traffic),
             () = timer => Woken::Time,
             Ok(()) = self.paths.changed() => Woken::Path,
+            Ok(()) = self.troubles.changed() => Woken::Listening,
             () = self.stop.wait(), if !ending => Woken::Stop,
         }
     }
@@ -301,6 +318,32 @@ impl Line {
             Err(error) => {
                 let why = dial::describe(&error, &self.order.dial);
                 self.peer.handle_closed(id, &why, now);
+            }
+        }
+    }
+
+    /// The router opened a connection. False: it is refused.
+    fn called(&mut self, stream: TcpStream, links: &Links) -> bool {
+        let (now, order) = (clock::boot(), &self.order);
+        let hold_time = order.config.hold_time;
+        let prepared = dial::prepare(&SockRef::from(&stream), &order.dial, hold_time);
+        let session = match prepared.and_then(|()| Ok((stream.local_addr()?, stream.peer_addr()?)))
+        {
+            // The order may have become another while the connection came.
+            Ok((local, remote)) if remote.ip() == order.dial.router => local,
+            Ok(_) | Err(_) => {
+                listen::refuse(stream);
+                return false;
+            }
+        };
+        match self.peer.handle_accepted(dial::local(session, links), now) {
+            Some(id) => {
+                self.wires.push(id, stream);
+                true
+            }
+            None => {
+                listen::refuse(stream);
+                false
             }
         }
     }

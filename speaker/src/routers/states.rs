@@ -41,8 +41,13 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// How a door is doing that follows an order.
-    pub(super) fn of(peer: &Peer, order: &Order, bfd: Option<bfd::Seen>) -> Self {
+    /// How a door is doing that follows an order; `listening` is why the router's connections are not taken.
+    pub(super) fn of(
+        peer: &Peer,
+        order: &Order,
+        bfd: Option<bfd::Seen>,
+        listening: Option<String>,
+    ) -> Self {
         let Snapshot {
             state,
             since,
@@ -84,6 +89,7 @@ impl Session {
                 .or(trouble)
                 .or(doubt)
                 .or(strict)
+                .or(listening)
                 .or(error),
             shutdown_text,
             wished,
