@@ -47,18 +47,19 @@ impl Worker {
         }
     }
 
-    /// Reads the copies of beacons there are, up to a batch from every port: they can wait.
+    /// Reads the copies of beacons there are, up to a batch from every port: they can wait. Those on
+    /// an interface that nothing would be announced on are read as well, as each one is waited for.
     pub(super) fn read_copies(&mut self) {
         let mut buffer = [0; BUFFER];
-        for (link, index) in &self.links {
-            let Some(port) = self.ports.get(index) else {
-                continue;
-            };
+        for (index, port) in &self.ports {
+            let link = self.links.iter().find(|(_, at)| *at == index);
             for _ in 0..BATCH {
                 let Ok(Some(arrival)) = port.receive_copy(&mut buffer) else {
                     break;
                 };
-                let Some(node) = &mut self.node else { continue };
+                let (Some((link, _)), Some(node)) = (link, &mut self.node) else {
+                    continue;
+                };
                 let taken = clock::boot().saturating_sub(age(arrival.taken, OLDEST));
                 // Not counted: each comes once by either family, and other clusters on the same network
                 // are heard as well.
