@@ -70,6 +70,8 @@ pub struct Neighbour {
     pub ttl_security: bool,
     /// The node is further away.
     pub multihop: bool,
+    /// The router opens connections; FRR and BIRD do in any case.
+    pub opens: bool,
 }
 
 impl Neighbour {
@@ -87,6 +89,7 @@ impl Neighbour {
             password: None,
             ttl_security: false,
             multihop: false,
+            opens: false,
         }
     }
 

@@ -32,7 +32,7 @@ use door::Door;
 pub(super) use metrics::{ListenMetrics, Refusal};
 
 /// Between attempts to listen where that fails.
-const AGAIN: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// Between lines of the log about connections that nobody waits for.
 const QUIET: Duration = Duration::from_secs(10);

@@ -45,6 +45,7 @@ fn configured(files: &Files) -> String {
             password,
             ttl_security,
             multihop,
+            opens,
             ..
         } = neighbour;
         let _ = write!(
@@ -53,6 +54,9 @@ fn configured(files: &Files) -> String {
              connect retry time 1; error wait time 1, 2;",
             name(*address)
         );
+        if *opens {
+            text.push_str(" connect delay time 1;");
+        }
         if let Some(password) = password {
             let _ = write!(text, " password \"{password}\";");
         }

@@ -1,9 +1,10 @@
 //! Routers by other people's programs know what the nodes announce, and nothing else.
 //!
 //! Here is what they have in common; the matrix of routers and features is [`matrix`], and what nobody
-//! would call a router [`hostile`].
+//! would call a router [`hostile`]; who opens the connection is [`listening`].
 
 mod hostile;
+mod listening;
 mod matrix;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use crate::routers::{ADDRESSES, Kind, NODE_AS, Neighbour, ROUTER_AS, Router};
 use crate::services::Wanted;
 use crate::topology::NodeNumber;
 pub(super) use hostile::hostile;
+pub(super) use listening::listening;
 pub(super) use matrix::matrix;
 
 /// How long sessions may take to come up.
