@@ -7,6 +7,7 @@ mod bfd;
 mod community;
 mod opening;
 mod peer;
+mod tcp_ao;
 
 use std::collections::BTreeMap;
 

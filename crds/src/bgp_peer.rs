@@ -149,7 +149,8 @@ pub struct BGPPeerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret: Option<SecretReference>,
 
-    /// TCP-AO keys (RFC 5925). Not built in this version.
+    /// TCP-AO keys (RFC 5925), for nodes whose kernel has TCP-AO (Linux 6.7 or later); on others the
+    /// session is not opened.
     #[serde(default, rename = "tcpAO", skip_serializing_if = "Option::is_none")]
     pub tcp_ao: Option<TcpAo>,
 
@@ -241,7 +242,8 @@ pub struct SecretReference {
 /// TCP-AO keys (RFC 5925).
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TcpAo {
-    /// The keys; the first one is used to send until the router asks for another.
+    /// The keys, all of which are accepted. The first is preferred: it is used to send until the router
+    /// asks for another, and the router is asked to send by it.
     #[schemars(length(min = 1, max = 8))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub keys: Vec<TcpAoKey>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use herald_crds::{BGPPeerSpec, ConnectionMode};
-use herald_model::bgp::{Opening, Peer};
+use herald_model::bgp::{Opening, Password, Peer, TcpAoKey};
 use herald_model::labels::any_or_all;
 
 use crate::node::NodeFacts;
@@ -61,13 +61,18 @@ fn told(first: &Peer, second: &Peer) -> Option<(&'static str, &'static str)> {
         let message = "and gets them all; write connectionMode: Active, or a sourceAddress of its own \
                        for each";
         Some(("spec.connectionMode", message))
-    } else if first.security.password != second.security.password {
+    } else if keys(first) != keys(second) {
         let message = "and its password holds for both, as the kernel knows one for each address; make \
                        the Secrets agree";
         Some(("spec.passwordSecret", message))
     } else {
         None
     }
+}
+
+fn keys(peer: &Peer) -> (Option<&Password>, &[TcpAoKey]) {
+    let security = &peer.security;
+    (security.password.as_ref(), &security.tcp_ao)
 }
 
 /// Whether some node keeps both sessions. Without nodes to look at, as far as the selectors tell.

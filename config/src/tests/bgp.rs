@@ -238,6 +238,34 @@ fn a_peer_is_read_with_its_defaults() {
     assert!(tor.graceful_restart && tor.dual_stack);
 }
 
+/// Two keys, the first of them with identifiers 0.
+fn ao(send: i32, receive: i32, algorithm: &str) -> Value {
+    json!({"tcpAO": {"keys": [
+        {"sendID": 0, "receiveID": 0, "secret": {"name": "one"}},
+        {"sendID": send, "receiveID": receive, "algorithm": algorithm, "secret": {"name": "two"}},
+    ]}})
+}
+
+#[test]
+fn tcp_ao_keys_are_read_in_their_order() {
+    let compiled = compile(&with(vec![peer(&ao(1, 255, "AES-128-CMAC-96"))], vec![]));
+    assert_eq!(compiled.problems, []);
+    let keys = &compiled.config.bgp.peers["tor"].security.tcp_ao;
+    let read: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            (
+                key.send_id,
+                key.receive_id,
+                key.algorithm,
+                key.secret.name.as_str(),
+            )
+        })
+        .collect();
+    let (sha, aes) = (bgp::TcpAoAlgorithm::HmacSha1, bgp::TcpAoAlgorithm::AesCmac);
+    assert_eq!(read, [(0, 0, sha, "one"), (1, 255, aes, "two")]);
+}
+
 #[test]
 fn a_mistake_in_a_peer_sets_it_aside_and_no_other() {
     for (spec, field) in [
@@ -288,6 +316,11 @@ fn a_mistake_in_a_peer_sets_it_aside_and_no_other() {
         ),
         (json!({"ttlSecurity": 255}), "spec.ttlSecurity"),
         (json!({"connectionMode": "Late"}), "spec.connectionMode"),
+        (json!({"tcpAO": {"keys": []}}), "spec.tcpAO.keys"),
+        (ao(256, 1, "HMAC-SHA-1-96"), "spec.tcpAO.keys[1].sendID"),
+        (ao(0, 2, "HMAC-SHA-1-96"), "spec.tcpAO.keys[1].sendID"),
+        (ao(1, 0, "HMAC-SHA-1-96"), "spec.tcpAO.keys[1].receiveID"),
+        (ao(1, 1, "MD5"), "spec.tcpAO.keys[1].algorithm"),
     ] {
         let mut good = peer(&json!({}));
         good.metadata.name = Some("spine".to_owned());

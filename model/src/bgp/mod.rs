@@ -12,7 +12,7 @@ mod terms;
 pub use routes::{Obstacle, Routes, Verdict, routes};
 pub use terms::{
     Advertisement, Attributes, BfdProfile, Community, Dialing, Opening, Password, Peer, RemoteAs,
-    Security, Target,
+    Security, Target, TcpAoAlgorithm, TcpAoKey,
 };
 
 use std::collections::BTreeMap;

@@ -132,8 +132,32 @@ pub struct BfdProfile {
 pub struct Security {
     /// The Secret with the TCP MD5 password (RFC 2385).
     pub password: Option<Password>,
+    /// TCP-AO keys (RFC 5925), the preferred one first; not beside a password.
+    pub tcp_ao: Vec<TcpAoKey>,
     /// The most hops to the router (RFC 5082).
     pub ttl_security: Option<u8>,
+}
+
+/// One TCP-AO key (RFC 5925).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TcpAoKey {
+    /// SendID.
+    pub send_id: u8,
+    /// RecvID.
+    pub receive_id: u8,
+    /// How segments are signed.
+    pub algorithm: TcpAoAlgorithm,
+    /// The Secret with the key.
+    pub secret: Password,
+}
+
+/// An algorithm of RFC 5926.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TcpAoAlgorithm {
+    /// HMAC-SHA-1-96.
+    HmacSha1,
+    /// AES-128-CMAC-96.
+    AesCmac,
 }
 
 /// A Secret by name; its key `password` counts.
