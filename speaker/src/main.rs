@@ -109,6 +109,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         routes: Arc::clone(&routes),
         metrics: router_metrics,
         port: args.bgp_listen_port,
+        has_tcp_ao: io::tcp_ao::is_supported(),
     };
     tasks.spawn("routers", routers.run(tasks.stop()));
 

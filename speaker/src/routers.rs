@@ -15,6 +15,7 @@
 
 mod bfd;
 mod dial;
+mod keys;
 mod listen;
 mod metrics;
 mod neighbours;
@@ -65,6 +66,8 @@ pub(crate) struct Routers {
     pub metrics: Metrics,
     /// The TCP port that routers connect to, where a peer asks for that.
     pub port: u16,
+    /// The kernel has TCP-AO.
+    pub has_tcp_ao: bool,
 }
 
 /// Those who know what an order says beside the wish.
@@ -175,6 +178,7 @@ impl Routers {
         let facts = order::Facts {
             node: &self.name,
             address: own,
+            has_tcp_ao: self.has_tcp_ao,
             leaving: leaving.as_deref(),
             links: &links,
             found: &found,

@@ -20,7 +20,6 @@ use super::listen::{self, ListenMetrics, Refusal, Troubles};
 use super::order::Order;
 use super::states::{Session as Seen, States};
 use super::wire::{Traffic, Wires};
-use crate::io::tcp;
 use crate::links::Links;
 
 /// How much is read at a time.
@@ -226,10 +225,10 @@ impl Line {
             (None, None) => {}
         }
         if !first && before.dial != order.dial {
-            let only_password = before.dial.reaches_as(&order.dial);
-            let key = order.dial.password.as_deref().unwrap_or_default();
-            let set = |stream| tcp::set_md5(stream, order.dial.router, key).is_ok();
-            let changed = only_password && !self.wires.is_empty() && self.wires.streams().all(set);
+            let only_keys = before.dial.reaches_as(&order.dial);
+            let (old, new) = (&before.dial.keys, &order.dial.keys);
+            let set = |stream| dial::rekey(stream, order.dial.router, old, new);
+            let changed = only_keys && !self.wires.is_empty() && self.wires.streams().all(set);
             if !changed {
                 self.peer.stop(&Ending::ConfigurationChange, now);
                 self.peer.start(now);
@@ -330,7 +329,11 @@ impl Line {
         let session = match prepared.and_then(|()| Ok((stream.local_addr()?, stream.peer_addr()?)))
         {
             // The order may have become another while the connection came.
-            Ok((local, remote)) if remote.ip() == order.dial.router => local,
+            Ok((local, remote))
+                if remote.ip() == order.dial.router && dial::is_signed(&stream, &order.dial) =>
+            {
+                local
+            }
             Ok(_) | Err(_) => {
                 listen::refuse(stream);
                 return false;

@@ -7,6 +7,7 @@ use herald_bgp::Opening;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use crate::routers::keys::Keys;
 use crate::routers::order::{Dial, Order};
 
 /// Everyone who may connect, by BGPPeer.
@@ -65,8 +66,8 @@ impl Realm {
 /// What a socket that listens has to know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Terms {
-    /// TCP MD5 (RFC 2385), by router.
-    pub(super) keys: BTreeMap<IpAddr, Vec<u8>>,
+    /// How segments are signed, by router.
+    pub(super) keys: BTreeMap<IpAddr, Keys>,
     /// What no router's packets may arrive with less than (RFC 5082); 0 is anything.
     pub(super) least_ttl: u8,
 }
@@ -81,9 +82,9 @@ pub(super) fn realms(callers: &Callers) -> BTreeMap<Realm, Terms> {
             ..Terms::default()
         });
         terms.least_ttl = terms.least_ttl.min(least_ttl);
-        if let Some(password) = &dial.password {
-            let key = terms.keys.entry(dial.router);
-            key.or_insert_with(|| password.clone());
+        if dial.keys != Keys::None {
+            let keys = terms.keys.entry(dial.router);
+            keys.or_insert_with(|| dial.keys.clone());
         }
     }
     realms
@@ -131,7 +132,7 @@ mod tests {
             device: None,
             ttl: 255,
             least_ttl: None,
-            password: None,
+            keys: Keys::None,
         };
         more(&mut dial);
         let calls = super::super::calls().0;
@@ -193,7 +194,7 @@ mod tests {
     fn a_socket_has_every_key_and_only_as_much_distance_as_its_farthest_router() {
         let locked = |key: &'static [u8], least| {
             move |dial: &mut Dial| {
-                dial.password = Some(key.to_vec());
+                dial.keys = Keys::Md5(key.to_vec());
                 dial.least_ttl = Some(least);
             }
         };
@@ -206,8 +207,8 @@ mod tests {
         let terms = wanted.values().next().unwrap();
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let keys = [
-            (ip("192.0.2.1"), b"one".to_vec()),
-            (ip("192.0.2.2"), b"two".to_vec()),
+            (ip("192.0.2.1"), Keys::Md5(b"one".to_vec())),
+            (ip("192.0.2.2"), Keys::Md5(b"two".to_vec())),
         ];
         assert_eq!((wanted.len(), terms.least_ttl), (1, 254));
         assert_eq!(terms.keys, keys.into());

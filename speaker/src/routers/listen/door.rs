@@ -12,8 +12,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::callers::{Realm, Terms};
 use super::pace::Pace;
-use crate::io::tcp;
+use crate::io::{tcp, tcp_ao};
 use crate::routers::dial::CS6;
+use crate::routers::keys::Keys;
 
 /// Connections that wait in the kernel to be taken.
 const BACKLOG: i32 = 64;
@@ -80,13 +81,31 @@ fn change(
     before: &Terms,
     terms: &Terms,
 ) -> io::Result<()> {
-    let gone = before.keys.keys();
-    for router in gone.filter(|router| !terms.keys.contains_key(router)) {
-        tcp::set_md5(socket, *router, &[])?;
+    let is_kept =
+        |router: &IpAddr, keys: &Keys, terms: &Terms| terms.keys.get(router) == Some(keys);
+    let gone = before.keys.iter();
+    for (router, keys) in gone.filter(|(router, keys)| !is_kept(router, keys, terms)) {
+        match (keys, terms.keys.get(router)) {
+            // The kernel replaces it.
+            (Keys::None, _) | (Keys::Md5(_), Some(Keys::Md5(_))) => {}
+            (Keys::Md5(_), _) => tcp::set_md5(socket, *router, &[])?,
+            (Keys::Ao(keys), _) => {
+                for key in keys {
+                    tcp_ao::delete(socket, *router, key.send_id, key.receive_id)?;
+                }
+            }
+        }
     }
-    for (router, key) in &terms.keys {
-        if before.keys.get(router) != Some(key) {
-            tcp::set_md5(socket, *router, key)?;
+    let new = terms.keys.iter();
+    for (router, keys) in new.filter(|(router, keys)| !is_kept(router, keys, before)) {
+        match keys {
+            Keys::None => {}
+            Keys::Md5(key) => tcp::set_md5(socket, *router, key)?,
+            Keys::Ao(keys) => {
+                for key in keys {
+                    tcp_ao::add(socket, *router, key, false)?;
+                }
+            }
         }
     }
     if before.least_ttl != terms.least_ttl {

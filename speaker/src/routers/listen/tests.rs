@@ -11,6 +11,7 @@ use socket2::{Domain, Socket, Type};
 use super::callers::Terms;
 use super::*;
 use crate::io::tcp;
+use crate::routers::keys::Keys;
 use crate::routers::order::{Dial, Order};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -35,7 +36,7 @@ fn connect(from: Ipv4Addr, port: u16, key: &[u8], ttl: u32) -> io::Result<Stream
 
 fn locked(key: &[u8]) -> Terms {
     Terms {
-        keys: [(HERE, key.to_vec())].into(),
+        keys: [(HERE, Keys::Md5(key.to_vec()))].into(),
         least_ttl: 0,
     }
 }
@@ -132,7 +133,7 @@ fn caller(calls: &mpsc::Sender<TcpStream>, password: Option<&[u8]>) -> Caller {
             device: None,
             ttl: 1,
             least_ttl: None,
-            password: password.map(<[u8]>::to_vec),
+            keys: password.map_or(Keys::None, |key| Keys::Md5(key.to_vec())),
         },
         wish: Default::default(),
         drain_time: Duration::ZERO,
