@@ -336,7 +336,7 @@ fn a_mistake_in_a_peer_sets_it_aside_and_no_other() {
 /// A connection tells its two addresses and, by the socket that took it, its VRF.
 #[test]
 fn peers_whose_routers_connections_look_alike_are_told() {
-    let node = |name: &str| crate::NodeFacts {
+    let node = |name: &str| NodeFacts {
         labels: herald_model::labels::Labels::from([("name".to_owned(), name.to_owned())]),
         ..Default::default()
     };
