@@ -122,7 +122,7 @@ pub(crate) fn routed() -> Cluster {
             session(
                 "n1",
                 json!({
-                    "peer": "tor-a", "state": "Established", "since": "2026-01-01T00:00:00Z",
+                    "peer": "tor-a", "state": "Established", "openedBy": "Node", "since": "2026-01-01T00:00:00Z",
                     "prefixesWished": 1, "prefixesSent": 1,
                 }),
             ),

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::bail;
 use herald_crds::{BfdSession, BgpSession, MemberPeer};
-use herald_model::bgp::Target;
+use herald_model::bgp::{Opening, Target};
 use serde::Serialize;
 
 use crate::facts::Facts;
@@ -44,6 +44,12 @@ pub(crate) struct Session {
     pub(crate) state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
+    /// `Node` or `Router`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opened_by: Option<String>,
+    /// The router is to open the connection, and has not.
+    #[serde(skip)]
+    is_awaited: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     prefixes_sent: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,7 +87,9 @@ impl Session {
             error.is_none_or(|error| !error.contains(text.as_str()))
         });
         let said = said.map(|text| format!("the router said \"{text}\""));
-        let parts = [self.doubt.clone(), self.last_error.clone(), said];
+        let awaited = self.is_awaited && self.last_error.is_none();
+        let awaited = awaited.then(|| "the router is to open the connection".to_owned());
+        let parts = [self.doubt.clone(), self.last_error.clone(), awaited, said];
         parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
@@ -144,6 +152,9 @@ fn reported_one(facts: &Facts, node: &str, session: &BgpSession) -> Session {
             .or_else(|| router(facts, &session.peer)),
         state: session.state.clone(),
         since: session.since.as_ref().map(|since| since.0.to_string()),
+        opened_by: session.opened_by.clone(),
+        is_awaited: session.opened_by.is_none()
+            && opening(facts, &session.peer) == Opening::Passive,
         prefixes_sent: session.prefixes_sent,
         prefixes_wished: session.prefixes_wished,
         bfd: session.bfd.clone(),
@@ -166,6 +177,8 @@ fn unreported(facts: &Facts, node: &str, peer: &str, has_speaker: bool) -> Sessi
         router: router(facts, peer),
         state: UNREPORTED.to_owned(),
         since: None,
+        opened_by: None,
+        is_awaited: false,
         prefixes_sent: None,
         prefixes_wished: None,
         bfd: None,
@@ -174,6 +187,11 @@ fn unreported(facts: &Facts, node: &str, peer: &str, has_speaker: bool) -> Sessi
         doubt: Some(why),
         is_lost: false,
     }
+}
+
+fn opening(facts: &Facts, peer: &str) -> Opening {
+    let peer = facts.compiled.config.bgp.peers.get(peer);
+    peer.map(|peer| peer.dialing.opening).unwrap_or_default()
 }
 
 fn router(facts: &Facts, peer: &str) -> Option<String> {
@@ -211,7 +229,7 @@ pub(crate) fn text(sessions: &Sessions) -> String {
     if sessions.sessions.is_empty() {
         return "NODE  none: a BGPPeer makes sessions\n".to_owned();
     }
-    let rows: Vec<[String; 8]> = sessions.sessions.iter().map(row).collect();
+    let rows: Vec<[String; 9]> = sessions.sessions.iter().map(row).collect();
     table(
         [
             "NODE",
@@ -219,6 +237,7 @@ pub(crate) fn text(sessions: &Sessions) -> String {
             "ROUTER",
             "STATE",
             "SINCE",
+            "OPENED BY",
             "SENT",
             "BFD",
             "LAST ERROR",
@@ -235,7 +254,7 @@ fn bfd(bfd: &BfdSession) -> String {
     }
 }
 
-fn row(session: &Session) -> [String; 8] {
+fn row(session: &Session) -> [String; 9] {
     let sent = match (session.prefixes_sent, session.prefixes_wished) {
         (Some(sent), Some(wished)) => format!("{sent} of {wished}"),
         (_, _) => String::new(),
@@ -246,6 +265,7 @@ fn row(session: &Session) -> [String; 8] {
         session.router.clone().unwrap_or_default(),
         session.state.clone(),
         session.since.clone().unwrap_or_default(),
+        session.opened_by.clone().unwrap_or_default(),
         sent,
         session.bfd.as_ref().map(bfd).unwrap_or_default(),
         session.trouble(),

@@ -5,7 +5,9 @@
 mod advertisement;
 mod bfd;
 mod community;
+mod opening;
 mod peer;
+mod tcp_ao;
 
 use std::collections::BTreeMap;
 
@@ -56,6 +58,9 @@ pub(crate) fn compile(objects: &Objects, problems: &mut Vec<Problem>) -> Policy 
         if !report.is_quarantined() {
             peers.insert(name.clone(), peer);
         }
+    }
+    for (name, field, message) in opening::conflicts(&peers, objects.nodes.as_ref()) {
+        report(BGP_PEER, &name, problems).note(field, Reason::AmbiguousRouter, message);
     }
     let aliases = community::aliases(&objects.communities, problems);
     let context = advertisement::Context {

@@ -118,8 +118,8 @@ pub enum Reason {
     CommunityDefinedTwice,
     /// Two advertisements that say different things of the same prefixes.
     ConflictingLocalPref,
-    /// A field or kind that this version stores but does not act on.
-    FieldNotImplemented,
+    /// A peer whose router's connections cannot be told from those of another's.
+    AmbiguousRouter,
     /// A value that only a later version knows.
     UnknownValue,
     /// A pool that no advertisement covers.
@@ -165,7 +165,7 @@ impl Reason {
             Self::NotACommunity => "NotACommunity",
             Self::CommunityDefinedTwice => "CommunityDefinedTwice",
             Self::ConflictingLocalPref => "ConflictingLocalPref",
-            Self::FieldNotImplemented => "FieldNotImplemented",
+            Self::AmbiguousRouter => "AmbiguousRouter",
             Self::UnknownValue => "UnknownValue",
             Self::NotAdvertised => "NotAdvertised",
             Self::OutsideEveryPool => "OutsideEveryPool",
@@ -179,7 +179,7 @@ impl Reason {
     /// True when the object is used as it is written, and only its author may have meant more.
     #[must_use]
     pub fn is_notice(self) -> bool {
-        self >= Self::FieldNotImplemented
+        self >= Self::UnknownValue
     }
 }
 
@@ -277,12 +277,6 @@ impl<'a> Report<'a> {
     /// Part of the object, or nothing, is set aside.
     pub(crate) fn note(&mut self, field: impl Into<String>, reason: Reason, message: String) {
         self.push(false, field.into(), reason, message);
-    }
-
-    /// The field is stored and has no effect yet.
-    pub(crate) fn not_built(&mut self, field: &str) {
-        let message = "it is not built in this version and has no effect".to_owned();
-        self.note(field, Reason::FieldNotImplemented, message);
     }
 
     pub(crate) fn is_quarantined(&self) -> bool {

@@ -108,7 +108,13 @@ pub struct BGPPeerSpec {
     #[schemars(range(min = 1, max = 65535))]
     pub peer_port: i32,
 
-    /// The local address of the session; absent leaves the choice to the kernel.
+    /// Who opens the TCP connection: the node (Active), the router (Passive), or whichever is first
+    /// (Both). With Passive and Both the speaker listens on the node's port 179.
+    #[serde(default)]
+    pub connection_mode: ConnectionMode,
+
+    /// The local address of the session; absent leaves the choice to the kernel, and takes connections
+    /// of the router to any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::ip_address")]
     pub source_address: Option<String>,
@@ -143,7 +149,8 @@ pub struct BGPPeerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret: Option<SecretReference>,
 
-    /// TCP-AO keys (RFC 5925). Not built in this version.
+    /// TCP-AO keys (RFC 5925), for nodes whose kernel has TCP-AO (Linux 6.7 or later); on others the
+    /// session is not opened.
     #[serde(default, rename = "tcpAO", skip_serializing_if = "Option::is_none")]
     pub tcp_ao: Option<TcpAo>,
 
@@ -203,6 +210,22 @@ pub enum DynamicASN {
     Unknown,
 }
 
+/// Who opens the TCP connection of a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConnectionMode {
+    /// The node; it does not listen.
+    #[default]
+    Active,
+    /// The router; the node waits for it.
+    Passive,
+    /// Both try; of two connections one is kept (RFC 4271 section 6.8).
+    Both,
+    /// A value that a later version of the CRD knows.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
+}
+
 /// A Secret by name.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SecretReference {
@@ -219,7 +242,8 @@ pub struct SecretReference {
 /// TCP-AO keys (RFC 5925).
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TcpAo {
-    /// The keys; the first one is used to send until the router asks for another.
+    /// The keys, all of which are accepted. The first is preferred: it is used to send until the router
+    /// asks for another, and the router is asked to send by it.
     #[schemars(length(min = 1, max = 8))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub keys: Vec<TcpAoKey>,

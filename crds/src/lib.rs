@@ -31,7 +31,8 @@ mod tests;
 pub use bfd_profile::{BFDAuthentication, BFDAuthenticationType, BFDProfile, BFDProfileSpec};
 pub use bgp_advertisement::{BGPAdvertisement, BGPAdvertisementSpec};
 pub use bgp_peer::{
-    BGPPeer, BGPPeerSpec, DynamicASN, SecretReference, TcpAo, TcpAoAlgorithm, TcpAoKey,
+    BGPPeer, BGPPeerSpec, ConnectionMode, DynamicASN, SecretReference, TcpAo, TcpAoAlgorithm,
+    TcpAoKey,
 };
 pub use community::{Community, CommunityAlias, CommunitySpec};
 pub use ip_address_pool::{

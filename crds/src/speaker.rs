@@ -167,6 +167,11 @@ pub struct BgpSession {
     #[schemars(length(max = 64))]
     pub state: String,
 
+    /// Who opened the connection: Node or Router; absent while there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub opened_by: Option<String>,
+
     /// Since when the session is in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,

@@ -47,6 +47,17 @@ pub(crate) struct Args {
     #[arg(long, env = "HERALD_BEACON_ADDRESS", value_name = "IP")]
     pub beacon_address: Option<IpAddr>,
 
+    /// TCP port that routers connect to, where a BGPPeer has connectionMode Passive or Both; nothing
+    /// listens otherwise
+    #[arg(
+        long,
+        env = "HERALD_BGP_LISTEN_PORT",
+        default_value_t = 179,
+        value_parser = clap::value_parser!(u16).range(1..),
+        value_name = "PORT"
+    )]
+    pub bgp_listen_port: u16,
+
     /// How fast a silent owner is replaced; nodes with different profiles get along
     #[arg(long, value_enum, default_value_t = FailoverProfile::Default)]
     pub failover_profile: FailoverProfile,

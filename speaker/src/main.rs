@@ -108,6 +108,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         states: Arc::clone(&sessions),
         routes: Arc::clone(&routes),
         metrics: router_metrics,
+        port: args.bgp_listen_port,
+        has_tcp_ao: io::tcp_ao::is_supported(),
     };
     tasks.spawn("routers", routers.run(tasks.stop()));
 

@@ -3,7 +3,8 @@
 //! ```text
 //! watches ─► world ─► routes ─► order ─► session (door, socket) ─► states ─► status, metrics
 //!                         │       ▲ place ◄─ neighbours (discovery) ─┤
-//!                         └──► bfd (a thread: sockets, paths) ───────┘
+//!                         ├──► bfd (a thread: sockets, paths) ───────┤
+//!                         └──► listen (connections of routers) ──────┘
 //! ```
 //!
 //! Apart from the LAN's side: nothing here waits for beacons, and a withdrawal goes out when its cause is
@@ -14,6 +15,8 @@
 
 mod bfd;
 mod dial;
+mod keys;
+mod listen;
 mod metrics;
 mod neighbours;
 mod order;
@@ -21,6 +24,7 @@ mod passwords;
 mod place;
 mod session;
 mod states;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -31,12 +35,14 @@ use herald_model::bgp::{Peer, Routes, Target, routes as decide};
 use herald_runtime::clock;
 use herald_runtime::supervise::Stop;
 use herald_runtime::watch::Watches;
-use tokio::sync::watch;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::links::Links;
 use crate::world::Copies;
 use bfd::Bfd;
+use listen::{Caller, Listening};
 pub(crate) use metrics::Metrics;
 use neighbours::Neighbours;
 use order::Order;
@@ -58,6 +64,10 @@ pub(crate) struct Routers {
     pub states: Arc<watch::Sender<States>>,
     pub routes: Arc<RwLock<Routes>>,
     pub metrics: Metrics,
+    /// The TCP port that routers connect to, where a peer asks for that.
+    pub port: u16,
+    /// The kernel has TCP-AO.
+    pub has_tcp_ao: bool,
 }
 
 /// Those who know what an order says beside the wish.
@@ -65,11 +75,13 @@ struct Helpers<'a> {
     bfd: &'a Bfd,
     neighbours: &'a mut Neighbours,
     passwords: &'a mut Passwords,
+    listening: &'a Listening,
 }
 
 /// One session and its task.
 struct Running {
     orders: watch::Sender<Order>,
+    calls: mpsc::Sender<TcpStream>,
 }
 
 impl Routers {
@@ -84,6 +96,7 @@ impl Routers {
         let mut neighbours = Neighbours::new(links.clone(), self.metrics.discovery.clone());
         let mut found = neighbours.found();
         let mut bfd = Bfd::start(self.metrics.bfd.clone())?;
+        let mut listening = Listening::start(self.port, self.metrics.listening.clone());
         let mut due = true;
         loop {
             if due && self.watches.usable() {
@@ -93,6 +106,7 @@ impl Routers {
                     bfd: &bfd,
                     neighbours: &mut neighbours,
                     passwords: &mut passwords,
+                    listening: &listening,
                 };
                 self.round(&mut helpers, &mut running, &mut sessions, &stop);
             }
@@ -107,6 +121,7 @@ impl Routers {
                 Ok(()) = found.changed() => true,
                 error = neighbours.ended() => return Err(error),
                 error = bfd.ended() => return Err(error),
+                error = listening.ended() => return Err(error),
                 () = clock::after(passwords.wait(clock::now())) => {
                     passwords.look_up().await;
                     true
@@ -118,6 +133,8 @@ impl Routers {
                 () = stop.wait() => break,
             };
         }
+        // Whoever connects now is refused, and finds the next life.
+        drop(listening);
         let ended = async { while sessions.join_next().await.is_some() {} };
         // What has not ended by then ends with the process.
         let _in_time = tokio::time::timeout(FAREWELL, ended).await;
@@ -138,6 +155,7 @@ impl Routers {
             bfd,
             neighbours,
             passwords,
+            listening,
         } = helpers;
         let (mut world, policy, own) = self.copies.routing(&self.name, &self.class);
         let leaving = include_excluded(&mut world, &self.name);
@@ -173,11 +191,13 @@ impl Routers {
         let facts = order::Facts {
             node: &self.name,
             address: own,
+            has_tcp_ao: self.has_tcp_ao,
             leaving: leaving.as_deref(),
             links: &links,
             found: &found,
         };
         running.retain(|name, _| routes.peers.contains_key(name));
+        let mut callers = listen::Callers::new();
         for (name, prefixes) in &routes.peers {
             let Some(peer) = policy.peers.get(name) else {
                 continue;
@@ -186,29 +206,33 @@ impl Routers {
                 unwatched: unwatched.remove(name.as_str()),
                 ..order::order(peer, prefixes, passwords.of(peer), &facts)
             };
-            match running.get(name) {
-                Some(session) => {
-                    session.orders.send_if_modified(|before| {
-                        let changed = *before != order;
-                        *before = order;
-                        changed
-                    });
-                }
-                None => {
-                    let (orders, to_follow) = watch::channel(order);
-                    running.insert(name.clone(), Running { orders });
-                    let session = session::Session {
-                        name: name.clone(),
-                        orders: to_follow,
-                        links: self.links.clone(),
-                        paths: bfd.paths(),
-                        states: Arc::clone(&self.states),
-                        stop: stop.clone(),
-                    };
-                    sessions.spawn(session.run());
-                }
+            let session = running.entry(name.clone()).or_insert_with(|| {
+                let (orders, to_follow) = watch::channel(order.clone());
+                let (calls, called) = listen::calls();
+                let session = session::Session {
+                    name: name.clone(),
+                    orders: to_follow,
+                    calls: called,
+                    links: self.links.clone(),
+                    paths: bfd.paths(),
+                    troubles: listening.troubles(),
+                    states: Arc::clone(&self.states),
+                    metrics: self.metrics.listening.clone(),
+                    stop: stop.clone(),
+                };
+                sessions.spawn(session.run());
+                Running { orders, calls }
+            });
+            if let Some(caller) = Caller::of(&order, &session.calls) {
+                callers.insert(name.clone(), caller);
             }
+            session.orders.send_if_modified(|before| {
+                let changed = *before != order;
+                *before = order;
+                changed
+            });
         }
+        listening.set(callers);
         *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes;
     }
 }

@@ -74,6 +74,8 @@ pub struct Neighbour {
     pub multihop: bool,
     /// The node is watched.
     pub bfd: Option<Bfd>,
+    /// The router opens connections; FRR and BIRD do in any case.
+    pub opens: bool,
 }
 
 impl Neighbour {
@@ -92,6 +94,7 @@ impl Neighbour {
             ttl_security: false,
             multihop: false,
             bfd: None,
+            opens: false,
         }
     }
 

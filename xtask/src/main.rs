@@ -63,7 +63,7 @@ enum Task {
         arguments: Vec<String>,
     },
     /// Measure on optimised programs: `alloc`, how fast Services get their addresses; `bgp`, how
-    /// fast routers learn of routes; as `lab` the commands failover, drain, eviction, partition, calm and kills.
+    /// fast routers learn of routes; `codec`, how fast messages of BGP are read and written; as `lab` the commands failover, drain, eviction, partition, calm and kills.
     Bench {
         /// What, and arguments of `herald-lab`, as --json and --strict.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -99,6 +99,20 @@ fn run(task: Task) -> Result<ExitCode> {
             let mut words = vec!["demo".to_owned()];
             words.extend(arguments);
             hand_over(lab::prepared(&words, Profile::Debug)?)
+        }
+        Task::Bench { arguments } if arguments.first().is_some_and(|what| what == "codec") => {
+            let words = [
+                "run",
+                "--release",
+                "--package",
+                "herald-bgp",
+                "--example",
+                "speed",
+                "--",
+            ];
+            let mut command = cargo(&words);
+            command.args(arguments.iter().skip(1));
+            hand_over(command)
         }
         Task::Bench { arguments } => hand_over(lab::prepared(&arguments, Profile::Release)?),
         Task::Test { fast } => test(fast),

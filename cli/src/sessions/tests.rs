@@ -13,9 +13,9 @@ fn every_session_of_every_node_is_one_line() {
     assert_eq!(
         shown(routed(), &[]),
         "\
-NODE  PEER   ROUTER     STATE        SINCE                 SENT    BFD  LAST ERROR
-n1    tor-a  192.0.2.1  Established  2026-01-01T00:00:00Z  1 of 1  -    -
-n2    tor-a  192.0.2.1  Active       2026-01-01T00:01:00Z  0 of 1  -    192.0.2.1 refuses connections to port 179: is BGP running there?
+NODE  PEER   ROUTER     STATE        SINCE                 OPENED BY  SENT    BFD  LAST ERROR
+n1    tor-a  192.0.2.1  Established  2026-01-01T00:00:00Z  Node       1 of 1  -    -
+n2    tor-a  192.0.2.1  Active       2026-01-01T00:01:00Z  -          0 of 1  -    192.0.2.1 refuses connections to port 179: is BGP running there?
 "
     );
 }
@@ -61,12 +61,12 @@ fn a_session_that_nobody_reports_is_told_apart_from_one_that_is_down() {
     cluster.speakers[1] = object(speaker("n2"));
     let lines = shown(cluster, &["n2", "n3"]);
     assert!(
-        lines.contains("n2    tor-a  192.0.2.1  Unreported  -      -     -    the speaker of n2 does not report it yet"),
+        lines.contains("n2    tor-a  192.0.2.1  Unreported  -      -          -     -    the speaker of n2 does not report it yet"),
         "{lines}"
     );
     assert!(
         lines.contains(
-            "n3    tor-a  192.0.2.1  Unreported  -      -     -    there is no Speaker for n3"
+            "n3    tor-a  192.0.2.1  Unreported  -      -          -     -    there is no Speaker for n3"
         ),
         "{lines}"
     );
@@ -112,6 +112,32 @@ fn bfd_is_told_with_how_soon_it_notices() {
     assert_eq!(told(json!({"state": "Down"})), "Down");
 }
 
+/// Nothing is wrong yet with a session that the router is to open.
+#[test]
+fn a_session_that_waits_for_its_router_says_so() {
+    let trouble = |mode: &str, session: serde_json::Value| {
+        let mut cluster = routed();
+        cluster.bgp_peers[0] = object(json!({
+            "metadata": {"name": "tor-a"},
+            "spec": {
+                "myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.1", "connectionMode": mode,
+            },
+        }));
+        let mut reported = speaker("n1");
+        reported["status"]["bgpSessions"] = json!([session]);
+        cluster.speakers[0] = object(reported);
+        of_node(&facts(cluster), "n1").remove(0).trouble()
+    };
+    let waiting = json!({"peer": "tor-a", "state": "Active"});
+    let awaited = "the router is to open the connection";
+    assert_eq!(trouble("Passive", waiting.clone()), awaited);
+    assert_eq!(trouble("Both", waiting), "");
+    let up = json!({"peer": "tor-a", "state": "Established", "openedBy": "Router"});
+    assert_eq!(trouble("Passive", up), "");
+    let taken = json!({"peer": "tor-a", "state": "Active", "lastError": "port 179 is taken"});
+    assert_eq!(trouble("Passive", taken), "port 179 is taken");
+}
+
 #[test]
 fn what_the_operator_there_said_is_shown_once() {
     let said = |error: &str| {
@@ -141,7 +167,7 @@ fn programs_read_the_same_as_people() {
         value["sessions"][0],
         json!({
             "node": "n1", "peer": "tor-a", "router": "192.0.2.1", "state": "Established",
-            "since": "2026-01-01T00:00:00Z", "prefixesSent": 1, "prefixesWished": 1,
+            "since": "2026-01-01T00:00:00Z", "openedBy": "Node", "prefixesSent": 1, "prefixesWished": 1,
         })
     );
 }

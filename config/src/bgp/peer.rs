@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use herald_crds::{BGPPeerSpec, DynamicASN};
-use herald_model::bgp::{Dialing, Password, Peer, RemoteAs, Security, Target};
+use herald_model::bgp::{Dialing, Peer, RemoteAs, Security, Target};
 use herald_model::labels::any_or_all;
 
 use super::advertisement::bounded;
+use super::{opening, tcp_ao};
 use crate::node::NodeFacts;
 use crate::policy::parse_duration;
 use crate::problem::{Reason, Report};
@@ -92,10 +93,11 @@ pub(super) fn translate(
         DRAIN_TIME,
         report,
     );
-    not_built(spec, known_profile, report);
+    unknown_names(spec, known_profile, report);
     let dialing = Dialing {
         target: target(spec, report)?,
         port: bounded("spec.peerPort", spec.peer_port, 1, 65_535, report),
+        opening: opening::translate(spec, report)?,
         source: address("spec.sourceAddress", spec.source_address.as_deref(), report),
         vrf: spec.vrf.clone(),
         multihop: spec.ebgp_multi_hop,
@@ -109,10 +111,8 @@ pub(super) fn translate(
         remote_as,
         dialing,
         security: Security {
-            password: spec.password_secret.as_ref().map(|secret| Password {
-                namespace: secret.namespace.clone(),
-                name: secret.name.clone(),
-            }),
+            password: spec.password_secret.as_ref().map(tcp_ao::secret),
+            tcp_ao: tcp_ao::translate(spec, report),
             ttl_security: spec
                 .ttl_security
                 .map(|hops| bounded("spec.ttlSecurity", hops, 1, 254, report)),
@@ -285,8 +285,12 @@ fn time(field: &str, text: Option<&str>, absent: Duration, report: &mut Report<'
     })
 }
 
-/// Fields that this version stores and does not act on, and names that do not exist.
-fn not_built(spec: &BGPPeerSpec, known_profile: &dyn Fn(&str) -> bool, report: &mut Report<'_>) {
+/// Names that do not exist.
+fn unknown_names(
+    spec: &BGPPeerSpec,
+    known_profile: &dyn Fn(&str) -> bool,
+    report: &mut Report<'_>,
+) {
     if let Some(profile) = &spec.bfd_profile
         && !known_profile(profile)
     {
@@ -294,8 +298,5 @@ fn not_built(spec: &BGPPeerSpec, known_profile: &dyn Fn(&str) -> bool, report: &
             "there is no usable BFDProfile {profile}; create or correct it, or correct the name"
         );
         report.note("spec.bfdProfile", Reason::UnknownBfdProfile, message);
-    }
-    if spec.tcp_ao.is_some() {
-        report.not_built("spec.tcpAO");
     }
 }

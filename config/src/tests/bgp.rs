@@ -27,16 +27,6 @@ fn with(peers: Vec<BGPPeer>, advertisements: Vec<BGPAdvertisement>) -> Objects {
 }
 
 #[test]
-fn what_this_version_does_not_do_is_accepted_and_told() {
-    let keys = json!([{"sendID": 1, "receiveID": 1, "secret": {"name": "a"}}]);
-    let compiled = compile(&with(vec![peer(&json!({"tcpAO": {"keys": keys}}))], vec![]));
-    let verdict = verdict(&compiled, "BGPPeer", "tor");
-    assert!(verdict.accepted);
-    assert_eq!(verdict.reason, "FieldNotImplemented");
-    assert!(compiled.config.bgp.peers.contains_key("tor"));
-}
-
-#[test]
 fn a_router_on_a_link_is_found_by_its_interface_or_its_address() {
     let target = |spec: &Value| {
         let compiled = compile(&with(vec![peer(spec)], vec![]));
@@ -217,6 +207,7 @@ fn a_peer_is_read_with_its_defaults() {
     let seconds = std::time::Duration::from_secs;
     assert_eq!(tor.remote_as, bgp::RemoteAs::Exactly(64_513));
     assert_eq!(tor.dialing.port, 179);
+    assert_eq!(tor.dialing.opening, bgp::Opening::Active);
     let times = (
         tor.hold_time,
         tor.keepalive_time,
@@ -230,13 +221,14 @@ fn a_peer_is_read_with_its_defaults() {
         "localASN": 64514, "peerPort": 17900, "sourceAddress": "192.0.2.7", "holdTime": "9s",
         "keepaliveTime": "3s", "connectTime": "1m", "routerID": "192.0.2.9", "drainTime": "0s",
         "passwordSecret": {"name": "md5"}, "ttlSecurity": 1, "vrf": "red",
-        "enableGracefulRestart": true, "dualStackAddressFamily": true,
+        "connectionMode": "Both", "enableGracefulRestart": true, "dualStackAddressFamily": true,
     });
     let compiled = compile(&with(vec![peer(&said)], vec![]));
     assert_eq!(compiled.problems, []);
     let tor = &compiled.config.bgp.peers["tor"];
     assert_eq!((tor.local_asn, tor.dialing.port), (Some(64_514), 17_900));
     assert_eq!(tor.dialing.source, Some("192.0.2.7".parse().unwrap()));
+    assert_eq!(tor.dialing.opening, bgp::Opening::Both);
     assert_eq!(tor.security.ttl_security, Some(1));
     assert_eq!(tor.security.password.as_ref().unwrap().name, "md5");
     let times = (
@@ -250,6 +242,34 @@ fn a_peer_is_read_with_its_defaults() {
         (seconds(9), Some(seconds(3)), seconds(60), seconds(0))
     );
     assert!(tor.graceful_restart && tor.dual_stack);
+}
+
+/// Two keys, the first of them with identifiers 0.
+fn ao(send: i32, receive: i32, algorithm: &str) -> Value {
+    json!({"tcpAO": {"keys": [
+        {"sendID": 0, "receiveID": 0, "secret": {"name": "one"}},
+        {"sendID": send, "receiveID": receive, "algorithm": algorithm, "secret": {"name": "two"}},
+    ]}})
+}
+
+#[test]
+fn tcp_ao_keys_are_read_in_their_order() {
+    let compiled = compile(&with(vec![peer(&ao(1, 255, "AES-128-CMAC-96"))], vec![]));
+    assert_eq!(compiled.problems, []);
+    let keys = &compiled.config.bgp.peers["tor"].security.tcp_ao;
+    let read: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            (
+                key.send_id,
+                key.receive_id,
+                key.algorithm,
+                key.secret.name.as_str(),
+            )
+        })
+        .collect();
+    let (sha, aes) = (bgp::TcpAoAlgorithm::HmacSha1, bgp::TcpAoAlgorithm::AesCmac);
+    assert_eq!(read, [(0, 0, sha, "one"), (1, 255, aes, "two")]);
 }
 
 #[test]
@@ -301,6 +321,12 @@ fn a_mistake_in_a_peer_sets_it_aside_and_no_other() {
             "spec.ebgpMultiHop",
         ),
         (json!({"ttlSecurity": 255}), "spec.ttlSecurity"),
+        (json!({"connectionMode": "Late"}), "spec.connectionMode"),
+        (json!({"tcpAO": {"keys": []}}), "spec.tcpAO.keys"),
+        (ao(256, 1, "HMAC-SHA-1-96"), "spec.tcpAO.keys[1].sendID"),
+        (ao(0, 2, "HMAC-SHA-1-96"), "spec.tcpAO.keys[1].sendID"),
+        (ao(1, 0, "HMAC-SHA-1-96"), "spec.tcpAO.keys[1].receiveID"),
+        (ao(1, 1, "MD5"), "spec.tcpAO.keys[1].algorithm"),
     ] {
         let mut good = peer(&json!({}));
         good.metadata.name = Some("spine".to_owned());
@@ -311,6 +337,51 @@ fn a_mistake_in_a_peer_sets_it_aside_and_no_other() {
         let peers: Vec<&String> = compiled.config.bgp.peers.keys().collect();
         assert_eq!(peers, ["spine"], "{spec}");
     }
+}
+
+/// A connection tells its two addresses and, by the socket that took it, its VRF.
+#[test]
+fn peers_whose_routers_connections_look_alike_are_told() {
+    let node = |name: &str| NodeFacts {
+        labels: herald_model::labels::Labels::from([("name".to_owned(), name.to_owned())]),
+        ..Default::default()
+    };
+    let told = |one: Value, other: Value| {
+        let mut second = peer(&other);
+        second.metadata.name = Some("zor".to_owned());
+        let nodes = ["n1", "n2"].map(|name| (name.to_owned(), node(name)));
+        let compiled = compile(&Objects {
+            nodes: Some(nodes.into()),
+            ..with(vec![peer(&one), second], vec![])
+        });
+        assert_eq!(compiled.config.bgp.peers.len(), 2, "nothing is set aside");
+        let problems = compiled.problems.into_iter();
+        problems
+            .map(|p| (p.object.name, p.field, p.reason))
+            .collect::<Vec<_>>()
+    };
+    let ambiguous = |field: &str| [("zor".to_owned(), field.to_owned(), Reason::AmbiguousRouter)];
+    let at = |mode: &str, more: Value| {
+        let mut spec = json!({"connectionMode": mode});
+        for (field, value) in more.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        spec
+    };
+    let on = |name: &str| json!({"nodeSelectors": [{"matchLabels": {"name": name}}]});
+    let from = |address: &str| json!({"sourceAddress": address});
+    let mode = ambiguous("spec.connectionMode");
+    let plain = || at("Passive", json!({}));
+    assert_eq!(told(plain(), at("Both", json!({}))), mode);
+    assert_eq!(told(plain(), at("Both", on("n2"))), mode);
+    assert_eq!(told(plain(), at("Active", json!({}))), []);
+    assert_eq!(told(at("Both", on("n1")), at("Both", on("n2"))), []);
+    assert_eq!(told(plain(), at("Both", json!({"vrf": "red"}))), []);
+    assert_eq!(told(plain(), at("Both", from("192.0.2.7"))), []);
+    let mut locked = at("Passive", from("192.0.2.8"));
+    locked["passwordSecret"] = json!({"name": "md5"});
+    let password = ambiguous("spec.passwordSecret");
+    assert_eq!(told(at("Both", from("192.0.2.7")), locked), password);
 }
 
 #[test]
@@ -407,7 +478,6 @@ fn names_that_do_not_exist_are_reported() {
     let found: Vec<_> = compiled
         .problems
         .iter()
-        .filter(|p| p.reason != Reason::FieldNotImplemented)
         .map(|p| (p.object.to_string(), p.field.as_str(), p.reason))
         .collect();
     assert_eq!(

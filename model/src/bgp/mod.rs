@@ -12,7 +12,7 @@ mod terms;
 pub use routes::{Obstacle, Routes, Verdict, routes};
 pub use terms::{
     Advertisement, Attributes, BfdAuthentication, BfdMethod, BfdProfile, Community, Dialing,
-    Password, Peer, RemoteAs, Security, Target,
+    Opening, Password, Peer, RemoteAs, Security, Target, TcpAoAlgorithm, TcpAoKey,
 };
 
 use std::collections::BTreeMap;

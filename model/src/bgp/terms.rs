@@ -74,12 +74,26 @@ pub struct Dialing {
     pub target: Target,
     /// Its TCP port.
     pub port: u16,
+    /// Who opens the connection.
+    pub opening: Opening,
     /// The local address of the session; none leaves the choice to the kernel.
     pub source: Option<IpAddr>,
     /// The VRF of the session on the node.
     pub vrf: Option<String>,
     /// An external router may be more than one hop away.
     pub multihop: bool,
+}
+
+/// Who opens the connection of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Opening {
+    /// The node.
+    #[default]
+    Active,
+    /// The router.
+    Passive,
+    /// Whichever is first.
+    Both,
 }
 
 /// Where a router is.
@@ -148,8 +162,32 @@ pub enum BfdMethod {
 pub struct Security {
     /// The Secret with the TCP MD5 password (RFC 2385).
     pub password: Option<Password>,
+    /// TCP-AO keys (RFC 5925), the preferred one first; not beside a password.
+    pub tcp_ao: Vec<TcpAoKey>,
     /// The most hops to the router (RFC 5082).
     pub ttl_security: Option<u8>,
+}
+
+/// One TCP-AO key (RFC 5925).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TcpAoKey {
+    /// SendID.
+    pub send_id: u8,
+    /// RecvID.
+    pub receive_id: u8,
+    /// How segments are signed.
+    pub algorithm: TcpAoAlgorithm,
+    /// The Secret with the key.
+    pub secret: Password,
+}
+
+/// An algorithm of RFC 5926.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TcpAoAlgorithm {
+    /// HMAC-SHA-1-96.
+    HmacSha1,
+    /// AES-128-CMAC-96.
+    AesCmac,
 }
 
 /// A Secret by name; its key `password` counts.

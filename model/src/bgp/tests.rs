@@ -26,6 +26,7 @@ fn peer(name: &str) -> Peer {
         dialing: Dialing {
             target: Target::Address(ip("192.0.2.254")),
             port: 179,
+            opening: Opening::Active,
             source: None,
             vrf: None,
             multihop: false,

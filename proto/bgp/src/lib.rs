@@ -45,6 +45,7 @@ pub use peer::{
 };
 pub use prefix::{Families, Family, Prefix, PrefixError};
 pub use rib::{Route, Wish};
+pub use session::collision::Side;
 
 /// Time since any fixed moment.
 pub type Time = Duration;

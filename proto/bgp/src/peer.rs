@@ -299,10 +299,9 @@ impl Peer {
     /// How things are.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let lane = Side::BOTH
-            .map(|side| self.lane(side))
-            .into_iter()
-            .max_by_key(|lane| lane.state);
+        let lanes = Side::BOTH.map(|side| (side, self.lane(side)));
+        let lane = lanes.into_iter().max_by_key(|(_, lane)| lane.state);
+        let opened = lane.filter(|(_, lane)| lane.state >= State::OpenSent);
         let waiting = if !self.wanted {
             Some(Waiting::Stopped)
         } else if self.may_open() {
@@ -318,8 +317,11 @@ impl Peer {
             waiting: waiting.filter(|_| self.state() <= State::Active),
             last_error: self.account.last_error.clone(),
             shutdown_text: self.account.shutdown_text.clone(),
-            local: lane.and_then(|lane| lane.local).map(|local| local.session),
-            negotiated: lane.and_then(|lane| lane.negotiated.clone()),
+            opened_by: opened.map(|(side, _)| side),
+            local: opened
+                .and_then(|(_, lane)| lane.local)
+                .map(|local| local.session),
+            negotiated: opened.and_then(|(_, lane)| lane.negotiated.clone()),
             draining: self.drain.as_ref().map(|drain| drain.until),
             wished: self.rib.wished(),
             sent: self.rib.told(),

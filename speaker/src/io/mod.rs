@@ -18,6 +18,7 @@ mod poll;
 mod port;
 mod schedule;
 pub(crate) mod tcp;
+pub(crate) mod tcp_ao;
 
 pub(crate) use bfd::{BfdListener, BfdSender, From};
 pub(crate) use datagram::BeaconSocket;

@@ -52,7 +52,7 @@ pub(crate) fn set_least_ttl(socket: &impl AsFd, router: IpAddr, least: u8) -> io
 }
 
 /// The address as the kernel wants it, with port 0: the kernel looks at the address alone.
-fn storage(address: IpAddr) -> libc::sockaddr_storage {
+pub(super) fn storage(address: IpAddr) -> libc::sockaddr_storage {
     let address = socket2::SockAddr::from(std::net::SocketAddr::new(address, 0));
     // SAFETY: all zeroes is a valid sockaddr_storage, which is plain data.
     let mut storage: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
@@ -68,7 +68,8 @@ fn storage(address: IpAddr) -> libc::sockaddr_storage {
     storage
 }
 
-fn set<T>(
+/// Gives the kernel the value of an option as it is laid out in memory.
+pub(super) fn set<T>(
     socket: &impl AsFd,
     level: libc::c_int,
     option: libc::c_int,

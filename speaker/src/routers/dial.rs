@@ -2,18 +2,20 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use herald_bgp::Local;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::keys::{self, Change, Keys};
 use super::order::Dial;
-use crate::io::tcp;
+use crate::io::{tcp, tcp_ao};
 use crate::links::{Link, Links};
 
 /// Network control, as routers mark it (RFC 4594 section 3.1).
-const CS6: u32 = 48 << 2;
+pub(super) const CS6: u32 = 48 << 2;
 
 /// Connects; gives up only when the kernel does.
 pub(super) async fn connect(dial: &Dial, hold_time: Duration) -> io::Result<TcpStream> {
@@ -27,25 +29,11 @@ pub(super) async fn connect(dial: &Dial, hold_time: Duration) -> io::Result<TcpS
     if let Some(device) = &dial.device {
         socket.bind_device(Some(device.as_bytes()))?;
     }
-    socket.set_tcp_nodelay(true)?;
-    match router {
-        SocketAddr::V4(_) => {
-            socket.set_ttl_v4(dial.ttl.into())?;
-            socket.set_tos_v4(CS6)?;
+    prepare(&socket, dial, hold_time)?;
+    if let Keys::Ao(keys) = &dial.keys {
+        for (i, key) in keys.iter().enumerate() {
+            tcp_ao::add(&socket, dial.router, key, i == 0)?;
         }
-        SocketAddr::V6(_) => {
-            socket.set_unicast_hops_v6(dial.ttl.into())?;
-            socket.set_tclass_v6(CS6)?;
-        }
-    }
-    if let Some(least) = dial.least_ttl {
-        tcp::set_least_ttl(&socket, dial.router, least)?;
-    }
-    if let Some(password) = &dial.password {
-        tcp::set_md5(&socket, dial.router, password)?;
-    }
-    if !hold_time.is_zero() {
-        socket.set_tcp_user_timeout(Some(hold_time))?;
     }
     if let Some(source) = dial.source {
         socket.bind(&place.from(source).into())?;
@@ -55,14 +43,71 @@ pub(super) async fn connect(dial: &Dial, hold_time: Duration) -> io::Result<TcpS
         .await
 }
 
+/// Tells a socket what holds for the session, whoever opened the connection: before anything is written
+/// to it or read from it.
+pub(super) fn prepare(socket: &Socket, dial: &Dial, hold_time: Duration) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    match dial.router {
+        IpAddr::V4(_) => {
+            socket.set_ttl_v4(dial.ttl.into())?;
+            socket.set_tos_v4(CS6)?;
+        }
+        IpAddr::V6(_) => {
+            socket.set_unicast_hops_v6(dial.ttl.into())?;
+            socket.set_tclass_v6(CS6)?;
+        }
+    }
+    if let Some(least) = dial.least_ttl {
+        tcp::set_least_ttl(socket, dial.router, least)?;
+    }
+    if let Keys::Md5(password) = &dial.keys {
+        tcp::set_md5(socket, dial.router, password)?;
+    }
+    if !hold_time.is_zero() {
+        socket.set_tcp_user_timeout(Some(hold_time))?;
+    }
+    Ok(())
+}
+
+/// Whether a connection that the router opened is signed as it is to be. The kernel gave it the keys of the
+/// socket that listened, which may have had none when the connection came.
+pub(super) fn is_signed(socket: &impl AsFd, dial: &Dial) -> bool {
+    match &dial.keys {
+        // `prepare` gave it the key again: without it nothing arrives from now on.
+        Keys::None | Keys::Md5(_) => true,
+        Keys::Ao(_) => tcp_ao::is_signed(socket),
+    }
+}
+
+/// Other keys for a connection that stands; false: it cannot go on with them.
+pub(super) fn rekey(socket: &impl AsFd, router: IpAddr, before: &Keys, after: &Keys) -> bool {
+    let md5 = |key: &[u8]| tcp::set_md5(socket, router, key).is_ok();
+    match (before, after) {
+        (Keys::None | Keys::Md5(_), Keys::Md5(key)) => md5(key),
+        (Keys::None | Keys::Md5(_), Keys::None) => md5(&[]),
+        (Keys::Ao(before), Keys::Ao(after)) => {
+            let told = |change: &Change| match change {
+                Change::Add(key) => tcp_ao::add(socket, router, key, false).is_ok(),
+                Change::AskFor(receive_id) => tcp_ao::ask_for(socket, *receive_id).is_ok(),
+                Change::Delete(send_id, receive_id) => {
+                    // One that is in use until the router follows goes with the connection.
+                    let _in_use = tcp_ao::delete(socket, router, *send_id, *receive_id);
+                    true
+                }
+            };
+            keys::changes(before, after).is_some_and(|changes| changes.iter().all(told))
+        }
+        (Keys::Ao(_), Keys::None | Keys::Md5(_)) | (Keys::None | Keys::Md5(_), Keys::Ao(_)) => {
+            false
+        }
+    }
+}
+
 /// What went wrong, for the operator: what the kernel says of a router that is there and of one that is
 /// not, and what a password may have to do with it.
 pub(super) fn describe(error: &io::Error, dial: &Dial) -> String {
     let Dial {
-        port,
-        source,
-        password,
-        ..
+        port, source, keys, ..
     } = dial;
     let router = dial.place();
     let kind = error.kind();
@@ -73,7 +118,11 @@ pub(super) fn describe(error: &io::Error, dial: &Dial) -> String {
             Some(source) => format!("sourceAddress {source} is not an address of this node"),
             None => format!("this node has no address to reach {router} from"),
         }
-    } else if kind == io::ErrorKind::TimedOut && password.is_some() {
+    } else if kind == io::ErrorKind::TimedOut && matches!(keys, Keys::Ao(_)) {
+        format!(
+            "{router} does not answer: it is down, or its TCP-AO keys are not those of the Secrets"
+        )
+    } else if kind == io::ErrorKind::TimedOut && *keys != Keys::None {
         format!("{router} does not answer: it is down, or its password is not the Secret's")
     } else if kind == io::ErrorKind::TimedOut {
         format!("{router} does not answer: it is down, not reachable, or wants a password")

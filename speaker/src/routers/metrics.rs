@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::States;
+use super::listen::ListenMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PeerLabel {
@@ -24,6 +25,7 @@ pub(crate) struct Metrics {
     established: Family<PeerLabel, Gauge>,
     pub(super) bfd: BfdMetrics,
     pub(super) discovery: DiscoveryMetrics,
+    pub(super) listening: ListenMetrics,
 }
 
 impl Metrics {
@@ -34,6 +36,7 @@ impl Metrics {
         m.bfd.register(registry);
         let registry = registry.sub_registry_with_prefix("herald_bgp");
         m.discovery.register(registry);
+        m.listening.register(registry);
         registry.register("session_up", "1 while the session is established", m.up);
         let help = "Prefixes that the router is to know";
         registry.register("prefixes_wished", help, m.wished);

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use herald_bgp::{
     Asn, BfdMode, Community, Config, ExtendedCommunity, Families, Family, GracefulRestart,
-    LargeCommunity, Prefix, RemoteAs, Route, Wish,
+    LargeCommunity, Opening, Prefix, RemoteAs, Route, Wish,
 };
 use herald_model::bgp::{self, Attributes, Dialing, Peer, Target};
 use ipnet::IpNet;
 use sha2::{Digest as _, Sha256};
 
+use super::keys::Keys;
 use super::neighbours::Found;
 use super::place::{Place, Zone, doubt, place};
 use crate::links::Links;
@@ -22,6 +23,11 @@ const RESTART_TIME: Duration = Duration::from_secs(120);
 
 /// The TTL of packets that may come from any distance.
 const ANY_DISTANCE: u8 = 255;
+
+/// Why a session that asks for TCP-AO is not opened.
+const NO_TCP_AO: &str = "the kernel of this node has no TCP-AO (Linux 6.7 or later, built with CONFIG_TCP_AO), \
+                         and without it the session is not opened; write passwordSecret in place of tcpAO, \
+                         or let nodes with TCP-AO keep the session";
 
 /// What one session is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +61,8 @@ pub(super) struct Dial {
     pub(super) ttl: u8,
     /// Packets that arrive with less are dropped (RFC 5082).
     pub(super) least_ttl: Option<u8>,
-    /// TCP MD5 (RFC 2385).
-    pub(super) password: Option<Vec<u8>>,
+    /// How segments are signed.
+    pub(super) keys: Keys,
 }
 
 impl Dial {
@@ -68,10 +74,10 @@ impl Dial {
         }
     }
 
-    /// Whether the two differ in nothing but the password.
+    /// Whether the two differ in nothing but the keys.
     pub(super) fn reaches_as(&self, other: &Self) -> bool {
         let plain = |dial: &Self| Self {
-            password: None,
+            keys: Keys::None,
             ..dial.clone()
         };
         plain(self) == plain(other)
@@ -83,6 +89,8 @@ pub(super) struct Facts<'a> {
     pub(super) node: &'a str,
     /// Its first internal IPv4 address.
     pub(super) address: Option<Ipv4Addr>,
+    /// Its kernel has TCP-AO.
+    pub(super) has_tcp_ao: bool,
     /// Its sessions are to be drained, and why.
     pub(super) leaving: Option<&'a str>,
     pub(super) links: &'a Links,
@@ -90,11 +98,11 @@ pub(super) struct Facts<'a> {
     pub(super) found: &'a Found,
 }
 
-/// The order for a peer. `password` is what its Secret holds, or why that is not known.
+/// The order for a peer. `keys` are what its Secrets hold, or why that is not known.
 pub(super) fn order(
     peer: &Peer,
     prefixes: &BTreeMap<IpNet, Attributes>,
-    password: Option<&Result<Vec<u8>, String>>,
+    keys: Result<Keys, String>,
     facts: &Facts<'_>,
 ) -> Order {
     let target = &peer.dialing.target;
@@ -102,18 +110,19 @@ pub(super) fn order(
         Ok(place) => (place, None),
         Err(why) => (Place::NOWHERE, Some(why)),
     };
-    let unknown = password.and_then(|password| password.as_ref().err().cloned());
+    let unsigned =
+        (!facts.has_tcp_ao && !peer.security.tcp_ao.is_empty()).then(|| NO_TCP_AO.to_owned());
+    let (keys, unknown) = match keys {
+        Ok(keys) => (keys, None),
+        Err(why) => (Keys::None, Some(why)),
+    };
     Order {
         config: config(peer, facts),
-        dial: dial(
-            peer,
-            place,
-            password.and_then(|password| password.as_ref().ok()),
-        ),
+        dial: dial(peer, place, keys),
         wish: Arc::new(wish(prefixes)),
         drain_time: peer.drain_time,
         leaving: facts.leaving.map(str::to_owned),
-        obstacle: unfound.or(unknown),
+        obstacle: unfound.or(unsigned).or(unknown),
         doubt: doubt(target, facts.found),
         unwatched: None,
     }
@@ -137,6 +146,11 @@ fn config(peer: &Peer, facts: &Facts<'_>) -> Config {
         hold_time: peer.hold_time,
         keepalive_time: peer.keepalive_time,
         connect_time: peer.connect_time,
+        opening: match peer.dialing.opening {
+            bgp::Opening::Active => Opening::Active,
+            bgp::Opening::Passive => Opening::Passive,
+            bgp::Opening::Both => Opening::Both,
+        },
         families: if both {
             Families::both()
         } else {
@@ -167,10 +181,11 @@ fn router_id(peer: &Peer, facts: &Facts<'_>) -> Ipv4Addr {
     peer.router_id.or(facts.address).unwrap_or_else(digest)
 }
 
-fn dial(peer: &Peer, place: Place, password: Option<&Vec<u8>>) -> Dial {
+fn dial(peer: &Peer, place: Place, keys: Keys) -> Dial {
     let Dialing {
         target: _,
         port,
+        opening: _,
         source,
         vrf,
         multihop,
@@ -188,7 +203,7 @@ fn dial(peer: &Peer, place: Place, password: Option<&Vec<u8>>) -> Dial {
         device: vrf.clone(),
         ttl: if near { 1 } else { ANY_DISTANCE },
         least_ttl: hops.map(|hops| ANY_DISTANCE - (hops - 1).min(ANY_DISTANCE - 1)),
-        password: password.cloned(),
+        keys,
     }
 }
 

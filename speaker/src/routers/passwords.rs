@@ -1,4 +1,4 @@
-//! The passwords of sessions, from their Secrets.
+//! The passwords and keys of sessions, from their Secrets.
 //!
 //! Secrets are asked for by name and never watched or listed: the speaker may read those that a BGPPeer
 //! names, and no others are looked at.
@@ -6,10 +6,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use herald_model::bgp::{BfdProfile, Password, Peer};
+use herald_model::bgp::{BfdProfile, Password, Peer, Security, TcpAoAlgorithm};
 use herald_runtime::{client, clock};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
+
+use super::keys::Keys;
+use crate::io::tcp_ao::{AoAlgorithm, AoKey};
 
 /// A password that is known is looked up again after this long, and one that is not sooner.
 const STALE: Duration = Duration::from_secs(30);
@@ -21,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// The key of a Secret of type `kubernetes.io/basic-auth`.
 const KEY: &str = "password";
 
-/// The longest the kernel takes (TCP_MD5SIG_MAXKEYLEN).
+/// The longest the kernel takes (TCP_MD5SIG_MAXKEYLEN, TCP_AO_MAXKEYLEN).
 const LONGEST: usize = 80;
 
 /// Where Secrets are.
@@ -66,9 +69,9 @@ impl Passwords {
         peers: impl Iterator<Item = &'a Peer>,
         profiles: impl Iterator<Item = &'a BfdProfile>,
     ) {
-        let peers = peers.filter_map(|peer| peer.security.password.as_ref());
         let profiles = profiles.filter_map(|profile| profile.authentication.as_ref());
         let needed: Vec<&Password> = peers
+            .flat_map(secrets)
             .chain(profiles.map(|authentication| &authentication.password))
             .collect();
         self.known.retain(|password, _| needed.contains(&password));
@@ -107,9 +110,35 @@ impl Passwords {
         }
     }
 
-    /// The password of a peer, or why it is not known; none when it has none.
-    pub(super) fn of(&self, peer: &Peer) -> Option<&Result<Vec<u8>, String>> {
-        self.held(peer.security.password.as_ref()?)
+    /// The keys of a peer, or why one of them is not known.
+    pub(super) fn of(&self, peer: &Peer) -> Result<Keys, String> {
+        let held = |secret: &Password| match self.known.get(secret) {
+            Some(known) => known.held.clone(),
+            None => Err(format!("Secret {} is being read", secret.name)),
+        };
+        let Security {
+            password, tcp_ao, ..
+        } = &peer.security;
+        if let Some(password) = password {
+            return held(password).map(Keys::Md5);
+        }
+        let keys = tcp_ao.iter().map(|key| {
+            Ok(AoKey {
+                send_id: key.send_id,
+                receive_id: key.receive_id,
+                algorithm: match key.algorithm {
+                    TcpAoAlgorithm::HmacSha1 => AoAlgorithm::HmacSha1,
+                    TcpAoAlgorithm::AesCmac => AoAlgorithm::AesCmac,
+                },
+                key: held(&key.secret)?,
+            })
+        });
+        let keys: Vec<AoKey> = keys.collect::<Result<_, String>>()?;
+        Ok(if keys.is_empty() {
+            Keys::None
+        } else {
+            Keys::Ao(keys)
+        })
     }
 
     /// The password of a profile, or why it is not known; none when it has none.
@@ -120,6 +149,14 @@ impl Passwords {
     fn held(&self, password: &Password) -> Option<&Result<Vec<u8>, String>> {
         self.known.get(password).map(|known| &known.held)
     }
+}
+
+/// Every Secret that a peer names.
+fn secrets(peer: &Peer) -> impl Iterator<Item = &Password> {
+    let Security {
+        password, tcp_ao, ..
+    } = &peer.security;
+    password.iter().chain(tcp_ao.iter().map(|key| &key.secret))
 }
 
 impl Secrets {

@@ -1,6 +1,5 @@
 //! One router: the door, the socket, and the order to follow.
 
-use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::pin::Pin;
@@ -10,15 +9,17 @@ use std::time::Duration;
 use herald_bgp::{Action, BfdState, ConnectionId, Event, Peer, State, Stop as Ending, Waiting};
 use herald_runtime::clock;
 use herald_runtime::supervise::Stop;
+use socket2::SockRef;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::bfd::{self, Paths};
 use super::dial;
+use super::listen::{self, ListenMetrics, Refusal, Troubles};
 use super::order::Order;
 use super::states::{Session as Seen, States};
-use crate::io::tcp;
+use super::wire::{Traffic, Wires};
 use crate::links::Links;
 
 /// How much is read at a time.
@@ -34,18 +35,15 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub(super) struct Session {
     pub(super) name: String,
     pub(super) orders: watch::Receiver<Order>,
+    /// Connections that the router opened.
+    pub(super) calls: mpsc::Receiver<TcpStream>,
     pub(super) links: watch::Receiver<Links>,
     pub(super) paths: watch::Receiver<Paths>,
+    /// Why the router's connections are not taken.
+    pub(super) troubles: watch::Receiver<Troubles>,
     pub(super) states: Arc<watch::Sender<States>>,
+    pub(super) metrics: ListenMetrics,
     pub(super) stop: Stop,
-}
-
-/// The one connection there is.
-struct Wire {
-    id: ConnectionId,
-    stream: TcpStream,
-    /// What is still to be written.
-    out: VecDeque<u8>,
 }
 
 type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
@@ -53,7 +51,7 @@ type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 /// The door and what it is connected to.
 struct Line {
     peer: Peer,
-    wire: Option<Wire>,
+    wires: Wires,
     connecting: Option<(ConnectionId, Connecting)>,
     /// Connections that are being closed, with their last words.
     parting: tokio::task::JoinSet<()>,
@@ -66,10 +64,11 @@ struct Line {
 enum Woken {
     Ordered(bool),
     Connected(io::Result<TcpStream>),
-    Read(io::Result<usize>),
-    Wrote(io::Result<usize>),
+    Called(TcpStream),
+    Traffic(ConnectionId, Traffic),
     Time,
     Path,
+    Listening,
     Stop,
 }
 
@@ -83,7 +82,7 @@ impl Session {
         let mut line = match peer {
             Ok(peer) => Line {
                 peer,
-                wire: None,
+                wires: Wires::default(),
                 connecting: None,
                 parting: tokio::task::JoinSet::new(),
                 order: order.clone(),
@@ -103,9 +102,10 @@ impl Session {
         let mut buffer = vec![0; CHUNK];
         loop {
             line.settle(&self.name);
+            let trouble = self.troubles.borrow().get(&self.name).cloned();
             let bfd = self.paths.borrow().get(&self.name).cloned();
-            self.show(Seen::of(&line.peer, &line.order, bfd));
-            let idle = line.wire.is_none() && line.connecting.is_none();
+            self.show(Seen::of(&line.peer, &line.order, bfd, trouble));
+            let idle = line.wires.is_empty() && line.connecting.is_none();
             let stopped = line.peer.snapshot().waiting == Some(Waiting::Stopped);
             if ending && idle && stopped {
                 break;
@@ -121,11 +121,16 @@ impl Session {
                     line.peer.stop(&Ending::Deconfigured, clock::boot());
                     ending = true;
                 }
+                Woken::Called(stream) => match line.called(stream, &self.links.borrow()) {
+                    true => self.metrics.accepted(),
+                    false => self.metrics.refused(Refusal::NotWanted),
+                },
                 Woken::Connected(outcome) => line.connected(outcome, &self.links.borrow()),
-                Woken::Read(outcome) => line.read(outcome, &buffer),
-                Woken::Wrote(outcome) => line.wrote(outcome),
+                Woken::Traffic(id, Traffic::Read(outcome)) => line.read(id, outcome, &buffer),
+                Woken::Traffic(id, Traffic::Wrote(outcome)) => line.wrote(id, outcome),
                 Woken::Time => line.peer.handle_timeout(clock::boot()),
                 Woken::Path => self.look(&mut line),
+                Woken::Listening => {}
                 Woken::Stop => {
                     ending = true;
                     line.end(&self.name);
@@ -151,18 +156,14 @@ impl Session {
                 None => pending().await,
             }
         };
-        let traffic = async {
-            match &mut line.wire {
-                Some(wire) => wire.traffic(buffer).await,
-                None => pending().await,
-            }
-        };
         tokio::select! {
             ordered = self.orders.changed(), if !ending => Woken::Ordered(ordered.is_ok()),
             outcome = connecting => Woken::Connected(outcome),
-            woken = traffic => woken,
+            Some(stream) = self.calls.recv() => Woken::Called(stream),
+            (id, traffic) = line.wires.traffic(buffer) => Woken::Traffic(id, traffic),
             () = timer => Woken::Time,
             Ok(()) = self.paths.changed() => Woken::Path,
+            Ok(()) = self.troubles.changed() => Woken::Listening,
             () = self.stop.wait(), if !ending => Woken::Stop,
         }
     }
@@ -201,30 +202,6 @@ impl Session {
     }
 }
 
-impl Wire {
-    /// Waits until something was read or written.
-    async fn traffic(&mut self, buffer: &mut [u8]) -> Woken {
-        loop {
-            let writes = !self.out.is_empty();
-            tokio::select! {
-                ready = self.stream.readable() => {
-                    match ready.and_then(|()| self.stream.try_read(buffer)) {
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                        outcome => return Woken::Read(outcome),
-                    }
-                }
-                ready = self.stream.writable(), if writes => {
-                    let (head, _) = self.out.as_slices();
-                    match ready.and_then(|()| self.stream.try_write(head)) {
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                        outcome => return Woken::Wrote(outcome),
-                    }
-                }
-            }
-        }
-    }
-}
-
 impl Line {
     /// Does as ordered from now on.
     fn follow(&mut self, order: Order, first: bool) {
@@ -248,14 +225,10 @@ impl Line {
             (None, None) => {}
         }
         if !first && before.dial != order.dial {
-            let only_password = before.dial.reaches_as(&order.dial);
-            let key = order.dial.password.as_deref().unwrap_or_default();
-            let changed = match &self.wire {
-                Some(wire) if only_password => {
-                    tcp::set_md5(&wire.stream, order.dial.router, key).is_ok()
-                }
-                Some(_) | None => false,
-            };
+            let only_keys = before.dial.reaches_as(&order.dial);
+            let (old, new) = (&before.dial.keys, &order.dial.keys);
+            let set = |stream| dial::rekey(stream, order.dial.router, old, new);
+            let changed = only_keys && !self.wires.is_empty() && self.wires.streams().all(set);
             if !changed {
                 self.peer.stop(&Ending::ConfigurationChange, now);
                 self.peer.start(now);
@@ -281,15 +254,12 @@ impl Line {
                     } => self.close(connection, last_words),
                 }
             }
-            if let Some(wire) = self.wire.as_mut().filter(|wire| wire.out.is_empty())
-                && let Some(transmit) = self.peer.poll_transmit(now)
-            {
-                if transmit.connection == wire.id {
-                    wire.out.extend(transmit.bytes);
-                }
-                continue;
+            let Some(transmit) = self.peer.poll_transmit(now) else {
+                break;
+            };
+            if let Some(wire) = self.wires.get_mut(transmit.connection) {
+                wire.out.extend(transmit.bytes);
             }
-            break;
         }
         while let Some(event) = self.peer.poll_event() {
             match event {
@@ -314,7 +284,7 @@ impl Line {
         {
             self.connecting = None;
         }
-        let Some(mut wire) = self.wire.take_if(|wire| wire.id == connection) else {
+        let Some(mut wire) = self.wires.take(connection) else {
             return;
         };
         if last_words.is_empty() && wire.out.is_empty() {
@@ -340,11 +310,7 @@ impl Line {
         let opened = outcome.and_then(|stream| Ok((stream.local_addr()?, stream)));
         match opened {
             Ok((session, stream)) => {
-                self.wire = Some(Wire {
-                    id,
-                    stream,
-                    out: VecDeque::new(),
-                });
+                self.wires.push(id, stream);
                 self.peer
                     .handle_connected(id, dial::local(session, links), now);
             }
@@ -355,10 +321,37 @@ impl Line {
         }
     }
 
-    fn read(&mut self, outcome: io::Result<usize>, buffer: &[u8]) {
-        let Some(id) = self.wire.as_ref().map(|wire| wire.id) else {
-            return;
+    /// The router opened a connection. False: it is refused.
+    fn called(&mut self, stream: TcpStream, links: &Links) -> bool {
+        let (now, order) = (clock::boot(), &self.order);
+        let hold_time = order.config.hold_time;
+        let prepared = dial::prepare(&SockRef::from(&stream), &order.dial, hold_time);
+        let session = match prepared.and_then(|()| Ok((stream.local_addr()?, stream.peer_addr()?)))
+        {
+            // The order may have become another while the connection came.
+            Ok((local, remote))
+                if remote.ip() == order.dial.router && dial::is_signed(&stream, &order.dial) =>
+            {
+                local
+            }
+            Ok(_) | Err(_) => {
+                listen::refuse(stream);
+                return false;
+            }
         };
+        match self.peer.handle_accepted(dial::local(session, links), now) {
+            Some(id) => {
+                self.wires.push(id, stream);
+                true
+            }
+            None => {
+                listen::refuse(stream);
+                false
+            }
+        }
+    }
+
+    fn read(&mut self, id: ConnectionId, outcome: io::Result<usize>, buffer: &[u8]) {
         let now = clock::boot();
         match outcome {
             Ok(0) => self.lost(id, "the router closed the connection"),
@@ -370,9 +363,10 @@ impl Line {
         }
     }
 
-    fn wrote(&mut self, outcome: io::Result<usize>) {
-        let Some(wire) = &mut self.wire else { return };
-        let id = wire.id;
+    fn wrote(&mut self, id: ConnectionId, outcome: io::Result<usize>) {
+        let Some(wire) = self.wires.get_mut(id) else {
+            return;
+        };
         match outcome {
             Ok(length) => {
                 wire.out.drain(..length.min(wire.out.len()));
@@ -385,7 +379,7 @@ impl Line {
     }
 
     fn lost(&mut self, id: ConnectionId, why: &str) {
-        self.wire = None;
+        self.wires.take(id);
         self.peer.handle_closed(id, why, clock::boot());
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use herald_bgp::{Peer, Reason, Snapshot, State, Time, Waiting};
+use herald_bgp::{Peer, Reason, Side, Snapshot, State, Time, Waiting};
 use herald_crds::{BgpAnnouncement, BgpSession};
 use herald_model::bgp::Routes;
 use herald_model::service::ServiceKey;
@@ -25,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) router: Option<String>,
     pub(crate) state: State,
     pub(crate) since: Time,
+    /// Who opened the connection.
+    pub(crate) opened_by: Option<Side>,
     pub(crate) last_error: Option<String>,
     pub(crate) shutdown_text: Option<String>,
     pub(crate) wished: usize,
@@ -39,12 +41,18 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// How a door is doing that follows an order.
-    pub(super) fn of(peer: &Peer, order: &Order, bfd: Option<bfd::Seen>) -> Self {
+    /// How a door is doing that follows an order; `listening` is why the router's connections are not taken.
+    pub(super) fn of(
+        peer: &Peer,
+        order: &Order,
+        bfd: Option<bfd::Seen>,
+        listening: Option<String>,
+    ) -> Self {
         let Snapshot {
             state,
             since,
             waiting,
+            opened_by,
             last_error,
             shutdown_text,
             wished,
@@ -75,12 +83,14 @@ impl Session {
             router: (place != Place::NOWHERE).then(|| place.to_string()),
             state,
             since,
+            opened_by,
             last_error: order
                 .obstacle
                 .clone()
                 .or(trouble)
                 .or(doubt)
                 .or(strict)
+                .or(listening)
                 .or(error),
             shutdown_text,
             wished,
@@ -99,6 +109,7 @@ impl Session {
             router: None,
             state: State::Idle,
             since: Time::ZERO,
+            opened_by: None,
             last_error: Some(error),
             shutdown_text: None,
             wished: 0,
@@ -142,6 +153,7 @@ pub(crate) fn sessions(
             peer: peer.clone(),
             router: session.router.clone(),
             state: session.state.label().to_owned(),
+            opened_by: session.opened_by.map(opener),
             since: Some(same.unwrap_or(Moment(moment))),
             last_error: match (&session.untold, &session.last_error) {
                 (Some(untold), _) => Some(untold.clone()),
@@ -154,6 +166,14 @@ pub(crate) fn sessions(
         }
     };
     states.iter().map(session).collect()
+}
+
+/// As the status says it.
+fn opener(side: Side) -> String {
+    match side {
+        Side::Ours => "Node".to_owned(),
+        Side::Theirs => "Router".to_owned(),
+    }
 }
 
 /// What this node announces to routers, by Service: what they know, not what is wished.

@@ -53,6 +53,7 @@ fn configured(files: &Files) -> String {
             ttl_security,
             multihop,
             bfd,
+            opens,
             ..
         } = neighbour;
         let _ = write!(
@@ -61,6 +62,9 @@ fn configured(files: &Files) -> String {
              connect retry time 1; error wait time 1, 2;",
             name(*address)
         );
+        if *opens {
+            text.push_str(" connect delay time 1;");
+        }
         if let Some(password) = password {
             let _ = write!(text, " password \"{password}\";");
         }

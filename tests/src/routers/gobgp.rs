@@ -52,9 +52,9 @@ fn configured(files: &Files) -> String {
             text,
             "[neighbors.timers.config]\nconnect-retry = 1\n\
              idle-hold-time-after-reset = 1\n\
-             [neighbors.transport.config]\npassive-mode = true\nlocal-address = \"{}\"\n\
+             [neighbors.transport.config]\npassive-mode = {}\nlocal-address = \"{}\"\n\
              [neighbors.graceful-restart.config]\nenabled = true\nnotification-enabled = true",
-            neighbour.local
+            !neighbour.opens, neighbour.local
         );
         if neighbour.ttl_security {
             text.push_str("[neighbors.ttl-security.config]\nenabled = true\nttl-min = 255\n");

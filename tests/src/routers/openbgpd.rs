@@ -49,16 +49,20 @@ fn configured(files: &Files) -> String {
             password,
             ttl_security,
             multihop,
+            opens,
             ..
         } = neighbour;
         let _ = writeln!(
             text,
-            "neighbor {address} {{\n remote-as {NODE_AS}\n local-address {local}\n passive\n \
+            "neighbor {address} {{\n remote-as {NODE_AS}\n local-address {local}\n \
              announce enhanced refresh yes"
         );
         for (family, carried) in ["IPv4", "IPv6"].iter().zip(neighbour.carries()) {
             let carried = if carried { "unicast" } else { "none" };
             let _ = writeln!(text, " announce {family} {carried}");
+        }
+        if !opens {
+            text.push_str(" passive\n");
         }
         if let Some(password) = password {
             let _ = writeln!(text, " tcp md5sig password {password}");

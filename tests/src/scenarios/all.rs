@@ -280,6 +280,11 @@ pub const ALL: &[Scenario] = &[
         run: bgp::told,
     },
     Scenario {
+        name: "whoever_opens_the_connection_there_is_one_session",
+        herald: true,
+        run: bgp::listening,
+    },
+    Scenario {
         name: "a_hostile_router_harms_no_other_session",
         herald: true,
         run: bgp::hostile,

@@ -3,12 +3,13 @@
 //! Here is what they have in common; the matrix of routers and features is [`matrix`], and what nobody
 //! would call a router [`hostile`]; sessions that are watched are in [`bfd`], with passwords in [`proved`]
 //! and with echo packets in [`echoed`]; routers without an address of their own are in [`unnumbered`], and
-//! what heraldctl says of them all in [`told`].
+//! what heraldctl says of them all in [`told`]; who opens the connection is [`listening`].
 
 mod bfd;
 mod byhand;
 mod echoed;
 mod hostile;
+mod listening;
 mod matrix;
 mod proved;
 mod told;
@@ -30,6 +31,7 @@ use crate::topology::NodeNumber;
 pub(super) use bfd::watched;
 pub(super) use echoed::echoed;
 pub(super) use hostile::hostile;
+pub(super) use listening::listening;
 pub(super) use matrix::matrix;
 pub(super) use proved::proved;
 pub(super) use told::told;

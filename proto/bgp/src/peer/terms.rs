@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use crate::session::collision::Side;
 use crate::{Asn, Families, Notification, Time};
 
 /// A TCP connection with the peer, as the shell and the peer call it. Never used twice.
@@ -264,6 +265,8 @@ pub struct Snapshot {
     pub last_error: Option<(Time, Reason)>,
     /// The last text for the operator that the peer sent with a shutdown or reset.
     pub shutdown_text: Option<String>,
+    /// Who opened the connection of a session; from OpenSent on.
+    pub opened_by: Option<Side>,
     /// Local address of the connection of a session.
     pub local: Option<IpAddr>,
     /// What was agreed on; from OpenConfirm on.

@@ -6,7 +6,7 @@ use crate::Asn;
 
 /// Who opened a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
+pub enum Side {
     /// This speaker.
     Ours,
     /// The peer.

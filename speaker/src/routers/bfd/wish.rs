@@ -146,7 +146,7 @@ fn is_on_link(router: IpAddr, links: &Links) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use herald_model::bgp::{Dialing, Security, Target};
+    use herald_model::bgp::{Dialing, Opening, Security, Target};
 
     use super::*;
     use crate::links::Link;
@@ -179,6 +179,7 @@ mod tests {
             dialing: Dialing {
                 target: Target::Address(router.parse().unwrap()),
                 port: 179,
+                opening: Opening::Active,
                 source: None,
                 vrf: Some("red".to_owned()),
                 multihop,

@@ -16,6 +16,7 @@ fn peer() -> Peer {
         dialing: Dialing {
             target: Target::Address("192.0.2.254".parse().unwrap()),
             port: 179,
+            opening: bgp::Opening::Active,
             source: None,
             vrf: None,
             multihop: false,
@@ -36,6 +37,7 @@ fn peer() -> Peer {
 const FACTS: Facts<'_> = Facts {
     node: "n1",
     address: Some(Ipv4Addr::new(192, 0, 2, 11)),
+    has_tcp_ao: true,
     leaving: None,
     links: &Links::new(),
     found: &Found::new(),
@@ -44,7 +46,7 @@ const FACTS: Facts<'_> = Facts {
 fn ordered(change: impl FnOnce(&mut Peer)) -> Order {
     let mut peer = peer();
     change(&mut peer);
-    order(&peer, &BTreeMap::new(), None, &FACTS)
+    order(&peer, &BTreeMap::new(), Ok(Keys::None), &FACTS)
 }
 
 #[test]
@@ -66,7 +68,7 @@ fn the_distance_to_a_router_is_one_hop_unless_somebody_says_otherwise() {
     for (hops, least) in [(1, 255), (2, 254), (254, 2)] {
         let mut peer = peer();
         peer.security.ttl_security = Some(hops);
-        let dial = order(&peer, &BTreeMap::new(), None, &FACTS).dial;
+        let dial = order(&peer, &BTreeMap::new(), Ok(Keys::None), &FACTS).dial;
         assert_eq!((dial.ttl, dial.least_ttl), (255, Some(least)), "{hops}");
     }
 }
@@ -83,7 +85,7 @@ fn a_router_sees_the_local_as_and_an_identifier_that_is_never_zero() {
         address: None,
         ..FACTS
     };
-    let order = order(&peer(), &BTreeMap::new(), None, &six_only);
+    let order = order(&peer(), &BTreeMap::new(), Ok(Keys::None), &six_only);
     assert!(!order.config.router_id.is_unspecified());
     assert_eq!(order.config.check(), Ok(()));
 }
@@ -105,7 +107,7 @@ fn a_router_that_is_found_by_its_interface_is_spoken_to_once_it_is_found() {
             found: &found,
             ..FACTS
         };
-        order(&peer, &BTreeMap::new(), None, &facts)
+        order(&peer, &BTreeMap::new(), Ok(Keys::None), &facts)
     };
     let unfound = with(Seen::Nobody("nobody there".to_owned()));
     assert_eq!(unfound.obstacle.as_deref(), Some("nobody there"));
@@ -127,7 +129,7 @@ fn a_router_that_is_found_by_its_interface_is_spoken_to_once_it_is_found() {
         links: &links,
         ..FACTS
     };
-    let order = order(&peer, &BTreeMap::new(), None, &facts);
+    let order = order(&peer, &BTreeMap::new(), Ok(Keys::None), &facts);
     assert_eq!(order.obstacle, None);
     assert_eq!(order.config.families, Families::only(Family::Ipv6));
     assert!(!order.config.extended_next_hop);
@@ -136,9 +138,35 @@ fn a_router_that_is_found_by_its_interface_is_spoken_to_once_it_is_found() {
 #[test]
 fn a_secret_that_cannot_be_read_stands_in_the_way_of_the_session() {
     let missing = Err("Secret md5 does not exist".to_owned());
-    let order = order(&peer(), &BTreeMap::new(), Some(&missing), &FACTS);
+    let order = order(&peer(), &BTreeMap::new(), missing, &FACTS);
     assert_eq!(order.obstacle.as_deref(), Some("Secret md5 does not exist"));
-    assert_eq!(order.dial.password, None);
+    assert_eq!(order.dial.keys, Keys::None);
+}
+
+/// RFC 5925 section 7.1: what is to be signed is not sent unsigned.
+#[test]
+fn without_tcp_ao_in_the_kernel_a_session_that_asks_for_it_is_not_opened() {
+    let mut signed = peer();
+    signed.security.tcp_ao = vec![bgp::TcpAoKey {
+        send_id: 1,
+        receive_id: 1,
+        algorithm: bgp::TcpAoAlgorithm::AesCmac,
+        secret: bgp::Password {
+            namespace: None,
+            name: "ao".to_owned(),
+        },
+    }];
+    let obstacle = |peer: &Peer, has_tcp_ao| {
+        let facts = Facts {
+            has_tcp_ao,
+            ..FACTS
+        };
+        order(peer, &BTreeMap::new(), Ok(Keys::Ao(Vec::new())), &facts).obstacle
+    };
+    assert_eq!(obstacle(&signed, true), None);
+    let told = obstacle(&signed, false).unwrap();
+    assert!(told.contains("has no TCP-AO (Linux 6.7 or later"), "{told}");
+    assert_eq!(obstacle(&peer(), false), None);
 }
 
 #[test]
@@ -156,7 +184,7 @@ fn a_route_that_is_about_to_go_says_so() {
         ("198.51.100.1/32".parse().unwrap(), attributes),
         ("198.51.100.2/32".parse().unwrap(), leaving),
     ]);
-    let order = order(&peer(), &prefixes, None, &FACTS);
+    let order = order(&peer(), &prefixes, Ok(Keys::None), &FACTS);
     let routes: Vec<&Arc<Route>> = order.wish.values().collect();
     assert_eq!(routes[0].local_pref, Some(200));
     assert!(routes[0].communities.is_empty());

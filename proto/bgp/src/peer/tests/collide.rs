@@ -44,6 +44,12 @@ fn of_two_connections_that_of_the_higher_identifier_is_kept() {
             assert_eq!(scene.refused(dumped), (6, 7));
             scene.say(kept, &KEEPALIVE);
             assert_eq!(scene.state(), State::Established);
+            let opener = if router_wins {
+                Side::Theirs
+            } else {
+                Side::Ours
+            };
+            assert_eq!(scene.peer.snapshot().opened_by, Some(opener));
             assert_eq!(scene.events(), [Event::Established]);
             assert_eq!(scene.peer.snapshot().last_error, None);
             scene.pass(secs(60));
@@ -105,6 +111,7 @@ fn who_may_connect_is_configured() {
     let mut scene = Scene::new(passive);
     scene.pass(secs(1000));
     assert_eq!((scene.state(), scene.actions()), (State::Active, vec![]));
+    assert_eq!(scene.peer.snapshot().opened_by, None);
     let connection = scene.peer.handle_accepted(local(), scene.now).unwrap();
     assert_eq!(kinds(&scene.heard(connection)), [Kind::Open]);
     scene.say(connection, &octets(&router()));
