@@ -63,7 +63,8 @@ enum Task {
         arguments: Vec<String>,
     },
     /// Measure on optimised programs: `alloc`, how fast Services get their addresses; `bgp`, how
-    /// fast routers learn of routes; `codec`, how fast messages of BGP are read and written; as `lab` the commands failover, drain, eviction, partition, calm and kills.
+    /// fast routers learn of routes; `codec`, how fast messages of BGP are read and written; as `lab` the
+    /// commands failover, drain, eviction, partition, calm and kills.
     Bench {
         /// What, and arguments of `herald-lab`, as --json and --strict.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
