@@ -129,18 +129,25 @@ pub(crate) const fn flags(kind: u8) -> Option<u8> {
     })
 }
 
-/// Flags, type, length in one octet or two, value.
-pub(crate) fn write(flags: u8, kind: u8, value: &[u8], out: &mut Vec<u8>) {
-    match u8::try_from(value.len()) {
-        Ok(length) => out.extend([flags, kind, length]),
-        Err(_) => {
-            // What does not fit two octets does not fit a message either.
-            let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
-            out.extend([flags | EXTENDED_LENGTH, kind]);
-            out.extend(length.to_be_bytes());
+/// Flags, type, length in one octet or two, and the value, which `write` appends.
+pub(crate) fn write(flags: u8, kind: u8, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    const HEAD: usize = 3;
+    let start = out.len();
+    out.extend_from_slice(&[flags, kind, 0]);
+    write(out);
+    let length = out.len() - start - HEAD;
+    // What does not fit two octets does not fit a message either.
+    let [high, low] = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
+    let is_long = length > usize::from(u8::MAX);
+    if let Some([flags, _, length]) = out.get_mut(start..start + HEAD) {
+        if is_long {
+            *flags |= EXTENDED_LENGTH;
         }
+        *length = if is_long { high } else { low };
     }
-    out.extend(value);
+    if is_long {
+        out.insert(start + HEAD, low);
+    }
 }
 
 /// The octets of one attribute, flags and all, and what it consists of.
@@ -214,39 +221,60 @@ impl Attribute {
 
     /// Appends it. Of AS_PATH and AGGREGATOR, numbers that do not fit the session become AS_TRANS.
     pub(crate) fn encode(&self, context: &Context, out: &mut Vec<u8>) {
-        let mut value = Vec::new();
+        let kind = self.kind();
+        let flags = if let Self::Other { flags, .. } = self {
+            *flags
+        } else {
+            flags(kind).unwrap_or(OPTIONAL)
+        };
+        write(flags, kind, out, |out| self.encode_value(context, out));
+    }
+
+    fn encode_value(&self, context: &Context, out: &mut Vec<u8>) {
         let wide = context.four_octet_as;
         match self {
-            Self::Origin(origin) => value.push(*origin as u8),
-            Self::AsPath(segments) => write_path(segments, wide, &mut value),
-            Self::As4Path(segments) => write_path(segments, true, &mut value),
-            Self::NextHop(address) | Self::OriginatorId(address) => value.extend(address.octets()),
-            Self::Med(number) | Self::LocalPref(number) => value.extend(number.to_be_bytes()),
+            Self::Origin(origin) => out.push(*origin as u8),
+            Self::AsPath(segments) => write_path(segments, wide, out),
+            Self::As4Path(segments) => write_path(segments, true, out),
+            Self::NextHop(address) | Self::OriginatorId(address) => {
+                out.extend_from_slice(&address.octets());
+            }
+            Self::Med(number) | Self::LocalPref(number) => {
+                out.extend_from_slice(&number.to_be_bytes());
+            }
             Self::AtomicAggregate => {}
-            Self::Aggregator(aggregator) => write_aggregator(*aggregator, wide, &mut value),
-            Self::As4Aggregator(aggregator) => write_aggregator(*aggregator, true, &mut value),
-            Self::Communities(list) => list.iter().for_each(|c| value.extend(c.0.to_be_bytes())),
-            Self::ClusterList(list) => list.iter().for_each(|id| value.extend(id.octets())),
-            Self::ExtendedCommunities(list) => list.iter().for_each(|c| value.extend(c.0)),
-            Self::LargeCommunities(list) => {
+            Self::Aggregator(aggregator) => write_aggregator(*aggregator, wide, out),
+            Self::As4Aggregator(aggregator) => write_aggregator(*aggregator, true, out),
+            Self::Communities(list) => {
                 for community in list {
-                    let LargeCommunity {
-                        global,
-                        local1,
-                        local2,
-                    } = community;
-                    value.extend(
-                        [*global, *local1, *local2]
-                            .into_iter()
-                            .flat_map(u32::to_be_bytes),
-                    );
+                    out.extend_from_slice(&community.0.to_be_bytes());
                 }
             }
-            Self::OnlyToCustomer(asn) => value.extend(asn.0.to_be_bytes()),
-            Self::Other { flags, kind, value } => return write(*flags, *kind, value, out),
+            Self::ClusterList(list) => {
+                for id in list {
+                    out.extend_from_slice(&id.octets());
+                }
+            }
+            Self::ExtendedCommunities(list) => {
+                for community in list {
+                    out.extend_from_slice(&community.0);
+                }
+            }
+            Self::LargeCommunities(list) => {
+                for LargeCommunity {
+                    global,
+                    local1,
+                    local2,
+                } in list
+                {
+                    for part in [global, local1, local2] {
+                        out.extend_from_slice(&part.to_be_bytes());
+                    }
+                }
+            }
+            Self::OnlyToCustomer(asn) => out.extend_from_slice(&asn.0.to_be_bytes()),
+            Self::Other { value, .. } => out.extend_from_slice(value),
         }
-        let kind = self.kind();
-        write(flags(kind).unwrap_or(OPTIONAL), kind, &value, out);
     }
 
     /// Reads an attribute that is not one of the two of MP-BGP, whose flags are in order and which

@@ -15,15 +15,24 @@ pub(crate) fn encode(prefix: Prefix, out: &mut Vec<u8>) {
     let octets = usize::from(prefix.length()).div_ceil(8);
     out.push(prefix.length());
     match prefix.address() {
-        IpAddr::V4(address) => out.extend(address.octets().iter().take(octets)),
-        IpAddr::V6(address) => out.extend(address.octets().iter().take(octets)),
+        IpAddr::V4(address) => {
+            out.extend_from_slice(address.octets().get(..octets).unwrap_or_default())
+        }
+        IpAddr::V6(address) => {
+            out.extend_from_slice(address.octets().get(..octets).unwrap_or_default())
+        }
     }
 }
 
 /// All prefixes up to the end.
 pub(crate) fn decode(octets: &[u8], family: Family) -> Result<Vec<Prefix>, Short> {
     let mut reader = Reader(octets);
-    let mut prefixes = Vec::new();
+    // As many as there are if each names a host: no more than the octets that are there.
+    let whole = match family {
+        Family::Ipv4 => 5,
+        Family::Ipv6 => 17,
+    };
+    let mut prefixes = Vec::with_capacity(octets.len() / whole);
     while !reader.is_empty() {
         let length = reader.u8()?;
         let octets = reader.take(usize::from(length).div_ceil(8))?;

@@ -24,6 +24,15 @@ pub enum NextHop {
 }
 
 impl NextHop {
+    /// In octets.
+    const fn length(&self) -> u8 {
+        match self {
+            Self::V4(_) => 4,
+            Self::V6(_) => 16,
+            Self::V6Pair(..) => 32,
+        }
+    }
+
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::V4(address) => out.extend(address.octets()),
@@ -72,16 +81,15 @@ pub struct Unreach {
 
 impl Reach {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let (mut value, mut next_hop) = (Vec::new(), Vec::new());
-        self.next_hop.encode(&mut next_hop);
-        value.extend(self.family.afi().to_be_bytes());
-        value.extend([1, u8::try_from(next_hop.len()).unwrap_or_default()]);
-        value.extend(next_hop);
-        value.push(0);
-        for prefix in &self.prefixes {
-            nlri::encode(*prefix, &mut value);
-        }
-        write(OPTIONAL, MP_REACH, &value, out);
+        write(OPTIONAL, MP_REACH, out, |out| {
+            out.extend_from_slice(&self.family.afi().to_be_bytes());
+            out.extend_from_slice(&[1, self.next_hop.length()]);
+            self.next_hop.encode(out);
+            out.push(0);
+            for prefix in &self.prefixes {
+                nlri::encode(*prefix, out);
+            }
+        });
     }
 
     /// None: of a family that is not exchanged here.
@@ -108,12 +116,13 @@ impl Reach {
 
 impl Unreach {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let mut value = self.family.afi().to_be_bytes().to_vec();
-        value.push(1);
-        for prefix in &self.prefixes {
-            nlri::encode(*prefix, &mut value);
-        }
-        write(OPTIONAL, MP_UNREACH, &value, out);
+        write(OPTIONAL, MP_UNREACH, out, |out| {
+            out.extend_from_slice(&self.family.afi().to_be_bytes());
+            out.push(1);
+            for prefix in &self.prefixes {
+                nlri::encode(*prefix, out);
+            }
+        });
     }
 
     /// None: of a family that is not exchanged here.

@@ -81,26 +81,23 @@ impl Update {
         longest: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), TooLong> {
-        let (mut withdrawn, mut attributes) = (Vec::new(), Vec::new());
-        for prefix in &self.withdrawn {
-            nlri::encode(*prefix, &mut withdrawn);
-        }
-        if let Some(reach) = &self.reach {
-            reach.encode(&mut attributes);
-        }
-        if let Some(unreach) = &self.unreach {
-            unreach.encode(&mut attributes);
-        }
-        for attribute in &self.attributes {
-            attribute.encode(context, &mut attributes);
-        }
-        let field = |part: &[u8]| u16::try_from(part.len()).map_err(|_| TooLong);
-        let lengths = (field(&withdrawn)?, field(&attributes)?);
         header::write(out, Kind::Update, longest, |out| {
-            out.extend(lengths.0.to_be_bytes());
-            out.extend(withdrawn);
-            out.extend(lengths.1.to_be_bytes());
-            out.extend(attributes);
+            counted(out, |out| {
+                for prefix in &self.withdrawn {
+                    nlri::encode(*prefix, out);
+                }
+            });
+            counted(out, |out| {
+                if let Some(reach) = &self.reach {
+                    reach.encode(out);
+                }
+                if let Some(unreach) = &self.unreach {
+                    unreach.encode(out);
+                }
+                for attribute in &self.attributes {
+                    attribute.encode(context, out);
+                }
+            });
             for prefix in &self.announced {
                 nlri::encode(*prefix, out);
             }
@@ -255,6 +252,18 @@ impl Seen {
     fn only(&self, kind: u8) -> bool {
         let count: u32 = self.0.iter().map(|half| half.count_ones()).sum();
         self.has(kind) && count == 1
+    }
+}
+
+/// Appends a length of two octets and what `write` appends. More than fits one does not fit a message
+/// either, which is found out there.
+fn counted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0, 0]);
+    write(out);
+    let length = u16::try_from(out.len() - start - 2).unwrap_or(u16::MAX);
+    if let Some(field) = out.get_mut(start..start + 2) {
+        field.copy_from_slice(&length.to_be_bytes());
     }
 }
 
