@@ -8,7 +8,6 @@
 //! Not here: what a router advertisement says and when one is sent (`herald_l2::discovery`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::metrics::DiscoveryMetrics;
+use super::place::{Found, Seen, absent};
 use crate::io::DiscoverySocket;
 use crate::links::{Link, Links};
 
@@ -25,22 +25,6 @@ use crate::links::{Link, Links};
 const RETRY: Duration = Duration::from_secs(5);
 /// More than any advertisement needs; options behind it do not matter.
 const LONGEST: usize = 1500;
-
-/// What is known of the router on each interface.
-pub(super) type Found = BTreeMap<String, Seen>;
-
-/// What is known of the router on one interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// Nobody was heard; why, for the operator.
-    Nobody(String),
-    /// This one was heard, first of all who are.
-    Router {
-        address: Ipv6Addr,
-        /// Others that are heard.
-        rivals: Vec<Ipv6Addr>,
-    },
-}
 
 /// Every interface on which a router is looked for.
 pub(super) struct Neighbours {
@@ -316,16 +300,10 @@ fn locate(name: &str, link: Option<(&u32, &Link)>) -> Result<Place, String> {
     })
 }
 
-/// What is said where an interface is not there.
-pub(super) fn absent(name: &str) -> String {
-    format!(
-        "this node has no interface {name}: correct it in the BGPPeer, or leave this node out by \
-         nodeSelectors"
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use herald_l2::Mac;
 
     use super::*;

@@ -14,8 +14,7 @@ use ipnet::IpNet;
 use sha2::{Digest as _, Sha256};
 
 use super::keys::Keys;
-use super::neighbours::Found;
-use super::place::{Place, Zone, doubt, place};
+use super::place::{Found, Place, Zone, doubt, place};
 use crate::links::Links;
 
 /// How long a router keeps the routes of a speaker that restarts.

@@ -1,12 +1,28 @@
 //! Where a router is, on this node and now: an address, and the link that a link-local one is on. Pure.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use herald_model::bgp::Target;
 
-use super::neighbours::{self, Found, Seen};
 use crate::links::Links;
+
+/// What is known of the router on each interface.
+pub(super) type Found = BTreeMap<String, Seen>;
+
+/// What is known of the router on one interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Nobody was heard; why, for the operator.
+    Nobody(String),
+    /// This one was heard, first of all who are.
+    Router {
+        address: Ipv6Addr,
+        /// Others that are heard.
+        rivals: Vec<Ipv6Addr>,
+    },
+}
 
 /// A link by its interface.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +97,7 @@ pub(super) fn place(target: &Target, links: &Links, found: &Found) -> Result<Pla
         },
     };
     let link = links.iter().find(|(_, link)| link.name == *interface);
-    let (index, _) = link.ok_or_else(|| neighbours::absent(interface))?;
+    let (index, _) = link.ok_or_else(|| absent(interface))?;
     let zone = Zone {
         index: *index,
         name: interface.clone(),
@@ -109,6 +125,14 @@ pub(super) fn doubt(target: &Target, found: &Found) -> Option<String> {
         }
         Seen::Router { .. } | Seen::Nobody(_) => None,
     }
+}
+
+/// What is said where an interface is not there.
+pub(super) fn absent(name: &str) -> String {
+    format!(
+        "this node has no interface {name}: correct it in the BGPPeer, or leave this node out by \
+         nodeSelectors"
+    )
 }
 
 #[cfg(test)]

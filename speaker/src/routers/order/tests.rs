@@ -4,7 +4,7 @@ use herald_model::bgp::Security;
 
 use super::*;
 use crate::links::Link;
-use crate::routers::neighbours::Seen;
+use crate::routers::place::Seen;
 
 fn peer() -> Peer {
     Peer {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::byhand::bird;
-use super::{PATIENCE, announced, present, sessions};
+use super::{PATIENCE, announced, forget_secret, keep_secret, present, sessions};
 use crate::lab::Lab;
 use crate::routers::{ADDRESSES, Kind, NODE_AS, ROUTER_AS};
 use crate::scenarios::Stage;
@@ -67,19 +67,19 @@ pub(in crate::scenarios) fn proved(stage: &mut Stage) -> Result<()> {
     present(Kind::Bird)?;
     let directory = lab.files.state.join("router-proved");
     let mut router = bird(lab, &directory, &configured())?;
-    keep(lab, WRONG, "not-agreed-on")?;
+    keep_secret(lab, WRONG, "not-agreed-on")?;
     let outcome = played(lab);
     router.terminate(std::time::Duration::from_secs(3));
     for terms in TERMS {
-        forget(lab, &secret(terms))?;
+        forget_secret(lab, &secret(terms))?;
     }
-    forget(lab, WRONG)?;
+    forget_secret(lab, WRONG)?;
     outcome
 }
 
 fn played(lab: &Lab) -> Result<()> {
     for terms in [&ONE, &THREE] {
-        keep(lab, &secret(terms), terms.password)?;
+        keep_secret(lab, &secret(terms), terms.password)?;
     }
     lab.apply(&announced())?;
     for (terms, secret) in [
@@ -108,7 +108,7 @@ fn played(lab: &Lab) -> Result<()> {
     says(lab, &TWO, &missing)?;
 
     lab.apply(&profile(&ONE, &secret(&ONE)))?;
-    keep(lab, &secret(&TWO), TWO.password)?;
+    keep_secret(lab, &secret(&TWO), TWO.password)?;
     up(lab, &TERMS)
 }
 
@@ -164,32 +164,6 @@ fn profile(terms: &Terms, secret: &str) -> String {
 
 fn secret(terms: &Terms) -> String {
     format!("bfd-{}", terms.node.name())
-}
-
-fn keep(lab: &Lab, name: &str, password: &str) -> Result<()> {
-    lab.kubectl(&[
-        "-n",
-        "herald-system",
-        "create",
-        "secret",
-        "generic",
-        name,
-        "--type=kubernetes.io/basic-auth",
-        &format!("--from-literal=password={password}"),
-    ])
-    .map(drop)
-}
-
-fn forget(lab: &Lab, name: &str) -> Result<()> {
-    let command = [
-        "-n",
-        "herald-system",
-        "delete",
-        "secret",
-        name,
-        "--ignore-not-found",
-    ];
-    lab.kubectl(&command).map(drop)
 }
 
 fn session(lab: &Lab, node: NodeNumber) -> Result<Value> {
