@@ -6,10 +6,10 @@
 //! one cannot do is said by [`Kind::cannot`].
 
 mod bfd;
-mod bird;
+pub mod bird;
 mod exabgp;
 mod feature;
-mod frr;
+pub mod frr;
 mod gobgp;
 mod openbgpd;
 
@@ -123,13 +123,25 @@ pub struct Router {
 }
 
 /// Where a router's files are, and where it runs.
-struct Files {
+pub struct Files {
     directory: PathBuf,
     netns: crate::netns::Netns,
     neighbours: Vec<Neighbour>,
 }
 
 impl Files {
+    /// In a directory of this name, for these neighbours.
+    pub fn make(lab: &Lab, name: &str, neighbours: Vec<Neighbour>) -> Result<Self> {
+        let directory = lab.files.state.join(name);
+        std::fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
+        Ok(Self {
+            directory,
+            netns: lab.topology.router.clone(),
+            neighbours,
+        })
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
@@ -229,14 +241,7 @@ impl Router {
     /// Starts it in the router's namespace.
     pub fn start(lab: &Lab, kind: Kind, neighbours: Vec<Neighbour>) -> Result<Self> {
         let name = format!("router-{}", kind.name().to_lowercase());
-        let directory = lab.files.state.join(name);
-        std::fs::create_dir_all(&directory)
-            .with_context(|| format!("cannot make {}", directory.display()))?;
-        let files = Files {
-            directory,
-            netns: lab.topology.router.clone(),
-            neighbours,
-        };
+        let files = Files::make(lab, &name, neighbours)?;
         let programs = match kind {
             Kind::Frr => frr::start(lab, &files)?,
             Kind::Bird => bird::start(lab, &files)?,

@@ -12,7 +12,13 @@ use crate::lab::Lab;
 use crate::program::{Launch, Program};
 
 pub(super) fn start(lab: &Lab, files: &Files) -> Result<Vec<Program>> {
-    std::fs::write(files.path("bird.conf"), configured(files))?;
+    let program = launch(lab, files, &configured(files), files.watch())?;
+    Ok(vec![program])
+}
+
+/// Starts it with a configuration; before ordinary programs where it `watches` somebody.
+pub fn launch(lab: &Lab, files: &Files, configuration: &str, watches: bool) -> Result<Program> {
+    std::fs::write(files.path("bird.conf"), configuration)?;
     let launch = Launch {
         name: "bird".to_owned(),
         netns: files.netns.clone(),
@@ -28,11 +34,10 @@ pub(super) fn start(lab: &Lab, files: &Files) -> Result<Vec<Program>> {
         ],
         environment: Vec::new(),
     };
-    let urgent = files.watch();
-    let program = lab.start(if urgent { launch.urgent() } else { launch })?;
+    let program = lab.start(if watches { launch.urgent() } else { launch })?;
     let socket = files.path("bird.ctl");
     lab.wait("BIRD does not start", START, |_| Ok(socket.exists()))?;
-    Ok(vec![program])
+    Ok(program)
 }
 
 fn configured(files: &Files) -> String {
@@ -108,7 +113,7 @@ fn name(neighbour: IpAddr) -> String {
     format!("n{}", neighbour.to_string().replace(['.', ':'], "_"))
 }
 
-fn asked(files: &Files, words: &[&str]) -> Result<(bool, String)> {
+pub fn asked(files: &Files, words: &[&str]) -> Result<(bool, String)> {
     let output = files
         .netns
         .command("/usr/sbin/birdc")

@@ -15,17 +15,28 @@ use crate::netns::run;
 use crate::program::{Launch, Program};
 
 pub(super) fn start(lab: &Lab, files: &Files) -> Result<Vec<Program>> {
-    std::fs::write(files.path("frr.conf"), configured(files))?;
-    std::fs::write(files.path("bfdd.conf"), watching(files))?;
+    let watching = files.watch().then(|| watching(files));
+    launch(lab, files, &configured(files), watching.as_deref())
+}
+
+/// Starts it with a configuration; bfdd only where there is something for it to read.
+pub fn launch(
+    lab: &Lab,
+    files: &Files,
+    speaking: &str,
+    watching: Option<&str>,
+) -> Result<Vec<Program>> {
+    std::fs::write(files.path("frr.conf"), speaking)?;
+    std::fs::write(files.path("bfdd.conf"), watching.unwrap_or_default())?;
     run(Command::new("chown")
         .args(["-R", "frr:frr"])
         .arg(&files.directory))
     .context("FRR needs its user, which only root can give files to")?;
     let mut programs = Vec::new();
     // bfdd before bgpd, which asks it for sessions.
-    let watching = files.watch().then_some(("bfdd", "bfdd.conf"));
+    let bfdd = watching.map(|_| ("bfdd", "bfdd.conf"));
     let daemons = [("zebra", "frr.conf")].into_iter();
-    for (name, file) in daemons.chain(watching).chain([("bgpd", "frr.conf")]) {
+    for (name, file) in daemons.chain(bfdd).chain([("bgpd", "frr.conf")]) {
         let option = |flag: &str, file: &str| [flag.to_owned(), files.word(file)];
         let mut arguments = Vec::new();
         arguments.extend(option("-f", file));
@@ -42,7 +53,7 @@ pub(super) fn start(lab: &Lab, files: &Files) -> Result<Vec<Program>> {
             arguments,
             environment: Vec::new(),
         };
-        programs.push(lab.start(if files.watch() {
+        programs.push(lab.start(if bfdd.is_some() {
             launch.urgent()
         } else {
             launch
@@ -131,7 +142,7 @@ fn asked(files: &Files, command: &str) -> Result<String> {
 }
 
 /// A daemon's answer to commands.
-fn told_to(files: &Files, daemon: &str, commands: &[&str]) -> Result<String> {
+pub fn told_to(files: &Files, daemon: &str, commands: &[&str]) -> Result<String> {
     let mut vtysh = files.netns.command("/usr/bin/vtysh");
     vtysh
         .arg("--vty_socket")

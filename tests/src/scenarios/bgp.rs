@@ -6,7 +6,6 @@
 //! what heraldctl says of them all in [`told`]; who opens the connection is [`listening`].
 
 mod bfd;
-mod byhand;
 mod echoed;
 mod hostile;
 mod listening;

@@ -1,16 +1,14 @@
 //! BFD echo (RFC 5880 section 6.4), with FRR: packets that the other end forwards back unread.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::byhand::{asked_frr, frr};
 use super::{PATIENCE, announced, peer, present, sessions};
 use crate::lab::Lab;
 use crate::program::Program;
-use crate::routers::{ADDRESSES, Kind, NODE_AS, ROUTER_AS};
+use crate::routers::{ADDRESSES, Files, Kind, NODE_AS, ROUTER_AS, frr};
 use crate::scenarios::Stage;
 use crate::topology::NodeNumber;
 
@@ -24,7 +22,7 @@ const CAME_BACK: &str = "echo-packet-input";
 pub(in crate::scenarios) fn echoed(stage: &mut Stage) -> Result<()> {
     let lab = &mut stage.lab;
     present(Kind::Frr)?;
-    let directory = lab.files.state.join("router-echoed");
+    let files = Files::make(lab, "router-echoed", Vec::new())?;
     let [address, _] = NODE.lan();
     let speaking = format!(
         "frr defaults traditional\nlog stdout informational\nrouter bgp {ROUTER_AS}\n \
@@ -34,8 +32,8 @@ pub(in crate::scenarios) fn echoed(stage: &mut Stage) -> Result<()> {
     );
     let watching = "log stdout informational\nbfd\n profile echo\n  detect-multiplier 5\n  echo-mode\n  \
                     echo transmit-interval 100\n  echo receive-interval 100\n exit\n";
-    let mut programs = frr(lab, &directory, &speaking, watching)?;
-    let outcome = played(lab, &directory);
+    let mut programs = frr::launch(lab, &files, &speaking, Some(watching))?;
+    let outcome = played(lab, &files);
     forwards(lab, true)?;
     for program in programs.iter_mut().rev() {
         Program::terminate(program, Duration::from_secs(3));
@@ -43,7 +41,7 @@ pub(in crate::scenarios) fn echoed(stage: &mut Stage) -> Result<()> {
     outcome
 }
 
-fn played(lab: &Lab, directory: &Path) -> Result<()> {
+fn played(lab: &Lab, files: &Files) -> Result<()> {
     lab.apply(&announced())?;
     lab.apply(
         "apiVersion: heraldlb.io/v1beta1\nkind: BFDProfile\nmetadata: {name: echo}\n\
@@ -51,9 +49,9 @@ fn played(lab: &Lab, directory: &Path) -> Result<()> {
     )?;
     lab.apply(&peer("echo", Some(NODE), ADDRESSES[0], "bfdProfile: echo"))?;
     proven(lab)?;
-    let before = came_back(lab, directory)?;
-    lab.wait("FRR's echo packets do not come back", PATIENCE, |lab| {
-        Ok(came_back(lab, directory)? > before)
+    let before = came_back(files)?;
+    lab.wait("FRR's echo packets do not come back", PATIENCE, |_| {
+        Ok(came_back(files)? > before)
     })?;
     forwards(lab, false)?;
     // Control packets have the path up again at once, and the session after it.
@@ -87,8 +85,8 @@ fn watched(lab: &Lab) -> Result<Value> {
 }
 
 /// How many echo packets came back to FRR.
-fn came_back(lab: &Lab, directory: &Path) -> Result<u64> {
-    let shown = asked_frr(lab, directory, "bfdd", "show bfd peers counters json")?;
+fn came_back(files: &Files) -> Result<u64> {
+    let shown = frr::told_to(files, "bfdd", &["show bfd peers counters json"])?;
     let shown: Value = serde_json::from_str(&shown).context("FRR's answer is not JSON")?;
     shown[0][CAME_BACK]
         .as_u64()

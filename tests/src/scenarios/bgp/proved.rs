@@ -6,10 +6,9 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::byhand::bird;
 use super::{PATIENCE, announced, forget_secret, keep_secret, present, sessions};
 use crate::lab::Lab;
-use crate::routers::{ADDRESSES, Kind, NODE_AS, ROUTER_AS};
+use crate::routers::{ADDRESSES, Files, Kind, NODE_AS, ROUTER_AS, bird};
 use crate::scenarios::Stage;
 use crate::topology::NodeNumber;
 
@@ -65,8 +64,8 @@ const WRONG: &str = "bfd-wrong";
 pub(in crate::scenarios) fn proved(stage: &mut Stage) -> Result<()> {
     let lab = &mut stage.lab;
     present(Kind::Bird)?;
-    let directory = lab.files.state.join("router-proved");
-    let mut router = bird(lab, &directory, &configured())?;
+    let files = Files::make(lab, "router-proved", Vec::new())?;
+    let mut router = bird::launch(lab, &files, &configured(), true)?;
     keep_secret(lab, WRONG, "not-agreed-on")?;
     let outcome = played(lab);
     router.terminate(std::time::Duration::from_secs(3));

@@ -17,13 +17,13 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::{
-    PASSWORD, PATIENCE, SECRET, announced, byhand, established, forget_secret, keep_secret, pages,
-    prefix, present, routed_service, sessions,
+    PASSWORD, PATIENCE, SECRET, announced, established, forget_secret, keep_secret, pages, prefix,
+    present, routed_service, sessions,
 };
 use crate::capture::{self, Capture};
 use crate::lab::Lab;
 use crate::program::Program;
-use crate::routers::{ADDRESSES, Kind, NODE_AS, ROUTER_AS};
+use crate::routers::{ADDRESSES, Files, Kind, NODE_AS, ROUTER_AS, bird, frr};
 use crate::scenarios::{Stage, needs};
 use crate::telling::tell;
 use crate::topology::NodeNumber;
@@ -69,11 +69,10 @@ pub(in crate::scenarios) fn unnumbered(stage: &mut Stage) -> Result<()> {
     let lab = &mut stage.lab;
     present(Kind::Frr)?;
     present(Kind::Bird)?;
-    let directory = lab.files.state.join("router-unnumbered");
-    std::fs::create_dir_all(&directory)?;
+    let files = Files::make(lab, "router-unnumbered", Vec::new())?;
     keep_secret(lab, SECRET, PASSWORD)?;
     plug(lab)?;
-    let outcome = played(lab, &directory);
+    let outcome = played(lab, &files);
     lab.topology
         .router
         .ip(&format!("link del {}\nlink del {}", port(ONE), port(TWO)))?;
@@ -97,15 +96,15 @@ fn plug(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-fn played(lab: &mut Lab, directory: &Path) -> Result<()> {
+fn played(lab: &mut Lab, files: &Files) -> Result<()> {
     let path = lab.files.state.join("unnumbered.pcap");
     let capture = Capture::start(&lab.topology.router, &path)?;
-    let mut programs = frr(lab, directory)?;
-    let outcome = with_frr(lab, directory);
+    let mut programs = frr(lab, files)?;
+    let outcome = with_frr(lab, files);
     stop(&mut programs);
     let outcome = outcome.and_then(|addresses| {
-        let mut programs = vec![bird(lab, directory)?];
-        let outcome = with_bird(lab, directory, &addresses);
+        let mut programs = vec![bird(lab, files)?];
+        let outcome = with_bird(lab, files, &addresses);
         stop(&mut programs);
         outcome
     });
@@ -120,7 +119,7 @@ fn stop(programs: &mut [Program]) {
     }
 }
 
-fn with_frr(lab: &Lab, directory: &Path) -> Result<Vec<IpAddr>> {
+fn with_frr(lab: &Lab, files: &Files) -> Result<Vec<IpAddr>> {
     lab.apply(&announced())?;
     lab.apply(
         "apiVersion: heraldlb.io/v1beta1\nkind: BFDProfile\nmetadata: {name: cable}\n\
@@ -149,7 +148,7 @@ fn with_frr(lab: &Lab, directory: &Path) -> Result<Vec<IpAddr>> {
     )?;
     let addresses = routed_service(lab)?;
     for address in &addresses {
-        known(lab, &[ONE, TWO], &|| frr_hops(lab, directory, *address))?;
+        known(lab, &[ONE, TWO], &|| frr_hops(files, *address))?;
     }
     pages(lab, &addresses)?;
 
@@ -161,12 +160,12 @@ fn with_frr(lab: &Lab, directory: &Path) -> Result<Vec<IpAddr>> {
     at(lab, ONE, "cable", address)?;
     established(lab, &[(ONE, "cable")])?;
     for address in &addresses {
-        known(lab, &[ONE, TWO], &|| frr_hops(lab, directory, *address))?;
+        known(lab, &[ONE, TWO], &|| frr_hops(files, *address))?;
     }
     Ok(addresses)
 }
 
-fn with_bird(lab: &Lab, directory: &Path, addresses: &[IpAddr]) -> Result<()> {
+fn with_bird(lab: &Lab, files: &Files, addresses: &[IpAddr]) -> Result<()> {
     let (_, router) = router_end(TWO);
     lab.kubectl(&["delete", "bgppeer", "cable"])?;
     let more = format!(
@@ -179,7 +178,7 @@ fn with_bird(lab: &Lab, directory: &Path, addresses: &[IpAddr]) -> Result<()> {
     at(lab, ONE, "found", other_router_end(ONE).1)?;
     at(lab, TWO, "named", router)?;
     for address in addresses {
-        known(lab, &[ONE, TWO], &|| bird_hops(lab, directory, *address))?;
+        known(lab, &[ONE, TWO], &|| bird_hops(files, *address))?;
     }
     Ok(())
 }
@@ -236,7 +235,7 @@ fn known(
         .with_context(|| format!("the next hops are {known:?}, wanted {wanted:?}"))
 }
 
-fn frr(lab: &Lab, directory: &Path) -> Result<Vec<Program>> {
+fn frr(lab: &Lab, files: &Files) -> Result<Vec<Program>> {
     let mut text = format!(
         "frr defaults traditional\nlog stdout informational\nrouter bgp {ROUTER_AS}\n bgp router-id {}\n \
          no bgp ebgp-requires-policy\n",
@@ -259,14 +258,14 @@ fn frr(lab: &Lab, directory: &Path) -> Result<Vec<Program>> {
         );
     }
     let watching = "log stdout informational\nbfd\n profile cable\n  detect-multiplier 5\n exit\n";
-    byhand::frr(lab, directory, &text, watching)
+    frr::launch(lab, files, &text, Some(watching))
 }
 
 /// By which link-local addresses FRR knows an address.
-fn frr_hops(lab: &Lab, directory: &Path, address: IpAddr) -> Result<BTreeSet<String>> {
+fn frr_hops(files: &Files, address: IpAddr) -> Result<BTreeSet<String>> {
     let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
     let question = format!("show bgp {family} unicast {} json", prefix(address));
-    let shown = byhand::asked_frr(lab, directory, "bgpd", &question)?;
+    let shown = frr::told_to(files, "bgpd", &[&question])?;
     let shown: Value = serde_json::from_str(&shown).context("FRR's answer is not JSON")?;
     let paths = shown["paths"].as_array().into_iter().flatten();
     let hops = paths.flat_map(|path| path["nexthops"].as_array().cloned().unwrap_or_default());
@@ -276,7 +275,7 @@ fn frr_hops(lab: &Lab, directory: &Path, address: IpAddr) -> Result<BTreeSet<Str
         .collect())
 }
 
-fn bird(lab: &Lab, directory: &Path) -> Result<Program> {
+fn bird(lab: &Lab, files: &Files) -> Result<Program> {
     let mut text = format!(
         "log stderr all;\nrouter id {};\nprotocol device {{}}\nprotocol radv {{ interface \"to-*\" \
          {{ min ra interval 3; max ra interval 4; default lifetime 0; }}; }}\n",
@@ -295,13 +294,13 @@ fn bird(lab: &Lab, directory: &Path) -> Result<Program> {
             port(node)
         );
     }
-    byhand::bird(lab, directory, &text)
+    bird::launch(lab, files, &text, false)
 }
 
 /// By which link-local addresses BIRD knows an address.
-fn bird_hops(lab: &Lab, directory: &Path, address: IpAddr) -> Result<BTreeSet<String>> {
+fn bird_hops(files: &Files, address: IpAddr) -> Result<BTreeSet<String>> {
     let prefix = prefix(address);
-    let shown = byhand::asked_bird(lab, directory, &["show", "route", &prefix, "all"])?;
+    let (_, shown) = bird::asked(files, &["-r", "show", "route", &prefix, "all"])?;
     let hops = shown
         .lines()
         .filter_map(|line| line.trim().strip_prefix("BGP.next_hop: "));
