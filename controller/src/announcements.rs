@@ -304,12 +304,12 @@ fn answers(entry: &Layer2Announcement) -> String {
 
 fn waiting(desired: &Desired, address: &IpAddr) -> String {
     let candidates = desired.addresses.get(address).map(|a| &a.candidates);
-    let names: BTreeSet<&str> = candidates
+    let names: Vec<&str> = candidates
         .into_iter()
-        .flatten()
-        .map(|(n, _)| n.as_str())
+        .flat_map(|candidates| candidates.keys().map(String::as_str))
         .collect();
-    let mut shown: Vec<&str> = names.iter().take(3).copied().collect();
+    let mut shown = names.clone();
+    shown.truncate(3);
     if names.len() > shown.len() {
         shown.push("others");
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use herald_beacon::{LinkId, NodeId};
-use herald_model::announce;
+use herald_model::announce::{self, Reluctance};
 
 use crate::fast::Telling;
 use crate::intent::{Bid, Holding};
@@ -54,39 +54,36 @@ pub(crate) fn used(usages: &[Usage]) -> Vec<String> {
     used.map(|usage| usage.link.name.clone()).collect()
 }
 
-/// Who returned too often lately goes behind the others.
-pub(crate) fn hold_down(desired: &mut announce::Desired, flapping: &BTreeSet<String>) {
-    for announcement in desired.addresses.values_mut() {
-        for name in flapping {
-            if let Some(candidate) = announcement.candidates.get_mut(name) {
-                candidate.reluctance.flapping = true;
-            }
-        }
-    }
-}
-
-/// Who is not heard on a network goes last for what it would announce there.
+/// Who returned too often lately goes behind the others, and who is not heard on a network goes last
+/// for what it would announce there.
 pub(crate) fn pass_over(
     desired: &mut announce::Desired,
+    flapping: &BTreeSet<String>,
     unheard: &BTreeMap<NodeId, BTreeSet<LinkId>>,
     names: &BTreeMap<NodeId, String>,
 ) {
-    for (node, links) in unheard {
-        let Some(name) = names.get(node) else {
-            continue;
-        };
-        for announcement in desired.addresses.values_mut() {
-            if let Some(candidate) = announcement.candidates.get_mut(name) {
-                let mut interfaces = candidate.interfaces.iter();
-                let vain = interfaces.any(|name| links.contains(&Link::id(name)));
-                candidate.reluctance.unheard |= vain;
-            }
-        }
+    let name = |(node, links)| Some((names.get(node)?.as_str(), links));
+    let unheard: BTreeMap<&str, &BTreeSet<LinkId>> = unheard.iter().filter_map(name).collect();
+    if flapping.is_empty() && unheard.is_empty() {
+        return;
     }
+    desired.reconsider(|name, candidate| {
+        let in_vain = unheard.get(name).is_some_and(|links| {
+            let mut interfaces = candidate.interfaces.iter();
+            interfaces.any(|name| links.contains(&Link::id(name)))
+        });
+        Reluctance {
+            flapping: flapping.contains(name),
+            unheard: in_vain,
+            ..candidate.reluctance
+        }
+    });
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use herald_model::announce::{Announcement, Candidate};
 
     use super::*;
@@ -101,7 +98,7 @@ mod tests {
             };
             let both = ["a", "b"].map(|node| (node.to_owned(), candidate.clone()));
             Announcement {
-                candidates: both.into(),
+                candidates: Arc::new(both.into()),
                 ..Announcement::default()
             }
         };
@@ -118,7 +115,7 @@ mod tests {
             (9, BTreeSet::new()),
         ]);
         let names = BTreeMap::from([(7, "a".to_owned()), (8, "b".to_owned())]);
-        pass_over(&mut desired, &unheard, &names);
+        pass_over(&mut desired, &BTreeSet::new(), &unheard, &names);
         let last = |address: IpAddr| {
             let candidates = desired.addresses[&address].candidates.iter();
             let last = candidates.filter(|(_, one)| one.reluctance.unheard);

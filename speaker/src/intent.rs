@@ -113,6 +113,8 @@ fn bid(situation: &Situation<'_>, address: IpAddr, announcement: &Announcement) 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use herald_model::announce::Candidate;
 
     use super::*;
@@ -138,11 +140,10 @@ mod tests {
             ..Candidate::default()
         };
         let candidates = case.candidates.iter();
+        let candidates = candidates.map(|node| ((*node).to_owned(), candidate.clone()));
         let announcement = Announcement {
             services: BTreeSet::from([ServiceKey::new("default", "web")]),
-            candidates: candidates
-                .map(|node| ((*node).to_owned(), candidate.clone()))
-                .collect(),
+            candidates: Arc::new(candidates.collect()),
         };
         let desired = Desired {
             addresses: BTreeMap::from([(VIP, announcement)]),

@@ -179,8 +179,8 @@ impl Node {
             .keys()
             .map(|name| (cluster::id(name), name.clone()))
             .collect();
-        decision::pass_over(&mut desired, &telling.unheard, &names);
-        decision::hold_down(&mut desired, &memory.flaps.held_down(now));
+        let flapping = memory.flaps.held_down(now);
+        decision::pass_over(&mut desired, &flapping, &telling.unheard, &names);
         let live = if telling.member {
             let live = telling.live.iter();
             live.filter_map(|id| names.get(id).cloned()).collect()

@@ -89,6 +89,8 @@ impl Loads<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use herald_model::announce::{Announcement, Candidate};
 
     use super::*;
@@ -116,7 +118,7 @@ mod tests {
                 ((*node).to_owned(), candidate)
             };
             let announcement = Announcement {
-                candidates: nodes.iter().map(candidate).collect(),
+                candidates: Arc::new(nodes.iter().map(candidate).collect()),
                 ..Announcement::default()
             };
             desired.addresses.insert(address, announcement);

@@ -165,12 +165,12 @@ fn nodes(facts: &Facts, key: &ServiceKey) -> Vec<String> {
         .into_iter()
         .flat_map(|v| v.values());
     let mut lines: Vec<String> = verdicts
-        .flat_map(|verdict| &verdict.nodes)
+        .flat_map(|verdict| verdict.nodes.iter())
         .map(|(node, obstacle)| format!("node {node} {obstacle}"))
         .collect();
     let announcements = facts.desired.addresses.values();
     let of_service = announcements.filter(|announcement| announcement.services.contains(key));
-    let candidates = of_service.flat_map(|announcement| &announcement.candidates);
+    let candidates = of_service.flat_map(|announcement| announcement.candidates.iter());
     lines.extend(candidates.filter_map(|(node, candidate)| {
         Some(format!("node {node} {}", candidate.reluctance.remark()?))
     }));

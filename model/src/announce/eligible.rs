@@ -4,15 +4,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{
-    Candidate, L2Advertisement, Node, NodeObstacle, Obstacle, Reluctance, Verdict, World, glob,
+    Candidate, Candidates, L2Advertisement, Node, NodeObstacle, NodeObstacles, Obstacle,
+    Reluctance, Verdict, World, glob,
 };
 use crate::labels::any_or_all;
 use crate::service::{Service, TrafficPolicy};
 
 /// Nodes as a set of advertisements sees them, whatever the Service's endpoints.
-type Table = BTreeMap<String, Result<Candidate, NodeObstacle>>;
+struct Table {
+    candidates: Candidates,
+    obstacles: NodeObstacles,
+}
 
 /// Judges on one world; remembers what it worked out for a set of advertisements.
 pub(super) struct Judge<'a> {
@@ -34,35 +39,23 @@ impl<'a> Judge<'a> {
         &mut self,
         service: &Service,
         address: IpAddr,
-    ) -> (BTreeMap<String, Candidate>, Verdict) {
-        let table = match self.table(service, address) {
-            Ok(table) => table.clone(),
+    ) -> (Candidates, Verdict) {
+        let (candidates, nodes) = match self.table(service, address) {
+            Ok(table) => table.of(service),
             Err(obstacle) => {
                 let verdict = Verdict {
                     obstacle: Some(obstacle),
-                    nodes: BTreeMap::new(),
+                    nodes: NodeObstacles::default(),
                 };
-                return (BTreeMap::new(), verdict);
+                return (Candidates::default(), verdict);
             }
         };
-        let mut candidates = BTreeMap::new();
-        let mut nodes = BTreeMap::new();
-        for (name, entry) in table {
-            let outcome = entry.and_then(|mut candidate| {
-                candidate.reluctance.terminating = terminating_only(service, &name)?;
-                Ok(candidate)
-            });
-            match outcome {
-                Ok(candidate) => drop(candidates.insert(name, candidate)),
-                Err(obstacle) => drop(nodes.insert(name, obstacle)),
-            }
-        }
         let obstacle = match (candidates.is_empty(), nodes.is_empty()) {
             (false, _) => None,
             (true, true) => Some(Obstacle::NoNodes),
             (true, false) => Some(Obstacle::EveryNode {
                 address,
-                nodes: nodes.clone(),
+                nodes: Arc::clone(&nodes),
             }),
         };
         (candidates, Verdict { obstacle, nodes })
@@ -110,9 +103,44 @@ impl<'a> Judge<'a> {
                 .iter()
                 .filter_map(|i| world.advertisements.get(*i))
                 .collect();
-            let judge = |(name, node): (&String, &Node)| (name.clone(), on_node(&ads, node));
-            world.nodes.iter().map(judge).collect()
+            Table::new(&ads, &world.nodes)
         }))
+    }
+}
+
+impl Table {
+    fn new(ads: &[&L2Advertisement], nodes: &BTreeMap<String, Node>) -> Self {
+        let (mut candidates, mut obstacles) = (BTreeMap::new(), BTreeMap::new());
+        for (name, node) in nodes {
+            match on_node(ads, node) {
+                Ok(candidate) => drop(candidates.insert(name.clone(), candidate)),
+                Err(obstacle) => drop(obstacles.insert(name.clone(), obstacle)),
+            }
+        }
+        Self {
+            candidates: Arc::new(candidates),
+            obstacles: Arc::new(obstacles),
+        }
+    }
+
+    /// The candidates for a Service, and what stands against the other nodes.
+    fn of(&self, service: &Service) -> (Candidates, NodeObstacles) {
+        if service.traffic_policy == TrafficPolicy::Cluster {
+            return (Arc::clone(&self.candidates), Arc::clone(&self.obstacles));
+        }
+        let mut candidates = BTreeMap::new();
+        let mut obstacles = BTreeMap::clone(&self.obstacles);
+        for (name, candidate) in &*self.candidates {
+            match terminating_only(service, name) {
+                Ok(terminating) => {
+                    let mut candidate = candidate.clone();
+                    candidate.reluctance.terminating = terminating;
+                    candidates.insert(name.clone(), candidate);
+                }
+                Err(obstacle) => drop(obstacles.insert(name.clone(), obstacle)),
+            }
+        }
+        (Arc::new(candidates), Arc::new(obstacles))
     }
 }
 
@@ -181,26 +209,19 @@ fn on_node(ads: &[&L2Advertisement], node: &Node) -> Result<Candidate, NodeObsta
     })
 }
 
-/// Whether traffic that enters at this node reaches only endpoints that are terminating. As
-/// kube-proxy does it: with policy Local the node's ready endpoints, else those that terminate and
-/// still serve; with policy Cluster any endpoint anywhere.
+/// Whether traffic of a Service with policy Local that enters at this node reaches only endpoints
+/// that are terminating. As kube-proxy does it: the node's ready endpoints, else those that terminate
+/// and still serve.
 fn terminating_only(service: &Service, node: &str) -> Result<bool, NodeObstacle> {
-    match service.traffic_policy {
-        TrafficPolicy::Cluster => Ok(false),
-        TrafficPolicy::Local => {
-            let here = || {
-                service
-                    .endpoints
-                    .iter()
-                    .filter(|e| e.node.as_deref() == Some(node))
-            };
-            if here().any(|e| e.ready) {
-                Ok(false)
-            } else if here().any(|e| e.serving && e.terminating) {
-                Ok(true)
-            } else {
-                Err(NodeObstacle::NoLocalEndpoint)
-            }
-        }
+    let here = || {
+        let endpoints = service.endpoints.iter();
+        endpoints.filter(|e| e.node.as_deref() == Some(node))
+    };
+    if here().any(|e| e.ready) {
+        Ok(false)
+    } else if here().any(|e| e.serving && e.terminating) {
+        Ok(true)
+    } else {
+        Err(NodeObstacle::NoLocalEndpoint)
     }
 }

@@ -14,6 +14,7 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use eligible::Judge;
 pub use verdict::{NodeObstacle, Obstacle, Verdict};
@@ -36,8 +37,14 @@ pub struct Announcement {
     /// The Services it is announced for; never empty.
     pub services: BTreeSet<ServiceKey>,
     /// The nodes that may announce it; never empty.
-    pub candidates: BTreeMap<String, Candidate>,
+    pub candidates: Candidates,
 }
+
+/// Nodes that may announce, by name. Most addresses have the same ones, and share them.
+pub type Candidates = Arc<BTreeMap<String, Candidate>>;
+
+/// Why nodes may not announce, by name; shared as [`Candidates`] are.
+pub type NodeObstacles = Arc<BTreeMap<String, NodeObstacle>>;
 
 /// How a node may announce an address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -110,27 +117,60 @@ impl Desired {
         &mut self,
         service: &Service,
         address: IpAddr,
-        mut candidates: BTreeMap<String, Candidate>,
+        candidates: Candidates,
     ) -> Option<Obstacle> {
-        if let Some(others) = self.addresses.get(&address) {
-            candidates.retain(|node, _| others.candidates.contains_key(node));
-            if candidates.is_empty() {
-                let with = others.services.first().cloned();
-                return with.map(|with| Obstacle::SharedElsewhere { address, with });
+        let candidates = match self.addresses.get(&address) {
+            Some(others) if !Arc::ptr_eq(&others.candidates, &candidates) => {
+                let both = common(&others.candidates, &candidates);
+                if both.is_empty() {
+                    let with = others.services.first().cloned();
+                    return with.map(|with| Obstacle::SharedElsewhere { address, with });
+                }
+                Arc::new(both)
             }
-        }
+            Some(_) | None => candidates,
+        };
         let announcement = self.addresses.entry(address).or_default();
-        for (node, candidate) in &mut candidates {
-            if let Some(other) = announcement.candidates.remove(node) {
-                candidate.interfaces.extend(other.interfaces);
-                candidate.weight = candidate.weight.max(other.weight);
-                candidate.reluctance = candidate.reluctance.max(other.reluctance);
-            }
-        }
         announcement.candidates = candidates;
         announcement.services.insert(service.key.clone());
         None
     }
+
+    /// Changes how reluctant candidates are, whatever the address.
+    ///
+    /// Addresses that share their candidates go on sharing them.
+    pub fn reconsider(&mut self, change: impl Fn(&str, &Candidate) -> Reluctance) {
+        let mut changed: BTreeMap<*const BTreeMap<String, Candidate>, Candidates> = BTreeMap::new();
+        for announcement in self.addresses.values_mut() {
+            let before = &announcement.candidates;
+            let after = changed.entry(Arc::as_ptr(before)).or_insert_with(|| {
+                let mut after = Arc::clone(before);
+                for (name, candidate) in Arc::make_mut(&mut after) {
+                    candidate.reluctance = change(name, candidate);
+                }
+                after
+            });
+            announcement.candidates = Arc::clone(after);
+        }
+    }
+}
+
+/// The candidates that both accept, where either would have them.
+fn common(
+    some: &BTreeMap<String, Candidate>,
+    others: &BTreeMap<String, Candidate>,
+) -> BTreeMap<String, Candidate> {
+    let both = |(node, one): (&String, &Candidate)| {
+        let other = others.get(node)?;
+        let candidate = Candidate {
+            interfaces: one.interfaces.union(&other.interfaces).cloned().collect(),
+            reluctance: one.reluctance.max(other.reluctance),
+            weight: one.weight.max(other.weight),
+            zone: other.zone.clone(),
+        };
+        Some((node.clone(), candidate))
+    };
+    some.iter().filter_map(both).collect()
 }
 
 #[cfg(test)]

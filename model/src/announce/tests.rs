@@ -202,6 +202,39 @@ fn a_stopping_node_and_one_whose_endpoints_terminate_are_reluctant_candidates() 
 }
 
 #[test]
+fn addresses_share_their_candidates_before_and_after_a_reconsideration() {
+    let ready = &[("a", "ready")][..];
+    let of = |last: u8, service: Service| Service {
+        held: vec![IpAddr::from([192, 0, 2, last])],
+        ..service
+    };
+    let world = world([
+        of(1, service("one", ready)),
+        of(2, service("two", ready)),
+        of(3, local("three", ready)),
+    ]);
+    let mut desired = desired(&world);
+    for flapping in [false, true] {
+        if flapping {
+            desired.reconsider(|node, candidate| Reluctance {
+                flapping: node == "a",
+                ..candidate.reluctance
+            });
+        }
+        let each: Vec<&Candidates> = desired.addresses.values().map(|a| &a.candidates).collect();
+        let [one, two, three] = each[..] else {
+            panic!("{each:?}")
+        };
+        assert!(Arc::ptr_eq(one, two) && !Arc::ptr_eq(two, three));
+        for (candidates, names) in [(one, &["a", "b", "c"][..]), (three, &["a"])] {
+            assert_eq!(candidates.keys().collect::<Vec<_>>(), names);
+            assert_eq!(candidates["a"].reluctance.flapping, flapping);
+        }
+        assert!(!one["b"].reluctance.flapping);
+    }
+}
+
+#[test]
 fn advertisements_select_pools_nodes_and_services() {
     let only = |pool: &str| Some(BTreeSet::from([pool.to_owned()]));
     let (nodes_a, nodes_ab) = (vec![is("a")], vec![is("a"), is("b")]);

@@ -1,9 +1,9 @@
 //! Why an address is not announced: closed lists, each a sentence.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use super::NodeObstacles;
 use crate::service::ServiceKey;
 
 /// Whether one address of one Service may be announced.
@@ -12,7 +12,7 @@ pub struct Verdict {
     /// Why no node may announce it; `None` when some may.
     pub obstacle: Option<Obstacle>,
     /// Why these nodes may not, whatever the others may.
-    pub nodes: BTreeMap<String, NodeObstacle>,
+    pub nodes: NodeObstacles,
 }
 
 /// Why no node may announce an address for a Service.
@@ -35,7 +35,7 @@ pub enum Obstacle {
     /// Every node has its own obstacle.
     EveryNode {
         address: IpAddr,
-        nodes: BTreeMap<String, NodeObstacle>,
+        nodes: NodeObstacles,
     },
     /// It shares the address with a Service that is announced by other nodes.
     SharedElsewhere { address: IpAddr, with: ServiceKey },

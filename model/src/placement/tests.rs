@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -23,7 +25,7 @@ fn announcement(weights: impl IntoIterator<Item = (usize, u32)>) -> Announcement
         )
     });
     Announcement {
-        candidates: candidates.collect(),
+        candidates: Arc::new(candidates.collect()),
         ..Announcement::default()
     }
 }
@@ -64,7 +66,7 @@ fn with_zones(
 ) -> BTreeMap<IpAddr, Announcement> {
     for announcement in addresses.values_mut() {
         for (n, zone) in zones.iter().enumerate() {
-            if let Some(candidate) = announcement.candidates.get_mut(&node(n)) {
+            if let Some(candidate) = Arc::make_mut(&mut announcement.candidates).get_mut(&node(n)) {
                 candidate.zone = Some(format!("zone-{zone}"));
             }
         }
@@ -274,7 +276,9 @@ proptest! {
 #[test]
 fn a_reluctant_node_owns_only_while_no_better_one_is_alive() {
     let mut stopping = announcement([(0, 0), (1, 0)]);
-    let leaving = stopping.candidates.get_mut("node-0").unwrap();
+    let leaving = Arc::make_mut(&mut stopping.candidates)
+        .get_mut("node-0")
+        .unwrap();
     leaving.reluctance.stopping = true;
     leaving.weight = 100;
     let addresses = BTreeMap::from([(address(1), stopping)]);
