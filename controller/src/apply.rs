@@ -13,10 +13,10 @@ use herald_crds::{ServiceAnnouncement, Speaker};
 use herald_model::service::ServiceKey;
 use herald_runtime::events::Events;
 use herald_runtime::lease::Leadership;
-use herald_runtime::{apply, client};
+use herald_runtime::{apply, client, watch};
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Service};
 use kube::api::{DeleteParams, ListParams, Patch as Body, PatchParams, Preconditions};
-use kube::core::DynamicObject;
+use kube::core::{DynamicObject, ObjectList};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 
@@ -30,6 +30,9 @@ pub(crate) const MANAGER: &str = "herald-controller";
 
 /// How long one request may take.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// How many Services are asked for at once.
+const PAGE: u32 = 500;
 
 /// Why something was not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,10 +109,25 @@ impl Writer {
         self.events.dropped()
     }
 
-    /// Every Service, as the API server has it now. `newest` is the newest version of anything
+    /// Has Events wait, or no more.
+    pub(crate) fn hold_events(&self, hold: bool) {
+        self.events.hold(hold);
+    }
+
+    /// Every Service, as the API server has it now; at no time more than a page of them with all that
+    /// nobody reads. `newest` is the newest version of anything
     /// that it ever showed.
     pub(crate) async fn services(&self, newest: u64) -> Result<Vec<Service>, Refused> {
-        self.list(&ListParams::default(), newest).await
+        let mut page = ListParams::default().limit(PAGE);
+        let mut all = Vec::new();
+        loop {
+            let list = self.list(&page, newest).await?;
+            all.extend(list.items.into_iter().map(trimmed));
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => return Ok(all),
+            }
+        }
     }
 
     /// Whether the API server still knows the newest version that it showed. A restore from a
@@ -121,7 +139,11 @@ impl Writer {
     }
 
     /// The version of a list is that of the whole store.
-    async fn list(&self, parameters: &ListParams, newest: u64) -> Result<Vec<Service>, Refused> {
+    async fn list(
+        &self,
+        parameters: &ListParams,
+        newest: u64,
+    ) -> Result<ObjectList<Service>, Refused> {
         let api: Api<Service> = Api::all(self.client.clone());
         let list = limited(api.list(parameters)).await?;
         match list
@@ -131,13 +153,14 @@ impl Writer {
             .and_then(|v| v.parse().ok())
         {
             Some(now) if now < newest => Err(Refused::WentBack { shown: newest, now }),
-            Some(_) | None => Ok(list.items),
+            Some(_) | None => Ok(list),
         }
     }
 
     /// One Service, as the API server has it now.
     pub(crate) async fn service(&self, key: &ServiceKey) -> Result<Option<Service>, Refused> {
-        limited(self.service_api(key).get_opt(&key.name)).await
+        let answer = limited(self.service_api(key).get_opt(&key.name)).await?;
+        Ok(answer.map(trimmed))
     }
 
     /// What an earlier life wrote down of who holds which address. Where this may not be read there is
@@ -196,7 +219,7 @@ impl Writer {
             .iter()
             .cloned()
             .for_each(|happening| self.events.publish(happening));
-        Ok(written)
+        Ok(trimmed(written))
     }
 
     /// Writes a report and says what is new; gives the version it made.
@@ -271,6 +294,12 @@ impl Writer {
             Err(Refused::NotLeading)
         }
     }
+}
+
+/// A Service as the watch would show it.
+fn trimmed(mut service: Service) -> Service {
+    watch::trim(&mut service);
+    service
 }
 
 /// Deletes only this very object, not one of the same name.

@@ -3,7 +3,7 @@
 //! The rounds never wait for the reporter. It asks, and is told when nothing more urgent is to be done.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use herald_model::service::ServiceKey;
@@ -37,6 +37,8 @@ pub(crate) struct Desk {
     asked: Notify,
     told: channel::Sender<Option<Arc<Told>>>,
     pages: Mutex<Pages>,
+    /// Whether addresses are being given.
+    rushing: AtomicBool,
     /// The newest version that a report made.
     made: AtomicU64,
 }
@@ -48,6 +50,7 @@ impl Default for Desk {
             asked: Notify::new(),
             told: channel::Sender::new(None),
             pages: Mutex::default(),
+            rushing: AtomicBool::new(false),
             made: AtomicU64::new(0),
         }
     }
@@ -58,6 +61,16 @@ impl Desk {
     pub(crate) fn round(&self) -> u64 {
         self.rounds.send_modify(|rounds| *rounds += 1);
         *self.rounds.borrow()
+    }
+
+    /// Rounds: addresses are being given, or no more; reports wait as long as they are.
+    pub(crate) fn rush(&self, rushing: bool) {
+        self.rushing.store(rushing, Ordering::Relaxed);
+    }
+
+    /// Reporter: whether addresses are being given.
+    pub(crate) fn rushing(&self) -> bool {
+        self.rushing.load(Ordering::Relaxed)
     }
 
     /// Rounds: waits until the reporter asks.

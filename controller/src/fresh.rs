@@ -3,7 +3,7 @@
 //! A watch may lag behind what the controller itself wrote, or fall back behind what it showed
 //! before (a relist from a restored or lagging API server). Planning on that could give an address
 //! to a second Service. So the newest version seen is kept, and whoever vanishes while it holds an
-//! address, or falls back, is doubted until the API server has been asked directly.
+//! address of ours, or falls back, is doubted until the API server has been asked directly.
 //!
 //! A look costs a comparison of pointers for each Service that did not change.
 //!
@@ -62,8 +62,10 @@ enum Seen {
 }
 
 /// The newest Services.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Fresh {
+    /// The loadBalancerClass that is served.
+    class: String,
     entries: BTreeMap<ServiceKey, Entry>,
     /// Those that are not as they were when somebody last asked.
     changed: BTreeSet<ServiceKey>,
@@ -71,6 +73,16 @@ pub(crate) struct Fresh {
 }
 
 impl Fresh {
+    /// None yet.
+    pub(crate) fn new(class: &str) -> Self {
+        Self {
+            class: class.to_owned(),
+            entries: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            newest: 0,
+        }
+    }
+
     /// Takes in what the watch shows; gives the Services that have to be asked for directly before
     /// anything is planned.
     pub(crate) fn observe(
@@ -107,7 +119,7 @@ impl Fresh {
                     }
                 },
                 (Some((_, object)), None) => added.push(Arc::clone(object)),
-                (None, Some((key, entry))) if holds(&entry.newest) => {
+                (None, Some((key, entry))) if holds(&entry.newest, &self.class) => {
                     doubted.insert(key.clone());
                 }
                 (None, Some((key, _))) => vanished.push(key.clone()),
@@ -190,9 +202,9 @@ impl Fresh {
     }
 }
 
-/// Whether the status names an address.
-fn holds(service: &Service) -> bool {
-    !ingress(service).is_empty()
+/// Whether it has an address of ours.
+fn holds(service: &Service, class: &str) -> bool {
+    service::is_ours(service, class) && !ingress(service).is_empty()
 }
 
 #[cfg(test)]
@@ -205,6 +217,7 @@ mod tests {
         let ingress: Vec<_> = address.iter().map(|ip| json!({"ip": ip})).collect();
         serde_json::from_value(json!({
             "metadata": {"namespace": "n", "name": "s", "resourceVersion": version.to_string()},
+            "spec": {"type": "LoadBalancer"},
             "status": {"loadBalancer": {"ingress": ingress}},
         }))
         .unwrap()
@@ -231,7 +244,7 @@ mod tests {
 
     #[test]
     fn what_was_written_counts_until_the_watch_catches_up() {
-        let mut fresh = Fresh::default();
+        let mut fresh = Fresh::new(service::DEFAULT_CLASS);
         assert!(fresh.observe(&shown(&[object(5, None)])).is_empty());
         fresh.confirm(key(), Some(object(9, Some("192.0.2.1"))));
         for (watch, expected) in [(5, 9), (7, 9), (9, 9), (12, 12)] {
@@ -245,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_watch_that_falls_back_is_doubted_and_the_answer_counts_whatever_its_age() {
-        let mut fresh = Fresh::default();
+        let mut fresh = Fresh::new(service::DEFAULT_CLASS);
         fresh.observe(&shown(&[object(12, Some("192.0.2.1"))]));
         let old = shown(&[object(7, None)]);
         assert_eq!(fresh.observe(&old), [key()].into());
@@ -258,7 +271,7 @@ mod tests {
     #[test]
     fn who_vanishes_with_an_address_is_doubted_and_without_one_forgotten() {
         for (address, doubted) in [(Some("192.0.2.1"), true), (None, false)] {
-            let mut fresh = Fresh::default();
+            let mut fresh = Fresh::new(service::DEFAULT_CLASS);
             fresh.observe(&shown(&[object(5, address)]));
             assert_eq!(!fresh.observe(&shown(&[])).is_empty(), doubted);
             assert_eq!(newest(&fresh).is_some(), doubted);
@@ -269,8 +282,19 @@ mod tests {
     }
 
     #[test]
+    fn who_is_not_ours_is_forgotten_whatever_it_has() {
+        let mut fresh = Fresh::new(service::DEFAULT_CLASS);
+        let mut theirs = object(5, Some("192.0.2.1"));
+        let spec = theirs.spec.as_mut().unwrap();
+        spec.load_balancer_class = Some("example.com/lb".to_owned());
+        fresh.observe(&shown(&[theirs]));
+        assert!(fresh.observe(&shown(&[])).is_empty());
+        assert_eq!(newest(&fresh), None);
+    }
+
+    #[test]
     fn a_complete_list_replaces_everything() {
-        let mut fresh = Fresh::default();
+        let mut fresh = Fresh::new(service::DEFAULT_CLASS);
         fresh.observe(&shown(&[object(5, Some("192.0.2.1"))]));
         fresh.confirm_all(vec![object(8, Some("192.0.2.2"))]);
         assert!(

@@ -3,7 +3,7 @@
 //! A thin shell: watches go in (`sources`), one pure decision is made for everything (`book`), the
 //! difference to what stands on the API server is worked out (`assign`) and written (`apply`):
 //! `rounds` is that loop. Behind it `reporter` says what was done (`announcements`, `allocated`,
-//! `accepted`, `members`); between them is `desk`. Beside both, `secret` sees to the speakers' key, and `eviction`, where it is asked for, to the pods of dead nodes. Any number of replicas
+//! `accepted`, `members`); between them is `desk`, where reports wait while addresses are given (`rush`). Beside both, `secret` sees to the speakers' key, and `eviction`, where it is asked for, to the pods of dead nodes. Any number of replicas
 //! may run; the one that holds the Lease works.
 
 mod accepted;
@@ -29,6 +29,7 @@ mod observed;
 mod report;
 mod reporter;
 mod rounds;
+mod rush;
 mod secret;
 mod sources;
 mod standing;
@@ -81,8 +82,12 @@ async fn run(args: Args) -> anyhow::Result<()> {
 
     let mut tasks = Tasks::new();
     let watches = Arc::new(Watches::new());
-    let sources = sources::Sources::start(&watches, &mut tasks, &client);
-    let view = Arc::new(view::View::new(Arc::clone(&watches)));
+    let sources = Arc::new(sources::Sources::start(&watches, &mut tasks, &client));
+    let view = Arc::new(view::View::new(
+        Arc::clone(&watches),
+        Arc::clone(&sources),
+        common.lb_class.clone(),
+    ));
     let mut registry = Registry::default();
     let metrics = metrics::Metrics::register(&mut registry);
     let leadership = lease::compete(
@@ -111,7 +116,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     }
     admin::serve(&mut tasks, admin_address, registry, Arc::clone(&view)).await?;
     let writer = apply::Writer::new(client, common.namespace, leadership.clone(), events);
-    let (sources, desk) = (Arc::new(sources), Arc::new(desk::Desk::default()));
+    let desk = Arc::new(desk::Desk::default());
     let reporter = reporter::Reporter {
         sources: Arc::clone(&sources),
         writer: writer.clone(),

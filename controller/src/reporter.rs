@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
-use herald_config::service;
 use herald_model::announce::desired;
 use herald_runtime::bucket::Bucket;
 use herald_runtime::clock;
@@ -22,11 +21,10 @@ use crate::desk::{Desk, Told};
 use crate::facts::Facts;
 use crate::metrics::Metrics;
 use crate::noted::Noted;
-use crate::observed::Observed;
 use crate::report::{Report, Sent, Target};
 use crate::sources::Sources;
 use crate::standing::number;
-use crate::view::{Shown, View};
+use crate::view::View;
 use crate::{accepted, announcements, members};
 
 /// One report each, in the long run.
@@ -94,6 +92,7 @@ impl Reporter {
             }
             let started = clock::now();
             let writes = self.look(&told);
+            self.view.show(told);
             let rest = REST.max(clock::now().duration_since(started) * SHARE);
             again = self.write(writes).await;
             tokio::time::sleep(rest).await;
@@ -133,26 +132,12 @@ impl Reporter {
                 }
             }
         }
-        let writes = Writes {
+        Writes {
             reports,
             wait,
             orphans: announcements::orphans(&observed, &self.class),
             leavers: members::leavers(&observed),
-        };
-        self.show(&observed, told, desired);
-        writes
-    }
-
-    fn show(&self, observed: &Observed, told: &Told, desired: herald_model::announce::Desired) {
-        let ours = observed
-            .services
-            .iter()
-            .filter(|(_, object)| service::is_ours(object, &self.class));
-        self.view.show(Shown {
-            services: ours.map(|(key, _)| key.clone()).collect(),
-            decision: told.decision.clone(),
-            desired,
-        });
+        }
     }
 
     /// Writes what the pace allows; gives when to look again though no round was made.
@@ -171,6 +156,9 @@ impl Reporter {
         } = writes;
         refused.extend(self.report(reports).await);
         for (key, uid) in orphans {
+            if self.desk.rushing() {
+                break;
+            }
             if let Err(later) = self.memory.bucket.take(BURST, clock::now()) {
                 wait = Some(later);
                 break;
@@ -189,13 +177,16 @@ impl Reporter {
     }
 
     /// Writes reports; gives those that were refused. One whose object went meanwhile needs no
-    /// report any more.
+    /// report any more, and one that has to wait is made again by the next look.
     async fn report(&mut self, reports: Vec<Report>) -> BTreeMap<String, Refused> {
         let send = |report: Report| {
-            let writer = self.writer.clone();
+            let (writer, desk) = (self.writer.clone(), Arc::clone(&self.desk));
             async move {
+                if desk.rushing() {
+                    return None;
+                }
                 let outcome = writer.report(&report).await;
-                (report, outcome)
+                Some((report, outcome))
             }
         };
         let sending = futures::stream::iter(reports)
@@ -203,7 +194,7 @@ impl Reporter {
             .buffer_unordered(CONCURRENT);
         let outcomes: Vec<_> = sending.collect().await;
         let mut refused = BTreeMap::new();
-        for (report, outcome) in outcomes {
+        for (report, outcome) in outcomes.into_iter().flatten() {
             let Target {
                 kind,
                 namespace,

@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use herald_model::service::ServiceKey;
 use herald_runtime::bucket::Bucket;
 use herald_runtime::clock;
@@ -27,15 +27,13 @@ use crate::fresh::Fresh;
 use crate::holders::Holders;
 use crate::metrics::Metrics;
 use crate::noted::Noted;
+use crate::rush::Rush;
 use crate::sources::Sources;
 use crate::view::View;
 
 /// Changes come in bursts: a round waits this long for the rest of one, and as long as the last one
 /// thought if that was longer.
 const SETTLE: Duration = Duration::from_millis(2);
-
-/// A reporter that asks is told after this long even though addresses are still being given.
-const REPORT: Duration = Duration::from_secs(60);
 
 /// Addresses that are taken from Services whose users did not ask for it go one by one, this far apart: a
 /// mistake in a pool can be taken back before it has moved everybody.
@@ -44,7 +42,9 @@ const MOVES: Duration = Duration::from_secs(1);
 /// How many requests are under way at once.
 const CONCURRENT: usize = 16;
 
-/// More doubts than this are settled by one list instead of one question each.
+/// Doubts about more than one Service in this many, and about more than [`DOUBTS`], are settled by a list
+/// of all instead of one question each.
+const SHARE: usize = 16;
 const DOUBTS: usize = 32;
 
 /// The loop and what it remembers between rounds.
@@ -60,8 +60,11 @@ pub(crate) struct Rounds {
     memory: Memory,
     /// The newest version of anything that was ever shown.
     newest: u64,
-    /// Since when the reporter waits to be told.
-    asked: Option<Instant>,
+    /// Whether the reporter waits to be told.
+    asked: bool,
+    rush: Rush,
+    /// How long others than addresses have to wait.
+    rushing: Option<Duration>,
     /// Counts how often this replica began to lead.
     term: u64,
 }
@@ -93,7 +96,7 @@ impl Memory {
     fn new(class: &str) -> Self {
         Self {
             leading: false,
-            fresh: Fresh::default(),
+            fresh: Fresh::new(class),
             book: Book::new(class),
             holders: Holders::default(),
             configured: None,
@@ -129,7 +132,9 @@ impl Rounds {
             class,
             memory,
             newest: 0,
-            asked: None,
+            asked: false,
+            rush: Rush::default(),
+            rushing: None,
             term: 0,
         }
     }
@@ -147,9 +152,8 @@ impl Rounds {
                 () = clock::after(retry) => {}
                 () = clock::after(next) => {}
                 () = clock::after(self.memory.held_back) => {}
-                () = desk.asked() => {
-                    self.asked.get_or_insert_with(clock::now);
-                }
+                () = clock::after(self.rushing) => {}
+                () = desk.asked() => self.asked = true,
             }
             tokio::time::sleep(SETTLE.max(self.memory.thought)).await;
             changed.mark_unchanged();
@@ -173,6 +177,8 @@ impl Rounds {
         if !leads {
             self.memory = Memory::new(&self.class);
             self.desk.rest();
+            self.rush = Rush::default();
+            self.give_way(false);
             return Ok(BTreeMap::new());
         }
         if !self.watches.synced() {
@@ -193,6 +199,7 @@ impl Rounds {
     }
 
     async fn round(&mut self) -> Result<BTreeMap<String, Refused>, Refused> {
+        self.give_way(false);
         let fresh = &mut self.memory.fresh;
         let doubted = self.sources.look_at_services(|shown| fresh.observe(shown));
         let seen = self.memory.fresh.newest().max(self.desk.made());
@@ -203,8 +210,11 @@ impl Rounds {
         let patches = self.decide();
         self.memory.thought = clock::now().duration_since(started);
         let (patches, stuck) = self.hold_back(patches);
-        let quiet = patches.is_empty();
-        self.memory.failed = self.assign(patches, stuck).await?;
+        let gives = !patches.is_empty();
+        self.give_way(gives);
+        let failed = self.assign(patches, stuck).await;
+        self.give_way(gives);
+        self.memory.failed = failed?;
         let refused = self
             .memory
             .failed
@@ -212,13 +222,25 @@ impl Rounds {
             .map(|(key, error)| (format!("Service {key}"), Refused::Error(error.clone())))
             .collect();
         let round = self.desk.round();
-        self.tell(round, quiet);
+        self.tell(round);
         Ok(refused)
+    }
+
+    /// Has everything else wait while addresses are given.
+    fn give_way(&mut self, gives: bool) {
+        let now = clock::now();
+        if gives {
+            self.rush.gives(now);
+        }
+        self.rushing = self.rush.lasts(now);
+        self.desk.rush(self.rushing.is_some());
+        self.writer.hold_events(self.rushing.is_some());
     }
 
     /// Settles doubts about Services with the API server itself.
     async fn ask(&mut self, doubted: BTreeSet<ServiceKey>) -> Result<(), Refused> {
-        if doubted.len() > DOUBTS {
+        let all = self.memory.fresh.keys().count();
+        if doubted.len() > DOUBTS.max(all / SHARE) {
             let all = self.writer.services(self.newest).await?;
             self.memory.fresh.confirm_all(all);
             return Ok(());
@@ -226,8 +248,16 @@ impl Rounds {
         if !doubted.is_empty() {
             self.writer.check_history(self.newest).await?;
         }
-        for key in doubted {
+        let question = |key: ServiceKey| async {
             let answer = self.writer.service(&key).await?;
+            Ok::<_, Refused>((key, answer))
+        };
+        let answers: Vec<_> = futures::stream::iter(doubted)
+            .map(question)
+            .buffer_unordered(CONCURRENT)
+            .try_collect()
+            .await?;
+        for (key, answer) in answers {
             self.memory.fresh.confirm(key, answer);
         }
         Ok(())
@@ -373,10 +403,9 @@ impl Rounds {
     }
 
     /// Tells the reporter, if it asked, once nothing more urgent is to be done.
-    fn tell(&mut self, round: u64, quiet: bool) {
-        let Some(asked) = self.asked else { return };
-        if quiet || clock::now().duration_since(asked) > REPORT {
-            self.asked = None;
+    fn tell(&mut self, round: u64) {
+        if self.asked && self.rushing.is_none() {
+            self.asked = false;
             self.desk.tell(Told {
                 round,
                 term: self.term,

@@ -2,41 +2,38 @@
 //!
 //! Not here: serving it (`herald_runtime::admin`).
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use herald_model::announce::{Desired, Verdict};
+use herald_model::announce::{Desired, Verdict, desired};
 use herald_model::service::ServiceKey;
 use herald_runtime::admin::Inspect;
 use herald_runtime::watch::Watches;
 use serde_json::{Map, Value, json};
 
-use crate::decision::Decision;
-
-/// The last decision.
-#[derive(Debug)]
-pub(crate) struct Shown {
-    /// The Services that are ours.
-    pub(crate) services: BTreeSet<ServiceKey>,
-    pub(crate) decision: Decision,
-    pub(crate) desired: Desired,
-}
+use crate::decision::{Decision, world};
+use crate::desk::Told;
+use crate::sources::Sources;
 
 /// What the admin port reads.
 pub(crate) struct View {
     watches: Arc<Watches>,
+    sources: Arc<Sources>,
+    /// The loadBalancerClass that is served.
+    class: String,
     leads: AtomicBool,
-    shown: Mutex<Option<Arc<Shown>>>,
+    told: Mutex<Option<Arc<Told>>>,
 }
 
 impl View {
-    pub(crate) fn new(watches: Arc<Watches>) -> Self {
+    pub(crate) fn new(watches: Arc<Watches>, sources: Arc<Sources>, class: String) -> Self {
         Self {
             watches,
+            sources,
+            class,
             leads: AtomicBool::new(false),
-            shown: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -44,14 +41,42 @@ impl View {
     pub(crate) fn leads(&self, leads: bool) {
         self.leads.store(leads, Ordering::Relaxed);
         if !leads {
-            *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 
     /// Replaces the decision that is shown.
-    pub(crate) fn show(&self, shown: Shown) {
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(shown));
+    pub(crate) fn show(&self, told: Arc<Told>) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
     }
+
+    /// The last decision and what follows from it now. Worked out for whoever asks: of many Services it
+    /// would take more memory than all that is kept.
+    fn decision(&self) -> Option<Value> {
+        let last = || {
+            self.told
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        };
+        let told = last()?;
+        let observed = self.sources.observe(told.services.clone());
+        let world = world(&observed, &told.decision, &self.class);
+        let desired = desired(&world);
+        Some(shown(&Shown {
+            services: world.services.keys().collect(),
+            decision: &told.decision,
+            desired: &desired,
+        }))
+    }
+}
+
+/// What is shown of a decision.
+struct Shown<'a> {
+    /// The Services that are ours.
+    services: Vec<&'a ServiceKey>,
+    decision: &'a Decision,
+    desired: &'a Desired,
 }
 
 impl Inspect for View {
@@ -60,25 +85,20 @@ impl Inspect for View {
     }
 
     fn state(&self) -> Value {
-        let shown = self
-            .shown
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
         json!({
             "leader": self.leads.load(Ordering::Relaxed),
             "watches": self.watches.reports().all(),
-            "decision": shown.map(|shown| decision(&shown)),
+            "decision": self.decision(),
         })
     }
 }
 
-fn decision(shown: &Shown) -> Value {
+fn shown(shown: &Shown<'_>) -> Value {
     let Decision {
         compiled,
         service_problems,
         plan,
-    } = &shown.decision;
+    } = shown.decision;
     let pools: Map<String, Value> = plan
         .counts
         .iter()
@@ -114,7 +134,7 @@ fn decision(shown: &Shown) -> Value {
     })
 }
 
-fn service(shown: &Shown, key: &ServiceKey) -> Value {
+fn service(shown: &Shown<'_>, key: &ServiceKey) -> Value {
     let places = shown.decision.plan.places(key).iter();
     let wish: Vec<Value> = places
         .map(|p| json!({"address": p.address, "pool": p.pool}))
@@ -131,7 +151,7 @@ fn service(shown: &Shown, key: &ServiceKey) -> Value {
     })
 }
 
-fn verdict(shown: &Shown, address: &IpAddr, verdict: &Verdict) -> Value {
+fn verdict(shown: &Shown<'_>, address: &IpAddr, verdict: &Verdict) -> Value {
     let candidates = shown.desired.addresses.get(address).map(|a| {
         let one = |(node, c): (&String, &herald_model::announce::Candidate)| {
             (

@@ -14,7 +14,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as channel};
 
 use crate::bucket::Bucket;
 use crate::supervise::Tasks;
@@ -58,6 +58,7 @@ pub struct Happening {
 #[derive(Debug, Clone)]
 pub struct Events {
     queue: mpsc::Sender<Happening>,
+    hold: Arc<channel::Sender<bool>>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -66,7 +67,9 @@ impl Events {
     #[must_use]
     pub fn start(tasks: &mut Tasks, client: Client, controller: &str, instance: &str) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
+        let (hold, held) = channel::channel(false);
         let writer = Writer {
+            held,
             client,
             controller: controller.to_owned(),
             instance: instance.to_owned(),
@@ -75,6 +78,7 @@ impl Events {
         tasks.spawn_service("events", writer.run(waiting));
         Self {
             queue,
+            hold: Arc::new(hold),
             dropped: Arc::default(),
         }
     }
@@ -93,6 +97,12 @@ impl Events {
         }
     }
 
+    /// Has Events wait, or no more, for writes that are more urgent.
+    pub fn hold(&self, hold: bool) {
+        self.hold
+            .send_if_modified(|held| std::mem::replace(held, hold) != hold);
+    }
+
     /// How many Events were dropped because the queue was full.
     #[must_use]
     pub fn dropped(&self) -> u64 {
@@ -101,6 +111,7 @@ impl Events {
 }
 
 struct Writer {
+    held: channel::Receiver<bool>,
     client: Client,
     controller: String,
     instance: String,
@@ -114,6 +125,8 @@ impl Writer {
             while let Err(later) = bucket.take(BURST, clock::now()) {
                 tokio::time::sleep(later).await;
             }
+            // Nobody is left who could hold them: then they do not wait.
+            let _ = self.held.wait_for(|held| !held).await;
             let event = self.event(happening);
             let namespace = event.metadata.namespace.clone().unwrap_or_default();
             let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);

@@ -393,7 +393,9 @@ where
 
 /// Leaves out what nobody here reads and what makes most of many objects: who wrote which field, and
 /// what kubectl applied last.
-fn trim<K: Resource>(object: &mut K) {
+///
+/// Copies that do not come from a watch are to be trimmed too where many are kept.
+pub fn trim<K: Resource>(object: &mut K) {
     let meta = object.meta_mut();
     meta.managed_fields = None;
     if let Some(annotations) = &mut meta.annotations {

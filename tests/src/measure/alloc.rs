@@ -23,6 +23,10 @@ use crowd::{BARE, Crowd, HERALD};
 /// A tenth of this is one wanted ratio.
 const WANTED_RATIO: f64 = 1.3;
 
+/// Of how many Services, in percent, reports may be written before all have their addresses: whatever
+/// is written takes time from those who wait.
+const WANTED_SHARE: f64 = 5.0;
+
 /// What one Service may take on top of two round trips.
 const WANTED_EXCESS: Duration = Duration::from_millis(20);
 
@@ -63,12 +67,14 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<Vec<Figure>> {
     tell("the planner by itself");
     let mut figures = planner::run();
     for (place, count) in options.services.iter().enumerate() {
-        let (mut bare, mut ours, mut ratios, mut reports) = (vec![], vec![], vec![], vec![]);
+        let (mut bare, mut ours, mut ratios) = (vec![], vec![], vec![]);
+        let (mut meanwhile, mut reports) = (vec![], vec![]);
         for _ in 0..options.runs {
             let least = crowd.fill(BARE, *count)?;
             crowd.clear()?;
             let took = crowd.fill(HERALD, *count)?;
             let told = Stopwatch::start();
+            meanwhile.push(crowd.reported()?);
             lab.wait("a Service is not reported on", REPORTS, |_| {
                 Ok(crowd.reported()? >= *count)
             })?;
@@ -92,6 +98,14 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<Vec<Figure>> {
         figures.push(Figure::milliseconds(&title("Herald"), &ours, None));
         let ratio = Figure::new(&title("ratio"), "", &ratios, None);
         figures.push(ratio.with_median(WANTED_RATIO));
+        let share = |reported: &usize| *reported as f64 / *count as f64 * 1e2;
+        let share: Vec<f64> = meanwhile.iter().map(share).collect();
+        figures.push(Figure::new(
+            &title("reported on meanwhile"),
+            "%",
+            &share,
+            Some(WANTED_SHARE),
+        ));
         figures.push(Figure::milliseconds(
             &title("reports behind"),
             &reports,
