@@ -391,16 +391,17 @@ where
     }
 }
 
-/// Leaves out what nobody here reads and what makes most of many objects: who wrote which field, and
-/// what kubectl applied last.
+/// Leaves out what nobody here reads and what makes most of many objects: who wrote which field, what
+/// kubectl applied last, and the room for more that lists have while they are read.
 ///
 /// Copies that do not come from a watch are to be trimmed too where many are kept.
-pub fn trim<K: Resource>(object: &mut K) {
+pub fn trim<K: Resource + Clone>(object: &mut K) {
     let meta = object.meta_mut();
     meta.managed_fields = None;
     if let Some(annotations) = &mut meta.annotations {
         annotations.remove(LAST_APPLIED);
     }
+    *object = object.clone();
 }
 
 fn name_of<K: Resource>(object: &K) -> ObjectName {
