@@ -54,6 +54,35 @@ pub(crate) fn used(usages: &[Usage]) -> Vec<String> {
     used.map(|usage| usage.link.name.clone()).collect()
 }
 
+/// Names of the interfaces that were announced on and cannot be any more.
+pub(crate) fn lost(usages: &[Usage]) -> BTreeSet<&str> {
+    let lost = usages.iter().filter(|usage| usage.lost);
+    lost.map(|usage| usage.link.name.as_str()).collect()
+}
+
+/// This node lost an interface that others announce on: it goes last, though it may have others. Nobody
+/// else has to be told, since whom it hands over to keeps what it gets.
+pub(crate) fn let_go(
+    desired: &mut announce::Desired,
+    me: &str,
+    lost: &BTreeSet<&str>,
+    nodes: &BTreeMap<String, announce::Node>,
+) {
+    let has_lost = |node: &announce::Node| {
+        let mut interfaces = node.interfaces.iter();
+        interfaces.any(|name| lost.contains(name.as_str()))
+    };
+    if nodes
+        .iter()
+        .any(|(name, node)| name != me && has_lost(node))
+    {
+        desired.reconsider(|node, candidate| Reluctance {
+            unheard: candidate.reluctance.unheard || node == me,
+            ..candidate.reluctance
+        });
+    }
+}
+
 /// Who returned too often lately goes behind the others, and who is not heard on a network goes last
 /// for what it would announce there.
 pub(crate) fn pass_over(
@@ -123,5 +152,39 @@ mod tests {
         };
         assert_eq!(last(addresses[0]), ["a"]);
         assert!(last(addresses[1]).is_empty());
+    }
+
+    #[test]
+    fn a_node_goes_last_when_an_interface_is_lost_that_others_have() {
+        let vip = IpAddr::from([192, 0, 2, 1]);
+        let node = |interfaces: &[&str]| announce::Node {
+            interfaces: interfaces.iter().map(|&name| name.to_owned()).collect(),
+            ..announce::Node::default()
+        };
+        let nodes = BTreeMap::from([
+            ("a".to_owned(), node(&["eth1"])),
+            ("b".to_owned(), node(&["eth0", "eth1"])),
+        ]);
+        for (lost, last) in [
+            (&[][..], &[][..]),
+            (&["eth0"], &["a"]),
+            (&["eth2"], &[]),
+            (&["eth2", "eth0"], &["a"]),
+        ] {
+            let both = ["a", "b"].map(|node| (node.to_owned(), Candidate::default()));
+            let announcement = Announcement {
+                candidates: Arc::new(both.into()),
+                ..Announcement::default()
+            };
+            let mut desired = announce::Desired {
+                addresses: [(vip, announcement)].into(),
+                ..announce::Desired::default()
+            };
+            let_go(&mut desired, "a", &lost.iter().copied().collect(), &nodes);
+            let candidates = desired.addresses[&vip].candidates.iter();
+            let unheard = candidates.filter(|(_, one)| one.reluctance.unheard);
+            let unheard: Vec<&str> = unheard.map(|(node, _)| node.as_str()).collect();
+            assert_eq!(unheard, last, "{lost:?}");
+        }
     }
 }

@@ -181,6 +181,8 @@ impl Node {
             .collect();
         let flapping = memory.flaps.held_down(now);
         decision::pass_over(&mut desired, &flapping, &telling.unheard, &names);
+        let lost = decision::lost(&usages);
+        decision::let_go(&mut desired, &self.name, &lost, &view.world.nodes);
         let live = if telling.member {
             let live = telling.live.iter();
             live.filter_map(|id| names.get(id).cloned()).collect()

@@ -28,6 +28,8 @@ struct Open {
 pub(crate) struct Ports {
     open: BTreeMap<u32, Open>,
     refused: BTreeMap<u32, String>,
+    /// Interfaces that were announced on since they exist.
+    served: BTreeSet<u32>,
     /// UDP port of copies of beacons.
     beacons: u16,
 }
@@ -38,6 +40,8 @@ pub(crate) struct Usage {
     pub link: Link,
     pub index: u32,
     pub used: Result<(), NotUsed>,
+    /// It was announced on, and is down or without a carrier since.
+    pub lost: bool,
 }
 
 impl Ports {
@@ -57,13 +61,19 @@ impl Ports {
                 .is_some_and(|link| link.epoch == open.epoch)
         });
         self.refused.retain(|index, _| links.contains_key(index));
+        self.served.retain(|index| links.contains_key(index));
         links
             .iter()
             .map(|(index, link)| {
                 let used = qualify(*index, links, excluded)
                     .and_then(|()| self.ensure_open(*index, link))
                     .inspect_err(|_| drop(self.open.remove(index)));
+                if used.is_ok() {
+                    self.served.insert(*index);
+                }
+                let down = matches!(used, Err(NotUsed::Down | NotUsed::NoCarrier));
                 Usage {
+                    lost: down && self.served.contains(index),
                     link: link.clone(),
                     index: *index,
                     used,

@@ -12,6 +12,7 @@ fn usage(name: &str, used: Result<(), NotUsed>) -> Usage {
         },
         index: 2,
         used,
+        lost: false,
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Options {
 /// Something planned that happens to the owner.
 struct Event {
     name: &'static str,
+    /// What comes before anybody watches.
+    prepare: fn(&mut Lab) -> Result<()>,
     moves: Moves,
     begin: fn(&mut Lab, NodeNumber) -> Result<()>,
     end: fn(&mut Lab, NodeNumber) -> Result<()>,
@@ -57,6 +59,7 @@ const SHUTDOWN: &str = "node.cloudprovider.kubernetes.io/shutdown";
 const EVENTS: &[Event] = &[
     Event {
         name: "nothing happens",
+        prepare: nothing,
         moves: Moves::Never,
         begin: |_, _| Ok(()),
         end: |_, _| Ok(()),
@@ -64,6 +67,7 @@ const EVENTS: &[Event] = &[
     },
     Event {
         name: "exclude label",
+        prepare: nothing,
         moves: Moves::Always,
         begin: |lab, node| {
             kubectl(
@@ -81,6 +85,7 @@ const EVENTS: &[Event] = &[
     },
     Event {
         name: "drain (cordon)",
+        prepare: nothing,
         moves: Moves::Always,
         begin: |lab, node| kubectl(lab, &["cordon", &node.name()]),
         end: |lab, node| kubectl(lab, &["uncordon", &node.name()]),
@@ -88,6 +93,7 @@ const EVENTS: &[Event] = &[
     },
     Event {
         name: "shutdown taint",
+        prepare: nothing,
         moves: Moves::Always,
         begin: |lab, node| {
             let taint = format!("{SHUTDOWN}=:NoSchedule");
@@ -101,6 +107,7 @@ const EVENTS: &[Event] = &[
     },
     Event {
         name: "SIGTERM",
+        prepare: nothing,
         moves: Moves::Always,
         begin: terminate,
         end: |lab, node| lab.herald()?.speaker(node)?.restart(),
@@ -108,6 +115,7 @@ const EVENTS: &[Event] = &[
     },
     Event {
         name: "rolling restart",
+        prepare: nothing,
         moves: Moves::Perhaps,
         begin: |lab, _| {
             let nodes: Vec<NodeNumber> = lab.topology.nodes.iter().map(|one| one.number).collect();
@@ -125,12 +133,34 @@ const EVENTS: &[Event] = &[
     // What is in flight through the interface is lost with it, whoever answers: not a promise of none.
     Event {
         name: "interface down",
+        prepare: nothing,
+        moves: Moves::Always,
+        begin: |lab, node| lab.topology.interface(node, false),
+        end: |lab, node| lab.topology.interface(node, true),
+        lossless: false,
+    },
+    // The others hear at once that the owner has let go, instead of missing its beacons.
+    Event {
+        name: "interface down, beacons on another network",
+        prepare: |lab| {
+            let usual = lab.extra.speaker.clone();
+            let apart = |node: NodeNumber| {
+                let [management, _] = node.management();
+                let apart = format!("--beacon-address={management}");
+                usual.iter().cloned().chain([apart]).collect()
+            };
+            lab.herald()?.restart_speakers_each(apart)
+        },
         moves: Moves::Always,
         begin: |lab, node| lab.topology.interface(node, false),
         end: |lab, node| lab.topology.interface(node, true),
         lossless: false,
     },
 ];
+
+fn nothing(_: &mut Lab) -> Result<()> {
+    Ok(())
+}
 
 /// Measures on a lab with Herald installed. The last value is false when an event could not be played
 /// or did not move what it should.
@@ -166,6 +196,7 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<(Vec<Figure>, bool)> 
 
 /// One event. What was seen, and whether the address moved.
 fn play(lab: &mut Lab, event: &Event, number: usize, probes: u64) -> Result<(Watched, bool)> {
+    (event.prepare)(lab)?;
     let scene = Scene::set(lab, number, Behind::PodsElsewhere)?;
     let before = mac(lab, scene.owner)?;
     let watchers = Watchers::start(lab, scene.address)?;

@@ -205,6 +205,11 @@ pub const ALL: &[Scenario] = &[
         run: unheard::hands_over,
     },
     Scenario {
+        name: "an_announced_interface_that_is_taken_down_lets_the_address_go",
+        herald: true,
+        run: unheard::lets_go,
+    },
+    Scenario {
         name: "a_silent_nodes_pods_are_unready_until_it_speaks",
         herald: true,
         run: eviction::until_it_speaks,
