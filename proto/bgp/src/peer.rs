@@ -27,14 +27,12 @@ pub use terms::{
 
 use crate::rib::AdjRibOut;
 use crate::session::collision::Side;
+use crate::session::damping::Damping;
 use crate::session::fsm::Input;
 use crate::session::timers::Jitter;
 use crate::{
     BfdMode, Cease, Config, ConfigError, Local, Notification, Opening, Time, Wish, reopens,
 };
-
-/// Refusals in a row after which the peer may not connect either while this speaker waits.
-const PATIENCE: u32 = 3;
 
 /// One router, and everything that is between it and this speaker.
 #[derive(Debug)]
@@ -51,7 +49,7 @@ pub struct Peer {
     theirs: Lane,
     /// When the next attempt begins.
     retry_at: Option<Time>,
-    refusals: u32,
+    damping: Damping,
     rib: AdjRibOut,
     received: Received,
     drain: Option<Drain>,
@@ -86,7 +84,7 @@ impl Peer {
             ours: Lane::default(),
             theirs: Lane::default(),
             retry_at: None,
-            refusals: 0,
+            damping: Damping::default(),
             rib: AdjRibOut::new(config.gather),
             received: Received::default(),
             drain: None,
@@ -111,7 +109,7 @@ impl Peer {
         self.rib.set_gather(self.config.gather);
         if reopens(&old, &self.config) {
             self.bare = false;
-            self.refusals = 0;
+            self.damping.forgive();
             self.halt(&Stop::ConfigurationChange, now);
             self.begin(now);
         } else {
@@ -139,7 +137,7 @@ impl Peer {
         self.rib.set_leaving(false, false);
         if !self.wanted {
             self.wanted = true;
-            self.refusals = 0;
+            self.damping.forgive();
             self.begin(now);
         }
     }
@@ -175,8 +173,8 @@ impl Peer {
             Opening::Active => false,
             Opening::Both | Opening::Passive => self.wanted && self.may_open(),
         };
-        let impatient = self.refusals >= PATIENCE && self.ours.state == State::Idle;
-        if !open || impatient {
+        let shut = self.damping.shuts() && self.ours.state == State::Idle;
+        if !open || shut {
             return None;
         }
         for side in Side::BOTH {

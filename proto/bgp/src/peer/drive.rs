@@ -55,7 +55,7 @@ impl Peer {
         if !self.wanted || !self.may_open() {
             self.retry_at = None;
         } else if idle && self.retry_at.is_none() {
-            let wait = timers::wait(self.config.connect_time, self.refusals);
+            let wait = self.damping.wait(self.config.connect_time);
             self.retry_at = Some(now + self.jitter.spread(wait));
         }
     }
@@ -233,7 +233,7 @@ impl Peer {
                 self.actions.push_back(Action::Connect(connection));
             }
             Act::ArmRetry => {
-                let time = timers::wait(self.config.connect_time, self.refusals.max(1));
+                let time = self.damping.attempt(self.config.connect_time);
                 let at = now + self.jitter.spread(time);
                 self.lane_mut(side).timers.retry = Some(at);
             }
@@ -267,11 +267,9 @@ impl Peer {
             }
             Act::Drop => self.close(side, None),
             Act::Count => {
-                let again =
-                    matches!(reason, Some(Reason::Received(n)) if n.asks_for_no_parameters());
-                if !again || self.refusals > 0 {
-                    self.refusals = self.refusals.saturating_add(1);
-                }
+                let stood = self.lane(side).established.is_some();
+                let spare = self.lane(side.other()).state >= State::OpenSent;
+                self.damping.count(reason, stood, spare);
             }
         }
     }
@@ -331,7 +329,7 @@ impl Peer {
         self.rib.close();
         self.received.clear();
         if stood.is_some_and(|since| now.saturating_sub(since) >= timers::STABLE) {
-            self.refusals = 0;
+            self.damping.forgive();
         }
     }
 

@@ -151,3 +151,35 @@ fn a_flood_of_connections_is_damped() {
     assert!((1..10).contains(&let_in), "{let_in}");
     assert!(scene.events().len() <= 256);
 }
+
+/// Three sessions in a row that the router ends: with which words it is let in again at once.
+#[test]
+fn an_operator_who_resets_a_session_three_times_is_no_flood() {
+    let cases: [(&str, &[u8], bool); 7] = [
+        ("shutdown", b"\x06\x02\x05until", true),
+        ("reset", &[6, 4], true),
+        ("hard reset", &[6, 9, 6, 4], true),
+        ("another configuration", &[6, 6], true),
+        ("too many prefixes", &[6, 1], false),
+        ("hold timer", &[4, 0], false),
+        ("UPDATE", &[3, 1], false),
+    ];
+    for (name, words, open) in cases {
+        let mut passive = config();
+        passive.opening = Opening::Passive;
+        let mut scene = Scene::new(passive);
+        for _ in 0..3 {
+            let connection = scene.peer.handle_accepted(local(), scene.now).unwrap();
+            scene.say(connection, &octets(&router()));
+            scene.say(connection, &KEEPALIVE);
+            assert_eq!(scene.state(), State::Established);
+            scene.say(connection, &message(3, words));
+            scene.actions();
+        }
+        let accepted = scene.peer.handle_accepted(local(), scene.now);
+        assert_eq!(accepted.is_some(), open, "{name}");
+        scene.pass(secs(60));
+        let accepted = scene.peer.handle_accepted(local(), scene.now);
+        assert!(accepted.is_some(), "{name}: not for ever");
+    }
+}
