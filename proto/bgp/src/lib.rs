@@ -40,8 +40,8 @@ pub use config::{
     reopens,
 };
 pub use peer::{
-    Action, BfdState, ConnectionId, Event, Messages, Negotiated, Obstacle, Peer, Reason, Snapshot,
-    State, Stop, Transmit, Waiting,
+    Action, BfdState, ConnectionId, Event, LastError, Messages, Negotiated, Obstacle, Peer, Reason,
+    Snapshot, State, Stop, Transmit, Waiting,
 };
 pub use prefix::{Families, Family, Prefix, PrefixError};
 pub use rib::{Route, Wish};

@@ -21,8 +21,8 @@ use account::Account;
 use lane::Lane;
 use received::Received;
 pub use terms::{
-    Action, BfdState, ConnectionId, Event, Messages, Negotiated, Obstacle, Reason, Snapshot, State,
-    Stop, Transmit, Waiting,
+    Action, BfdState, ConnectionId, Event, LastError, Messages, Negotiated, Obstacle, Reason,
+    Snapshot, State, Stop, Transmit, Waiting,
 };
 
 use crate::rib::AdjRibOut;

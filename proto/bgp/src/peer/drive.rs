@@ -221,7 +221,8 @@ impl Peer {
     fn tell_end(&mut self, side: Side, input: Input, reason: Reason, stood: bool, now: Time) {
         let spare = self.lane(side.other()).state >= State::OpenSent && !stood;
         if input != Input::CollisionDump && !spare {
-            self.account.ended(reason, stood, now);
+            let asked = input == Input::Stop && reason != Reason::Replaced;
+            self.account.ended(reason, stood, asked, now);
         }
     }
 
@@ -316,8 +317,7 @@ impl Peer {
             let terms = Terms::new(&agreed, &self.config, local, longest);
             self.rib.open(terms, now);
         }
-        self.account.established += 1;
-        self.account.tell(Event::Established);
+        self.account.established();
         self.retry_at = None;
         if self.lane(side.other()).state != State::Idle {
             self.collide(side.other(), now);
