@@ -6,6 +6,7 @@
 //! that is closed is ignored.
 
 mod account;
+mod collide;
 mod drive;
 mod hear;
 mod lane;
@@ -208,8 +209,13 @@ impl Peer {
     /// A connection could not be opened, or is gone; `why` is for the operator.
     pub fn handle_closed(&mut self, connection: ConnectionId, why: &str, now: Time) {
         if let Some(side) = self.side(connection) {
+            let input = match self.lane(side).timers.verdict {
+                // The peer keeps the other one, and no further attempt is wanted.
+                Some(_) => Input::CollisionDump,
+                None => Input::TcpDown,
+            };
             let reason = Reason::Transport(why.to_owned());
-            self.step(side, Input::TcpDown, Some(reason), now);
+            self.step(side, input, Some(reason), now);
         }
     }
 

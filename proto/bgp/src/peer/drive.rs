@@ -120,6 +120,9 @@ impl Peer {
             let notification = Notification::send_hold_expired();
             self.refuse(side, Input::SendHoldExpires, notification, now);
         }
+        if due(self.lane(side).timers.verdict) {
+            self.collide(side, now);
+        }
         if due(self.lane(side).timers.keepalive) {
             self.step(side, Input::KeepaliveExpires, None, now);
         }
@@ -194,10 +197,11 @@ impl Peer {
         });
         self.lane_mut(side).state = next;
         let stood = self.lane(side).established;
+        let leaves = before.1 == State::Established && next != State::Established;
         for act in acts {
             self.act(side, *act, reason.as_ref(), now);
         }
-        if before.1 == State::Established && next != State::Established {
+        if leaves {
             self.leave(stood, now);
         }
         let gave_up = before.1 == State::Connect
@@ -214,6 +218,9 @@ impl Peer {
         if ends {
             self.check_drained(now);
             self.tend(now);
+        }
+        if leaves {
+            self.resume(side.other(), now);
         }
     }
 
@@ -319,8 +326,11 @@ impl Peer {
         }
         self.account.established();
         self.retry_at = None;
-        if self.lane(side.other()).state != State::Idle {
-            self.collide(side.other(), now);
+        let other = side.other();
+        if self.may_be_kept(other) {
+            self.lane_mut(other).timers.verdict = Some(now + timers::VERDICT);
+        } else if self.lane(other).state != State::Idle {
+            self.collide(other, now);
         }
     }
 
