@@ -32,9 +32,7 @@ mod session;
 use std::time::Duration;
 
 pub use asn::{Asn, AsnError};
-pub use codec::{
-    AnyCommunity, Cease, Community, CommunityError, ExtendedCommunity, LargeCommunity, Notification,
-};
+pub use codec::{Cease, Community, ExtendedCommunity, LargeCommunity, Notification};
 pub use config::{
     BfdMode, Config, ConfigError, GracefulRestart, Local, Opening, RemoteAs, Role, RoleConfig,
     reopens,
