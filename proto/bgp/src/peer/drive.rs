@@ -4,6 +4,7 @@ use super::{Action, BfdMode, ConnectionId, Event, Lane, Opening, Peer, Reason, S
 use crate::codec::{Kind, Notification};
 use crate::rib::Terms;
 use crate::session::collision::Side;
+use crate::session::damping::Ended;
 use crate::session::fsm::{self, Act, Input};
 use crate::session::{negotiate, timers};
 use crate::{Cease, Config, Time};
@@ -275,9 +276,13 @@ impl Peer {
             }
             Act::Drop => self.close(side, None),
             Act::Count => {
-                let stood = self.lane(side).established.is_some();
-                let spare = self.lane(side.other()).state >= State::OpenSent;
-                self.damping.count(reason, stood, spare);
+                let lane = self.lane(side);
+                let ended = Ended {
+                    agreed: lane.negotiated.is_some(),
+                    stood: lane.established.is_some(),
+                    spare: self.lane(side.other()).state >= State::OpenSent,
+                };
+                self.damping.count(reason, ended);
             }
         }
     }

@@ -20,8 +20,21 @@ enum Weight {
     None,
     /// The next attempt of this speaker comes later.
     Pause,
-    /// And it counts against attempts of the peer.
+    /// It counts against attempts of the peer.
+    Knock,
+    /// Both.
     Mistake,
+}
+
+/// How far a connection had come when it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Ended {
+    /// The peer's OPEN was heard.
+    pub(crate) agreed: bool,
+    /// The session was established.
+    pub(crate) stood: bool,
+    /// The other connection with the peer goes on.
+    pub(crate) spare: bool,
 }
 
 /// Ends in a row without a session that stood.
@@ -32,14 +45,16 @@ pub(crate) struct Damping {
 }
 
 impl Damping {
-    /// A session ended (`stood`), or an attempt did; `spare`: the other connection with the peer goes on.
-    pub(crate) fn count(&mut self, reason: Option<&Reason>, stood: bool, spare: bool) {
+    /// A session ended, or an attempt did.
+    pub(crate) fn count(&mut self, reason: Option<&Reason>, ended: Ended) {
         let weight = match reason {
             // The next OPEN will be another; asked for that twice, the peer does not mean it.
             Some(Reason::Received(told)) if told.asks_for_no_parameters() && self.pauses == 0 => {
                 Weight::None
             }
-            Some(Reason::Received(told)) => weigh(told, stood, spare),
+            Some(Reason::Received(told)) => weigh(told, ended),
+            // Taken and closed: as if it were refused. RFC 4271 section 8.2.2, event 18 in OpenSent.
+            Some(Reason::Transport(_)) if !ended.agreed => Weight::Knock,
             Some(
                 Reason::Sent(_)
                 | Reason::Transport(_)
@@ -49,9 +64,14 @@ impl Damping {
             )
             | None => Weight::Mistake,
         };
-        let one = |counts| u32::from(counts);
-        self.pauses = self.pauses.saturating_add(one(weight != Weight::None));
-        self.mistakes = self.mistakes.saturating_add(one(weight == Weight::Mistake));
+        let (pause, mistake) = match weight {
+            Weight::None => (0, 0),
+            Weight::Pause => (1, 0),
+            Weight::Knock => (0, 1),
+            Weight::Mistake => (1, 1),
+        };
+        self.pauses = self.pauses.saturating_add(pause);
+        self.mistakes = self.mistakes.saturating_add(mistake);
     }
 
     /// Forgives everything.
@@ -76,14 +96,14 @@ impl Damping {
 }
 
 /// What the peer's words come to; what is in a hard reset counts, and not that it is one.
-fn weigh(told: &Notification, stood: bool, spare: bool) -> Weight {
+fn weigh(told: &Notification, ended: Ended) -> Weight {
     let inner = told.inner();
     let told = inner.as_ref().unwrap_or(told);
     match (told.code, told.subcode) {
         // A reset, another configuration: the peer waits for the next session.
-        (6, 4 | 6) if stood => Weight::None,
+        (6, 4 | 6) if ended.stood => Weight::None,
         // The connection that is kept is the other one.
-        (6, 7) if spare => Weight::None,
+        (6, 7) if ended.spare => Weight::None,
         // No error, whatever it is (RFC 4271 section 6.7): shut down, removed, rejected, or one of the
         // above before there was a session.
         (6, 0 | 2..=7) => Weight::Pause,
@@ -140,11 +160,20 @@ mod tests {
                 (60, true),
             ),
             ("without a word", gone(), true, (60, true)),
+            ("taken and closed", gone(), false, (1, true)),
         ];
         for (name, reason, stood, expected) in cases {
             let mut damping = Damping::default();
             for _ in 0..5 {
-                damping.count(Some(&reason), stood, false);
+                let (agreed, spare) = (stood, false);
+                damping.count(
+                    Some(&reason),
+                    Ended {
+                        agreed,
+                        stood,
+                        spare,
+                    },
+                );
             }
             let wait = damping.wait(SECOND * 5).as_secs();
             assert_eq!((wait, damping.shuts()), expected, "{name}");
@@ -156,13 +185,17 @@ mod tests {
     /// RFC 4271 section 6.8: one of two connections goes in each collision.
     #[test]
     fn a_collision_says_nothing_while_the_other_connection_goes_on() {
+        let spare = Ended {
+            spare: true,
+            ..Ended::default()
+        };
         let mut damping = Damping::default();
         for _ in 0..5 {
-            damping.count(Some(&told(6, 7, &[])), false, true);
+            damping.count(Some(&told(6, 7, &[])), spare);
         }
         assert_eq!((damping.wait(SECOND * 5), damping.shuts()), (SECOND, false));
         for _ in 0..3 {
-            damping.count(Some(&told(2, 2, &[])), false, true);
+            damping.count(Some(&told(2, 2, &[])), spare);
         }
         assert!(damping.shuts(), "a spare connection excuses no mistake");
     }
