@@ -58,6 +58,11 @@ pub(crate) struct Session {
     bfd: Option<BfdSession>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error_time: Option<String>,
+    /// What the last attempt since then came to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_attempt: Option<String>,
     /// What the router's operator said when it closed the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     shutdown_text: Option<String>,
@@ -89,7 +94,16 @@ impl Session {
         let said = said.map(|text| format!("the router said \"{text}\""));
         let awaited = self.is_awaited && self.last_error.is_none();
         let awaited = awaited.then(|| "the router is to open the connection".to_owned());
-        let parts = [self.doubt.clone(), self.last_error.clone(), awaited, said];
+        let error = self
+            .last_error
+            .as_ref()
+            .map(|error| match &self.last_error_time {
+                Some(time) => format!("{error} (at {time})"),
+                None => error.clone(),
+            });
+        let attempt = self.last_attempt.as_ref();
+        let attempt = attempt.map(|attempt| format!("since then: {attempt}"));
+        let parts = [self.doubt.clone(), error, said, attempt, awaited];
         parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
@@ -159,6 +173,11 @@ fn reported_one(facts: &Facts, node: &str, session: &BgpSession) -> Session {
         prefixes_wished: session.prefixes_wished,
         bfd: session.bfd.clone(),
         last_error: session.last_error.clone(),
+        last_error_time: session
+            .last_error_time
+            .as_ref()
+            .map(|time| time.0.to_string()),
+        last_attempt: session.last_attempt.clone(),
         shutdown_text: session.shutdown_text.clone(),
         doubt,
         is_lost,
@@ -183,6 +202,8 @@ fn unreported(facts: &Facts, node: &str, peer: &str, has_speaker: bool) -> Sessi
         prefixes_wished: None,
         bfd: None,
         last_error: None,
+        last_error_time: None,
+        last_attempt: None,
         shutdown_text: None,
         doubt: Some(why),
         is_lost: false,

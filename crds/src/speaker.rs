@@ -176,10 +176,20 @@ pub struct BgpSession {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
 
-    /// The last error, as one sentence.
+    /// Why there is no session, or why the last one ended, as one sentence. Attempts to connect that come to
+    /// nothing afterwards do not replace it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub last_error: Option<String>,
+
+    /// When it was; absent where lastError says how things are just now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error_time: Option<Time>,
+
+    /// What the last attempt to connect since lastErrorTime came to, as one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub last_attempt: Option<String>,
 
     /// The text the router sent when it closed the session (RFC 9003).
     #[serde(default, skip_serializing_if = "Option::is_none")]

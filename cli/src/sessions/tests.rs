@@ -160,6 +160,31 @@ fn what_the_operator_there_said_is_shown_once() {
     assert_eq!(said(error).trouble(), error);
 }
 
+/// Why the session ended stands first for as long as nothing newer is known, and what attempts come to
+/// beside it.
+#[test]
+fn the_end_of_a_session_is_told_before_the_attempts_since() {
+    let mut cluster = routed();
+    let mut closed = speaker("n1");
+    let ended = "the peer said: Cease, Administrative Shutdown (6/2): \"until noon\"";
+    closed["status"]["bgpSessions"] = json!([{
+        "peer": "tor-a", "state": "Active", "shutdownText": "until noon",
+        "lastError": ended, "lastErrorTime": "2026-01-01T00:00:00Z",
+        "lastAttempt": "192.0.2.1 refuses connections to port 179: is BGP running there?",
+    }]);
+    cluster.speakers[0] = object(closed);
+    let session = of_node(&facts(cluster), "n1").remove(0);
+    let refused = "192.0.2.1 refuses connections to port 179: is BGP running there?";
+    assert_eq!(
+        session.trouble(),
+        format!("{ended} (at 2026-01-01T00:00:00Z); since then: {refused}")
+    );
+    let value = serde_json::to_value(session).unwrap();
+    assert_eq!(value["lastError"], ended);
+    assert_eq!(value["lastErrorTime"], "2026-01-01T00:00:00Z");
+    assert_eq!(value["lastAttempt"], refused);
+}
+
 #[test]
 fn programs_read_the_same_as_people() {
     let value = serde_json::to_value(sessions(&facts(routed()), &[]).unwrap()).unwrap();

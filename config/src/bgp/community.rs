@@ -119,6 +119,24 @@ fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
 mod tests {
     use super::*;
 
+    /// The registry "BGP Well-known Communities".
+    #[test]
+    fn well_known_names_have_their_numbers() {
+        for (name, value) in [
+            ("graceful-shutdown", 0xffff_0000),
+            ("accept-own", 0xffff_0001),
+            ("llgr-stale", 0xffff_0006),
+            ("no-llgr", 0xffff_0007),
+            ("blackhole", 0xffff_029a),
+            ("no-export", 0xffff_ff01),
+            ("no-advertise", 0xffff_ff02),
+            ("no-export-subconfed", 0xffff_ff03),
+            ("no-peer", 0xffff_ff04),
+        ] {
+            assert_eq!(parse(name), Ok(Community::Standard(value)), "{name}");
+        }
+    }
+
     /// Octets by RFC 1997, RFC 8092 section 3, RFC 4360 section 3 and RFC 5668 section 2.
     #[test]
     fn communities_are_read_as_the_rfcs_lay_them_out() {

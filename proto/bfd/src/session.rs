@@ -4,6 +4,8 @@
 //! [`Session::poll_event`], and sleeps until [`Session::poll_timeout`] or the next thing to tell. Early
 //! or repeated calls do nothing.
 
+mod drive;
+mod due;
 mod echo;
 mod fsm;
 mod jitter;
@@ -14,17 +16,15 @@ mod timing;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use drive::wanted;
 use echo::Echo;
 use jitter::Jitter;
 use neighbor::Neighbor;
 pub use terms::{Cause, Event, Negotiated, Packets, Path, Snapshot, Transmit};
-use timing::{Pair, Timing};
+use timing::Timing;
 
 use crate::auth::Sequence;
-use crate::{
-    Config, ConfigError, Diagnostic, Discard, Discriminator, Flags, Hops, Packet, SLOW, State, TTL,
-    Time,
-};
+use crate::{Config, ConfigError, Diagnostic, Discard, Discriminator, State, Time};
 
 /// A watched path, and the neighbour at its other end.
 #[derive(Debug)]
@@ -270,206 +270,6 @@ impl Session {
             downs: self.downs,
         }
     }
-
-    /// RFC 5880 section 6.8.6, in its order; lengths and numbers are checked by [`Packet::decode`].
-    fn hear(&mut self, datagram: &[u8], ttl: u8, now: Time) -> Result<(), Discard> {
-        let packet = Packet::decode(datagram)?;
-        let least = match self.config.hops {
-            Hops::Single => TTL,
-            Hops::Multi { minimum_ttl } => minimum_ttl,
-        };
-        if ttl < least {
-            return Err(Discard::Ttl);
-        }
-        match packet.your_discriminator {
-            0 if packet.claims_too_much() => return Err(Discard::State),
-            0 => {}
-            yours if yours != self.discriminator.get() => return Err(Discard::UnknownSession),
-            _ => {}
-        }
-        let authentication = self.config.authentication.as_ref();
-        self.sequence.check(&packet, datagram, authentication)?;
-        // A neighbour that began anew is to know at once that it is heard.
-        self.news |= self.neighbor.discriminator() != packet.my_discriminator;
-        self.neighbor.hear(&packet);
-        self.heard_at = Some(now);
-        self.stale_at = None;
-        if packet.flags.final_ {
-            self.timing.handle_final();
-        }
-        if self.state == State::AdminDown {
-            self.tend(now);
-            return Err(Discard::AdminDown);
-        }
-        let next = fsm::next(self.state, packet.state);
-        let (diagnostic, cause) = match (next, packet.state) {
-            (State::Down, State::AdminDown) => {
-                (Diagnostic::NEIGHBOR_DOWN, Cause::NeighborAdminDown)
-            }
-            (State::Down, _) => (
-                Diagnostic::NEIGHBOR_DOWN,
-                Cause::Neighbor(packet.diagnostic),
-            ),
-            (State::Up | State::Init | State::AdminDown, _) => {
-                (self.diagnostic, Cause::Neighbor(packet.diagnostic))
-            }
-        };
-        if next != self.state {
-            self.change(next, diagnostic, cause, now);
-        }
-        self.asked |= packet.flags.poll;
-        self.tend(now);
-        Ok(())
-    }
-
-    fn change(&mut self, state: State, diagnostic: Diagnostic, cause: Cause, now: Time) {
-        if self.state == State::Up {
-            self.downs += 1;
-            self.events.push_back(Event::Down(cause));
-        }
-        if state == State::Up {
-            self.ups += 1;
-            self.events.push_back(Event::Up);
-        }
-        self.state = state;
-        self.since = now;
-        self.diagnostic = if state == State::Up {
-            Diagnostic::NONE
-        } else {
-            diagnostic
-        };
-        self.news = true;
-        self.echo = None;
-        let wanted = wanted(&self.config, state, false);
-        if state == State::Up {
-            self.timing.offer(wanted);
-            self.timing.poll();
-        } else {
-            self.timing.reset(wanted);
-        }
-    }
-
-    /// Brings echo, intervals and the time of the next packet in line with all the rest.
-    fn tend(&mut self, now: Time) {
-        self.tend_echo(now);
-        let proven = self.echo.as_ref().is_some_and(Echo::is_proven);
-        let wanted = wanted(&self.config, self.state, proven);
-        if self.state == State::Up {
-            self.timing.offer(wanted);
-        } else if self.timing.offered() != wanted {
-            self.timing.reset(wanted);
-        }
-        let interval = self.transmit_interval();
-        if let Some((sent_at, by)) = self.sent_at
-            && by != interval
-        {
-            self.sent_at = Some((sent_at, interval));
-            self.next_at = sent_at + self.jitter.spread(interval, self.config.multiplier);
-        }
-        let negotiated = self.negotiated().filter(|_| self.state == State::Up);
-        if negotiated != self.told {
-            self.told = negotiated;
-            self.events.extend(negotiated.map(Event::Negotiated));
-        }
-    }
-
-    /// Echo runs while the session is up and both ends want it.
-    fn tend_echo(&mut self, now: Time) {
-        let theirs = self.neighbor.echo();
-        let interval = match (self.config.echo, theirs, self.state) {
-            (Some(ours), Some(theirs), State::Up) => ours.max(theirs),
-            (_, _, State::AdminDown | State::Down | State::Init | State::Up) => {
-                self.echo = None;
-                return;
-            }
-        };
-        match &mut self.echo {
-            Some(echo) => echo.set_interval(interval),
-            None => self.echo = Some(Echo::new(interval, self.jitter.draw(), now)),
-        }
-    }
-
-    fn packet(&mut self, final_: bool) -> Vec<u8> {
-        let offered = self.timing.offered();
-        let packet = Packet {
-            diagnostic: self.diagnostic,
-            state: self.state,
-            flags: Flags {
-                poll: !final_ && self.timing.polls(),
-                final_,
-                independent: self.config.independent,
-                demand: false,
-            },
-            multiplier: self.config.multiplier,
-            my_discriminator: self.discriminator.get(),
-            your_discriminator: self.neighbor.discriminator(),
-            desired_transmit: micros(offered.transmit),
-            required_receive: micros(offered.receive),
-            required_echo: self.config.echo.map_or(0, micros),
-            authentication: None,
-        };
-        self.packets.sent += 1;
-        let authentication = self.config.authentication.as_ref();
-        self.sequence.seal(&packet, authentication)
-    }
-
-    /// The neighbour is to speak first (RFC 5880 section 6.1).
-    fn waits(&self) -> bool {
-        self.config.passive && self.neighbor.discriminator() == 0
-    }
-
-    /// Packets are sent in intervals (RFC 5880 section 6.8.7).
-    fn is_periodic(&self) -> bool {
-        let demand = self.neighbor.demands() && self.state == State::Up && !self.timing.polls();
-        !self.waits() && !self.neighbor.wants_none() && !demand
-    }
-
-    fn transmit_interval(&self) -> Duration {
-        self.timing.in_use().transmit.max(self.neighbor.receive())
-    }
-
-    fn negotiated(&self) -> Option<Negotiated> {
-        let (theirs, multiplier) = self.neighbor.pace()?;
-        let receive = self.timing.in_use().receive.max(theirs);
-        let echo = self.echo.as_ref().filter(|echo| echo.is_proven());
-        Some(Negotiated {
-            transmit: self.transmit_interval(),
-            receive,
-            detection: receive * u32::from(multiplier),
-            echo: echo.map(Echo::interval),
-        })
-    }
-
-    /// When the neighbour counts as silent (RFC 5880 section 6.8.4).
-    fn silent_at(&self) -> Option<Time> {
-        Some(self.heard_at? + self.negotiated()?.detection)
-    }
-
-    fn echo_missing_at(&self) -> Option<Time> {
-        self.echo.as_ref()?.deadline(self.config.multiplier)
-    }
-}
-
-/// What is offered in a state: slow while it is not Up (RFC 5880 section 6.8.3), and slow control
-/// packets where echo watches the path.
-fn wanted(config: &Config, state: State, echo: bool) -> Pair {
-    Pair {
-        transmit: if state == State::Up {
-            config.transmit
-        } else {
-            config.transmit.max(SLOW)
-        },
-        receive: if echo {
-            config.receive.max(SLOW)
-        } else {
-            config.receive
-        },
-    }
-}
-
-/// As the wire has it; [`Config::check`] keeps it in bounds.
-fn micros(interval: Duration) -> u32 {
-    u32::try_from(interval.as_micros()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

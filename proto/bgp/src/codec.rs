@@ -16,9 +16,7 @@ mod update;
 
 pub use attribute::{Aggregator, Attribute, Context, Origin, Segment};
 pub use capability::{Capability, GracefulFamily, NextHopFamily};
-pub use community::{
-    Administrator, AnyCommunity, Community, CommunityError, ExtendedCommunity, LargeCommunity,
-};
+pub use community::{Community, ExtendedCommunity, LargeCommunity};
 pub use fault::{Approach, Fault, Flaw};
 pub use header::{Frame, HEADER, Kind, MAX_EXTENDED, MAX_MESSAGE, TooLong, frame};
 pub(crate) use nlri::size;

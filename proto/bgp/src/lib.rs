@@ -32,16 +32,14 @@ mod session;
 use std::time::Duration;
 
 pub use asn::{Asn, AsnError};
-pub use codec::{
-    AnyCommunity, Cease, Community, CommunityError, ExtendedCommunity, LargeCommunity, Notification,
-};
+pub use codec::{Cease, Community, ExtendedCommunity, LargeCommunity, Notification};
 pub use config::{
     BfdMode, Config, ConfigError, GracefulRestart, Local, Opening, RemoteAs, Role, RoleConfig,
     reopens,
 };
 pub use peer::{
-    Action, BfdState, ConnectionId, Event, Messages, Negotiated, Obstacle, Peer, Reason, Snapshot,
-    State, Stop, Transmit, Waiting,
+    Action, BfdState, ConnectionId, Event, LastError, Messages, Negotiated, Obstacle, Peer, Reason,
+    Snapshot, State, Stop, Transmit, Waiting,
 };
 pub use prefix::{Families, Family, Prefix, PrefixError};
 pub use rib::{Route, Wish};

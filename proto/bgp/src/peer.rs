@@ -6,6 +6,7 @@
 //! that is closed is ignored.
 
 mod account;
+mod collide;
 mod drive;
 mod hear;
 mod lane;
@@ -21,20 +22,18 @@ use account::Account;
 use lane::Lane;
 use received::Received;
 pub use terms::{
-    Action, BfdState, ConnectionId, Event, Messages, Negotiated, Obstacle, Reason, Snapshot, State,
-    Stop, Transmit, Waiting,
+    Action, BfdState, ConnectionId, Event, LastError, Messages, Negotiated, Obstacle, Reason,
+    Snapshot, State, Stop, Transmit, Waiting,
 };
 
 use crate::rib::AdjRibOut;
 use crate::session::collision::Side;
+use crate::session::damping::Damping;
 use crate::session::fsm::Input;
 use crate::session::timers::Jitter;
 use crate::{
     BfdMode, Cease, Config, ConfigError, Local, Notification, Opening, Time, Wish, reopens,
 };
-
-/// Refusals in a row after which the peer may not connect either while this speaker waits.
-const PATIENCE: u32 = 3;
 
 /// One router, and everything that is between it and this speaker.
 #[derive(Debug)]
@@ -51,7 +50,7 @@ pub struct Peer {
     theirs: Lane,
     /// When the next attempt begins.
     retry_at: Option<Time>,
-    refusals: u32,
+    damping: Damping,
     rib: AdjRibOut,
     received: Received,
     drain: Option<Drain>,
@@ -86,7 +85,7 @@ impl Peer {
             ours: Lane::default(),
             theirs: Lane::default(),
             retry_at: None,
-            refusals: 0,
+            damping: Damping::default(),
             rib: AdjRibOut::new(config.gather),
             received: Received::default(),
             drain: None,
@@ -111,7 +110,7 @@ impl Peer {
         self.rib.set_gather(self.config.gather);
         if reopens(&old, &self.config) {
             self.bare = false;
-            self.refusals = 0;
+            self.damping.forgive();
             self.halt(&Stop::ConfigurationChange, now);
             self.begin(now);
         } else {
@@ -139,7 +138,7 @@ impl Peer {
         self.rib.set_leaving(false, false);
         if !self.wanted {
             self.wanted = true;
-            self.refusals = 0;
+            self.damping.forgive();
             self.begin(now);
         }
     }
@@ -175,8 +174,8 @@ impl Peer {
             Opening::Active => false,
             Opening::Both | Opening::Passive => self.wanted && self.may_open(),
         };
-        let impatient = self.refusals >= PATIENCE && self.ours.state == State::Idle;
-        if !open || impatient {
+        let shut = self.damping.shuts() && self.ours.state == State::Idle;
+        if !open || shut {
             return None;
         }
         for side in Side::BOTH {
@@ -210,8 +209,13 @@ impl Peer {
     /// A connection could not be opened, or is gone; `why` is for the operator.
     pub fn handle_closed(&mut self, connection: ConnectionId, why: &str, now: Time) {
         if let Some(side) = self.side(connection) {
+            let input = match self.lane(side).timers.verdict {
+                // The peer keeps the other one, and no further attempt is wanted.
+                Some(_) => Input::CollisionDump,
+                None => Input::TcpDown,
+            };
             let reason = Reason::Transport(why.to_owned());
-            self.step(side, Input::TcpDown, Some(reason), now);
+            self.step(side, input, Some(reason), now);
         }
     }
 

@@ -28,6 +28,10 @@ pub(crate) struct Session {
     /// Who opened the connection.
     pub(crate) opened_by: Option<Side>,
     pub(crate) last_error: Option<String>,
+    /// When it was; none where it is how things are just now.
+    pub(crate) last_error_at: Option<Time>,
+    /// What the last attempt since then came to.
+    pub(crate) last_attempt: Option<String>,
     pub(crate) shutdown_text: Option<String>,
     pub(crate) wished: usize,
     pub(crate) sent: usize,
@@ -63,14 +67,6 @@ impl Session {
             established,
             ..
         } = peer.snapshot();
-        let error = last_error.map(|(_, reason)| match reason {
-            Reason::ConnectTimeout => dial::describe(&io::ErrorKind::TimedOut.into(), &order.dial),
-            reason @ (Reason::Received(_)
-            | Reason::Sent(_)
-            | Reason::Transport(_)
-            | Reason::Restart
-            | Reason::Replaced) => reason.to_string(),
-        });
         let untold = untold.first();
         let trouble = bfd.as_ref().and_then(|bfd| bfd.trouble.clone());
         let trouble = order.unwatched.clone().or(trouble);
@@ -79,19 +75,24 @@ impl Session {
         let doubt = order.doubt.clone();
         let doubt = doubt.filter(|_| state != State::Established);
         let place = order.dial.place();
+        let standing = order.obstacle.clone().or(trouble).or(doubt).or(strict);
+        let (last_error, last_error_at, last_attempt) = match (standing.or(listening), last_error) {
+            (Some(standing), _) => (Some(standing), None, None),
+            (None, Some(error)) => (
+                Some(words(error.reason, order)),
+                error.stays.then_some(error.at),
+                error.attempt.map(|attempt| words(attempt, order)),
+            ),
+            (None, None) => (None, None, None),
+        };
         Self {
             router: (place != Place::NOWHERE).then(|| place.to_string()),
             state,
             since,
             opened_by,
-            last_error: order
-                .obstacle
-                .clone()
-                .or(trouble)
-                .or(doubt)
-                .or(strict)
-                .or(listening)
-                .or(error),
+            last_error,
+            last_error_at,
+            last_attempt,
             shutdown_text,
             wished,
             sent,
@@ -111,6 +112,8 @@ impl Session {
             since: Time::ZERO,
             opened_by: None,
             last_error: Some(error),
+            last_error_at: None,
+            last_attempt: None,
             shutdown_text: None,
             wished: 0,
             sent: 0,
@@ -128,6 +131,18 @@ impl Session {
     }
 }
 
+/// As the status says it.
+fn words(reason: Reason, order: &Order) -> String {
+    match reason {
+        Reason::ConnectTimeout => dial::describe(&io::ErrorKind::TimedOut.into(), &order.dial),
+        reason @ (Reason::Received(_)
+        | Reason::Sent(_)
+        | Reason::Transport(_)
+        | Reason::Restart
+        | Reason::Replaced) => reason.to_string(),
+    }
+}
+
 /// Two looks at one moment may differ by this much, in seconds.
 const SLACK: i64 = 2;
 
@@ -140,25 +155,29 @@ pub(crate) fn sessions(
     now: Timestamp,
 ) -> Vec<BgpSession> {
     let session = |(peer, session): (&String, &Session)| {
-        let ago = boot.saturating_sub(session.since);
-        let ago = SignedDuration::try_from(ago).unwrap_or_default();
-        let since = now.checked_sub(ago).unwrap_or(now).as_second();
         let said = before.iter().find(|before| before.peer == *peer);
-        let same = said
-            .and_then(|said| said.since.clone())
-            .filter(|said| (said.0.as_second() - since).abs() <= SLACK);
-        let moment = Timestamp::from_second(since).unwrap_or(now);
+        let since = moment(
+            session.since,
+            said.and_then(|said| said.since.as_ref()),
+            boot,
+            now,
+        );
+        let untold = session.untold.clone();
+        let told = untold.is_none();
+        let error_at = session.last_error_at.filter(|_| told).map(|at| {
+            let said = said.and_then(|said| said.last_error_time.as_ref());
+            moment(at, said, boot, now)
+        });
         let count = |n: usize| i64::try_from(n).ok();
         BgpSession {
             peer: peer.clone(),
             router: session.router.clone(),
             state: session.state.label().to_owned(),
             opened_by: session.opened_by.map(opener),
-            since: Some(same.unwrap_or(Moment(moment))),
-            last_error: match (&session.untold, &session.last_error) {
-                (Some(untold), _) => Some(untold.clone()),
-                (None, error) => error.clone(),
-            },
+            since: Some(since),
+            last_error: untold.or_else(|| session.last_error.clone()),
+            last_error_time: error_at,
+            last_attempt: session.last_attempt.clone().filter(|_| told),
             shutdown_text: session.shutdown_text.clone(),
             prefixes_wished: count(session.wished),
             prefixes_sent: count(session.sent),
@@ -166,6 +185,15 @@ pub(crate) fn sessions(
         }
     };
     states.iter().map(session).collect()
+}
+
+/// A moment as the status says it, to the second; what it `said` of it stays. `boot` and `now` are the same.
+fn moment(at: Time, said: Option<&Moment>, boot: Time, now: Timestamp) -> Moment {
+    let ago = SignedDuration::try_from(boot.saturating_sub(at)).unwrap_or_default();
+    let at = now.checked_sub(ago).unwrap_or(now).as_second();
+    let same = said.filter(|said| (said.0.as_second() - at).abs() <= SLACK);
+    same.cloned()
+        .unwrap_or_else(|| Moment(Timestamp::from_second(at).unwrap_or(now)))
 }
 
 /// As the status says it.
@@ -204,3 +232,6 @@ pub(crate) fn announcements(
     }
     announcements
 }
+
+#[cfg(test)]
+mod tests;

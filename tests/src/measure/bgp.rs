@@ -1,5 +1,5 @@
-//! How fast many routes are told to routers, beside BIRD on the same wires; what flaps cost; and what a
-//! client loses through a router when a node goes.
+//! How fast many routes are told to routers, beside BIRD on the same wires; what flaps cost; how soon a
+//! changed object is on the wire; and what a client loses through a router when a node goes.
 //!
 //! What sends is `proto/bgp` with sockets as the speaker's sessions have them, in a node's namespace and
 //! without a cluster: ten thousand Services would measure the API server. Routers are BIRD without a
@@ -9,6 +9,7 @@
 
 mod birds;
 mod ecmp;
+mod prompt;
 mod sender;
 mod watched;
 mod wires;
@@ -69,6 +70,9 @@ pub struct Options {
     /// How often a node falls silent that the router watches by BFD: Herald's, and BIRD's.
     #[arg(long, default_value_t = 10)]
     pub watched: usize,
+    /// How often objects are changed to see how soon that is on the wire.
+    #[arg(long, default_value_t = 20)]
+    pub changes: usize,
     /// For how long prefixes flap, in seconds.
     #[arg(long, default_value_t = 30)]
     pub flaps: u64,
@@ -82,6 +86,12 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     if options.losses > 0 || options.watched > 0 {
         figures.extend(ecmp::measure(lab, options.losses, options.watched)?);
+    }
+    if options.changes > 0 {
+        match Kind::Bird.missing() {
+            Some(missing) => tell(&missing),
+            None => figures.extend(prompt::measure(lab, options.changes)?),
+        }
     }
     lab.quiet()?;
     let most = options.peers.iter().copied().max().unwrap_or_default();
@@ -144,13 +154,6 @@ impl Bench<'_> {
         Ok(watch.elapsed())
     }
 
-    fn own_octets(&self) -> [u8; 4] {
-        match self.own {
-            IpAddr::V4(own) => own.octets(),
-            IpAddr::V6(_) => [0; 4],
-        }
-    }
-
     /// Everything to some routers, by Herald's door and by BIRD.
     fn told(&self, peers: usize, runs: usize) -> Result<Vec<Figure>> {
         let addresses = self.addresses.get(..peers).context("too few routers")?;
@@ -165,7 +168,7 @@ impl Bench<'_> {
         for _ in 0..runs {
             let before = sender.updates();
             let watch = Stopwatch::start();
-            let wires = Wires::watch(self.node, self.own_octets(), watch)?;
+            let wires = Wires::watch(self.node, four(self.own), watch)?;
             let begun = watch.elapsed();
             sender.wish(Arc::clone(&self.many));
             ours.push(self.counted(routers, count, watch)?.saturating_sub(begun));
@@ -185,7 +188,7 @@ impl Bench<'_> {
         let (mut theirs, mut their_last, mut their_octets) = (vec![], vec![], vec![]);
         for _ in 0..runs {
             let watch = Stopwatch::start();
-            let wires = Wires::watch(self.node, self.own_octets(), watch)?;
+            let wires = Wires::watch(self.node, four(self.own), watch)?;
             let begun = watch.elapsed();
             bird.asked("enable many")?;
             theirs.push(self.counted(routers, count, watch)?.saturating_sub(begun));
@@ -283,6 +286,14 @@ impl Bench<'_> {
         router.stop();
         let title = format!("{} to {}: known", self.many.len(), kind.name());
         Ok(Figure::milliseconds(&title, &[took], None))
+    }
+}
+
+/// Of an IPv4 address.
+fn four(address: IpAddr) -> [u8; 4] {
+    match address {
+        IpAddr::V4(address) => address.octets(),
+        IpAddr::V6(_) => [0; 4],
     }
 }
 

@@ -5,7 +5,7 @@ mod intervals;
 mod silence;
 
 use super::*;
-use crate::{AuthSection, Authentication, Method};
+use crate::{AuthSection, Authentication, Flags, Hops, Method, Packet};
 
 const OURS: u32 = 7;
 const THEIRS: u32 = 1000;

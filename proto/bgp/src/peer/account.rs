@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Event, Messages, Reason};
+use super::{Event, LastError, Messages, Reason};
 use crate::Time;
 use crate::codec::{Kind, Update};
 
@@ -13,7 +13,7 @@ const EVENTS: usize = 256;
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) since: Time,
-    pub(super) last_error: Option<(Time, Reason)>,
+    pub(super) last_error: Option<LastError>,
     pub(super) shutdown_text: Option<String>,
     pub(super) sent: Messages,
     pub(super) heard: Messages,
@@ -70,14 +70,34 @@ impl Account {
         }
     }
 
-    /// A session, or an attempt at one, ended.
-    pub(super) fn ended(&mut self, reason: Reason, established: bool, now: Time) {
+    /// A session is there.
+    pub(super) fn established(&mut self) {
+        self.established += 1;
+        if let Some(error) = &mut self.last_error {
+            error.attempt = None;
+        }
+        self.tell(Event::Established);
+    }
+
+    /// A session, or an attempt at one, ended; `asked`: this speaker was asked to end it.
+    pub(super) fn ended(&mut self, reason: Reason, established: bool, asked: bool, now: Time) {
         if let Reason::Received(notification) = &reason
             && let Some(text) = notification.shutdown_text()
         {
             self.shutdown_text = Some(text);
         }
-        self.last_error = Some((now, reason.clone()));
+        let passing = reason.is_passing() && !established;
+        match &mut self.last_error {
+            Some(error) if error.stays && passing => error.attempt = Some(reason.clone()),
+            Some(_) | None => {
+                self.last_error = Some(LastError {
+                    at: now,
+                    reason: reason.clone(),
+                    stays: !passing && !asked,
+                    attempt: None,
+                });
+            }
+        }
         self.tell(if established {
             Event::Lost(reason)
         } else {

@@ -4,6 +4,7 @@ use super::{Action, BfdMode, ConnectionId, Event, Lane, Opening, Peer, Reason, S
 use crate::codec::{Kind, Notification};
 use crate::rib::Terms;
 use crate::session::collision::Side;
+use crate::session::damping::Ended;
 use crate::session::fsm::{self, Act, Input};
 use crate::session::{negotiate, timers};
 use crate::{Cease, Config, Time};
@@ -55,7 +56,7 @@ impl Peer {
         if !self.wanted || !self.may_open() {
             self.retry_at = None;
         } else if idle && self.retry_at.is_none() {
-            let wait = timers::wait(self.config.connect_time, self.refusals);
+            let wait = self.damping.wait(self.config.connect_time);
             self.retry_at = Some(now + self.jitter.spread(wait));
         }
     }
@@ -119,6 +120,9 @@ impl Peer {
         } else if send_hold {
             let notification = Notification::send_hold_expired();
             self.refuse(side, Input::SendHoldExpires, notification, now);
+        }
+        if due(self.lane(side).timers.verdict) {
+            self.collide(side, now);
         }
         if due(self.lane(side).timers.keepalive) {
             self.step(side, Input::KeepaliveExpires, None, now);
@@ -194,10 +198,11 @@ impl Peer {
         });
         self.lane_mut(side).state = next;
         let stood = self.lane(side).established;
+        let leaves = before.1 == State::Established && next != State::Established;
         for act in acts {
             self.act(side, *act, reason.as_ref(), now);
         }
-        if before.1 == State::Established && next != State::Established {
+        if leaves {
             self.leave(stood, now);
         }
         let gave_up = before.1 == State::Connect
@@ -215,13 +220,17 @@ impl Peer {
             self.check_drained(now);
             self.tend(now);
         }
+        if leaves {
+            self.resume(side.other(), now);
+        }
     }
 
     /// Tells the end of a session or attempt, unless the other connection lives on in its place.
     fn tell_end(&mut self, side: Side, input: Input, reason: Reason, stood: bool, now: Time) {
         let spare = self.lane(side.other()).state >= State::OpenSent && !stood;
         if input != Input::CollisionDump && !spare {
-            self.account.ended(reason, stood, now);
+            let asked = input == Input::Stop && reason != Reason::Replaced;
+            self.account.ended(reason, stood, asked, now);
         }
     }
 
@@ -233,7 +242,7 @@ impl Peer {
                 self.actions.push_back(Action::Connect(connection));
             }
             Act::ArmRetry => {
-                let time = timers::wait(self.config.connect_time, self.refusals.max(1));
+                let time = self.damping.attempt(self.config.connect_time);
                 let at = now + self.jitter.spread(time);
                 self.lane_mut(side).timers.retry = Some(at);
             }
@@ -267,11 +276,13 @@ impl Peer {
             }
             Act::Drop => self.close(side, None),
             Act::Count => {
-                let again =
-                    matches!(reason, Some(Reason::Received(n)) if n.asks_for_no_parameters());
-                if !again || self.refusals > 0 {
-                    self.refusals = self.refusals.saturating_add(1);
-                }
+                let lane = self.lane(side);
+                let ended = Ended {
+                    agreed: lane.negotiated.is_some(),
+                    stood: lane.established.is_some(),
+                    spare: self.lane(side.other()).state >= State::OpenSent,
+                };
+                self.damping.count(reason, ended);
             }
         }
     }
@@ -318,11 +329,13 @@ impl Peer {
             let terms = Terms::new(&agreed, &self.config, local, longest);
             self.rib.open(terms, now);
         }
-        self.account.established += 1;
-        self.account.tell(Event::Established);
+        self.account.established();
         self.retry_at = None;
-        if self.lane(side.other()).state != State::Idle {
-            self.collide(side.other(), now);
+        let other = side.other();
+        if self.may_be_kept(other) {
+            self.lane_mut(other).timers.verdict = Some(now + timers::VERDICT);
+        } else if self.lane(other).state != State::Idle {
+            self.collide(other, now);
         }
     }
 
@@ -331,7 +344,7 @@ impl Peer {
         self.rib.close();
         self.received.clear();
         if stood.is_some_and(|since| now.saturating_sub(since) >= timers::STABLE) {
-            self.refusals = 0;
+            self.damping.forgive();
         }
     }
 

@@ -2,10 +2,10 @@
 
 use super::{Peer, Reason, State};
 use crate::codec::{Context, Frame, Kind, Open, RouteRefresh, Subtype, Update, frame};
-use crate::session::collision::{Side, kept};
+use crate::session::collision::Side;
 use crate::session::fsm::Input;
 use crate::session::negotiate;
-use crate::{Cease, Family, Notification, Time};
+use crate::{Family, Notification, Time};
 
 impl Peer {
     /// Takes octets of a connection in; the rest of a message that is not all there is kept.
@@ -14,6 +14,9 @@ impl Peer {
         let connection = lane.connection;
         let mut inbox = std::mem::take(&mut lane.inbox);
         inbox.extend(bytes);
+        if self.lane(side).timers.verdict.is_some() {
+            return self.put_by(side, inbox, now);
+        }
         let mut rest = inbox.as_slice();
         let extended = self.config.extended_messages && !self.bare;
         loop {
@@ -63,10 +66,9 @@ impl Peer {
                 return self.refuse(side, Input::OpenError, notification, now);
             }
         };
-        let ours = (self.config.router_id, self.config.local_as);
         let keep = match self.lane(side.other()).state {
             State::Established => Some(side.other()),
-            State::OpenConfirm => Some(kept(ours, (negotiated.peer_id, negotiated.peer_as))),
+            State::OpenConfirm => Some(self.kept(&negotiated)),
             State::Idle | State::Connect | State::Active | State::OpenSent => None,
         };
         if keep == Some(side.other()) {
@@ -77,12 +79,6 @@ impl Peer {
         }
         self.lane_mut(side).negotiated = Some(negotiated);
         self.step(side, Input::Open, None, now);
-    }
-
-    /// Closes a connection because the other one is kept (RFC 4271 section 6.8).
-    pub(super) fn collide(&mut self, side: Side, now: Time) {
-        let notification = Notification::cease(Cease::CollisionResolution);
-        self.refuse(side, Input::CollisionDump, notification, now);
     }
 
     fn take_update(&mut self, side: Side, body: &[u8], now: Time) {

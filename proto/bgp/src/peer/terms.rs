@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::session::collision::Side;
-use crate::{Asn, Families, Notification, Time};
+use crate::{Asn, Cease, Families, Notification, Time};
 
 /// A TCP connection with the peer, as the shell and the peer call it. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,6 +131,21 @@ pub enum Reason {
     Replaced,
 }
 
+impl Reason {
+    /// Says nothing about why there was a session and is none: TCP does not come up, or the peer closes
+    /// what it does not want just now.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Transport(_) | Self::ConnectTimeout | Self::Replaced => true,
+            Self::Received(told) => [Cease::ConnectionRejected, Cease::CollisionResolution]
+                .map(Notification::cease)
+                .iter()
+                .any(|cease| (cease.code, cease.subcode) == (told.code, told.subcode)),
+            Self::Sent(_) | Self::Restart => false,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -142,6 +157,19 @@ impl fmt::Display for Reason {
             Self::Replaced => f.write_str("the peer restarted and opened a new connection"),
         }
     }
+}
+
+/// Why there is no session, or why the last one ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastError {
+    /// When it was.
+    pub at: Time,
+    /// What it was.
+    pub reason: Reason,
+    /// It explains more than that an attempt failed: attempts that fail after it do not replace it.
+    pub stays: bool,
+    /// What the last attempt since then came to; none once a session is established.
+    pub attempt: Option<Reason>,
 }
 
 /// Why a session is to end.
@@ -261,8 +289,8 @@ pub struct Snapshot {
     pub since: Time,
     /// Why nothing is tried just now.
     pub waiting: Option<Waiting>,
-    /// Why the last session or attempt ended, and when; it stays when a session is established.
-    pub last_error: Option<(Time, Reason)>,
+    /// Why the last session or attempt ended; it stays when a session is established.
+    pub last_error: Option<LastError>,
     /// The last text for the operator that the peer sent with a shutdown or reset.
     pub shutdown_text: Option<String>,
     /// Who opened the connection of a session; from OpenSent on.

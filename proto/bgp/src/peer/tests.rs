@@ -377,9 +377,9 @@ fn a_connection_that_cannot_be_opened_is_tried_again_at_the_same_pace() {
         scene.pass(ms(1251));
         assert_eq!(scene.state(), State::Connect);
     }
-    let (at, reason) = scene.peer.snapshot().last_error.unwrap();
-    assert!(at < scene.now);
-    assert_eq!(reason.to_string(), "connection refused");
+    let told = scene.peer.snapshot().last_error.unwrap();
+    assert!(told.at < scene.now);
+    assert_eq!(told.reason.to_string(), "connection refused");
 }
 
 #[test]
@@ -399,7 +399,7 @@ fn an_attempt_without_an_answer_is_given_up() {
     };
     assert!(*closed == connection && *next != connection);
     assert_eq!(
-        scene.peer.snapshot().last_error.unwrap().1,
+        scene.peer.snapshot().last_error.unwrap().reason,
         Reason::ConnectTimeout
     );
     scene.peer.handle_connected(connection, local(), scene.now);

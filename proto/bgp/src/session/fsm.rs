@@ -103,7 +103,7 @@ pub(crate) enum Act {
     Unexpected,
     /// Close, without a word.
     Drop,
-    /// It counts as a refusal: the next attempt comes later.
+    /// It counts for what comes of the next attempts (`damping`).
     Count,
 }
 

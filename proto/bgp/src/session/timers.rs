@@ -12,6 +12,8 @@ const LEAST_SEND_HOLD: Duration = Duration::from_mins(8);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// The longest wait after a session that stood.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// How long the peer may take to say which of two connections it keeps.
+pub(crate) const VERDICT: Duration = Duration::from_secs(3);
 /// A session that stood for so long was no refusal, however it ended.
 pub(crate) const STABLE: Duration = Duration::from_mins(1);
 
@@ -39,13 +41,23 @@ pub(crate) struct Timers {
     pub(crate) hold: Option<Time>,
     pub(crate) keepalive: Option<Time>,
     pub(crate) send_hold: Option<Time>,
+    /// Until then the connection is let be, since the peer may keep it in place of an established one.
+    pub(crate) verdict: Option<Time>,
 }
 
 impl Timers {
     /// The first to expire.
     pub(crate) fn next(&self) -> Option<Time> {
-        [self.retry, self.hold, self.keepalive, self.send_hold]
+        let Self {
+            retry,
+            hold,
+            keepalive,
+            send_hold,
+            verdict,
+        } = self;
+        [retry, hold, keepalive, send_hold, verdict]
             .into_iter()
+            .copied()
             .flatten()
             .min()
     }

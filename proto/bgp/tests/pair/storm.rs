@@ -35,9 +35,10 @@ fn two_speakers_agree_whoever_opens() {
         assert!(took < ms(12_000), "seed {seed}: {took:?}");
         world.run(ms(2000));
         // Where both open, the octets of two connections may overtake each other so that one end
-        // settles for the one and the other for the other (RFC 4271 section 6.8 leaves that open).
+        // settles for the one and the other for the other (RFC 4271 section 6.8 leaves that open):
+        // one of the two then loses what it took for established.
         let crossed = openings == [Opening::Both; 2];
-        let fine = if crossed { 0..=2 } else { 0..=0 };
+        let fine = if crossed { 0..=1 } else { 0..=0 };
         assert!(
             fine.contains(&world.lost),
             "seed {seed}: lost {}",

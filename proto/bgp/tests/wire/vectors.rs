@@ -7,8 +7,7 @@ use herald_bgp::codec::{
     RouteRefresh, Segment, Subtype, Update, frame,
 };
 use herald_bgp::{
-    AnyCommunity, Asn, Community, ExtendedCommunity, Families, Family, LargeCommunity,
-    Notification, Prefix,
+    Asn, Community, ExtendedCommunity, Families, Family, LargeCommunity, Notification, Prefix,
 };
 
 const CONTEXT: Context = Context {
@@ -69,11 +68,10 @@ fn path(asn: u32) -> Attribute {
     Attribute::AsPath(vec![Segment { set: false, path }])
 }
 
-fn extended(text: &str) -> ExtendedCommunity {
-    let Ok(AnyCommunity::Extended(community)) = text.parse() else {
-        panic!("{text}");
-    };
-    community
+/// Route target 7 of an AS (RFC 4360 section 4).
+fn target(asn: u16) -> ExtendedCommunity {
+    let [a, b] = asn.to_be_bytes();
+    ExtendedCommunity([0, 2, a, b, 0, 0, 0, 7])
 }
 
 fn family(afi: u16) -> Capability {
@@ -111,7 +109,7 @@ fn what_bird_says_is_understood() {
                 Community(65_002 << 16 | 100),
                 Community::GRACEFUL_SHUTDOWN
             ]),
-            Attribute::ExtendedCommunities(vec![extended("rt:65002:7")]),
+            Attribute::ExtendedCommunities(vec![target(65_002)]),
             Attribute::LargeCommunities(vec![LargeCommunity {
                 global: 65_002,
                 local1: 1,
@@ -174,7 +172,7 @@ fn what_gobgp_says_is_understood() {
             Attribute::NextHop(Ipv4Addr::LOCALHOST),
             Attribute::Med(50),
             Attribute::Communities(vec![Community(65_001 << 16 | 100), Community(0xffff_ff01)]),
-            Attribute::ExtendedCommunities(vec![extended("rt:65001:7")]),
+            Attribute::ExtendedCommunities(vec![target(65_001)]),
             Attribute::LargeCommunities(vec![LargeCommunity {
                 global: 65_001,
                 local1: 1,
@@ -226,7 +224,7 @@ fn what_frr_says_is_understood() {
         local1: 1,
         local2: 2,
     }]);
-    let extended = Attribute::ExtendedCommunities(vec![extended("rt:65003:7")]);
+    let extended = Attribute::ExtendedCommunities(vec![target(65_003)]);
     for prefix in ["192.0.2.0/24", "2001:db8:1::/48"] {
         let rich = announcing(&updates, prefix);
         for expected in [&communities, &large, &extended, &Attribute::Med(50)] {

@@ -62,7 +62,8 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    fn set(lab: &Lab) -> Result<Self> {
+    /// Makes the Service, or finds it made.
+    pub(super) fn set(lab: &Lab) -> Result<Self> {
         // Each flow by its ports, as routers of a data centre do; and the client, on the same link here,
         // is not to learn of the way behind the router.
         lab.topology.router.sysctl(&[

@@ -5,7 +5,8 @@
 //! node-2  Both, IPv4, the higher identifier: of two connections the node's own is kept
 //! node-3  Both, IPv6, the lower identifier: the router's is kept
 //! ```
-//! GoBGP and OpenBGPD speak to node-1 alone: what they do when connections meet is their own.
+//! GoBGP and OpenBGPD hold one connection for each neighbour, and close a second one without a word: there
+//! it is only seen that one session comes of it.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read as _};
@@ -101,9 +102,9 @@ fn with(lab: &mut Lab, kind: Kind, addresses: &[IpAddr]) -> Result<()> {
     let mut router = if meets {
         met(lab, kind)?
     } else {
-        Router::start(lab, kind, neighbours(false))?
+        Router::start(lab, kind, neighbours())?
     };
-    let outcome = spoken(lab, kind, &router, addresses, meets);
+    let outcome = spoken(lab, kind, &router, addresses);
     router.stop();
     outcome
 }
@@ -115,7 +116,7 @@ fn met(lab: &Lab, kind: Kind) -> Result<Router> {
     let mut tries = 0;
     loop {
         hush(lab, Hush::Everything)?;
-        let started = Router::start(lab, kind, neighbours(true));
+        let started = Router::start(lab, kind, neighbours());
         if started.is_err() {
             hush(lab, Hush::Nothing)?;
         }
@@ -139,23 +140,15 @@ fn met(lab: &Lab, kind: Kind) -> Result<Router> {
     }
 }
 
-fn spoken(
-    lab: &mut Lab,
-    kind: Kind,
-    router: &Router,
-    addresses: &[IpAddr],
-    meets: bool,
-) -> Result<()> {
-    let met: &[(NodeNumber, &str)] = if meets { &SESSIONS } else { &SESSIONS[..1] };
-    established(lab, met)?;
+fn spoken(lab: &mut Lab, kind: Kind, router: &Router, addresses: &[IpAddr]) -> Result<()> {
+    established(lab, &SESSIONS)?;
     opened_by(lab, ONE, "one", "Router")?;
-    for (node, _) in met {
+    for (node, _) in SESSIONS {
         lab.wait("more than one connection is left", PATIENCE, |lab| {
-            Ok(connections(lab, *node)? == 1)
+            Ok(connections(lab, node)? == 1)
         })?;
     }
-    let nodes: Vec<NodeNumber> = met.iter().map(|(node, _)| *node).collect();
-    known(lab, router, addresses, &nodes)?;
+    known(lab, router, addresses, &[ONE, TWO, THREE])?;
     match kind {
         Kind::Frr => {
             restarted(lab, router, addresses)?;
@@ -166,7 +159,7 @@ fn spoken(
     }
 }
 
-fn neighbours(meets: bool) -> Vec<Neighbour> {
+fn neighbours() -> Vec<Neighbour> {
     let opens = |node, family| Neighbour {
         opens: true,
         ..Neighbour::plain(node, family)
@@ -175,11 +168,7 @@ fn neighbours(meets: bool) -> Vec<Neighbour> {
         password: Some(PASSWORD),
         ..opens(ONE, 0)
     };
-    let mut neighbours = vec![locked];
-    if meets {
-        neighbours.extend([opens(TWO, 0), opens(THREE, 1)]);
-    }
-    neighbours
+    vec![locked, opens(TWO, 0), opens(THREE, 1)]
 }
 
 /// The router has every route by those nodes that have a session of its family.

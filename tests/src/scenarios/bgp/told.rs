@@ -80,7 +80,13 @@ fn told_by(lab: &Lab, router: &mut Router) -> Result<()> {
         |lab| {
             let (_, said) = heraldctl(lab, &["sessions", "node-1"])?;
             let line = line(&said, "node-1", "good")?;
-            Ok(!line.contains("Established") && line.contains(gone))
+            // Why it ended stands before what has come of attempts since.
+            let ended = line.find("the peer said: Cease");
+            let since = line.find("; since then: ");
+            Ok(!line.contains("Established")
+                && line.contains(gone)
+                && ended.is_some()
+                && ended < since)
         },
     )?;
     let nobody = "no session with a router is established: 0 of 3 established";

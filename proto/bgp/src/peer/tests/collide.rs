@@ -151,3 +151,109 @@ fn a_flood_of_connections_is_damped() {
     assert!((1..10).contains(&let_in), "{let_in}");
     assert!(scene.events().len() <= 256);
 }
+
+/// Three sessions in a row that the router ends: with which words it is let in again at once.
+#[test]
+fn an_operator_who_resets_a_session_three_times_is_no_flood() {
+    let cases: [(&str, &[u8], bool); 7] = [
+        ("shutdown", b"\x06\x02\x05until", true),
+        ("reset", &[6, 4], true),
+        ("hard reset", &[6, 9, 6, 4], true),
+        ("another configuration", &[6, 6], true),
+        ("too many prefixes", &[6, 1], false),
+        ("hold timer", &[4, 0], false),
+        ("UPDATE", &[3, 1], false),
+    ];
+    for (name, words, open) in cases {
+        let mut passive = config();
+        passive.opening = Opening::Passive;
+        let mut scene = Scene::new(passive);
+        for _ in 0..3 {
+            let connection = scene.peer.handle_accepted(local(), scene.now).unwrap();
+            scene.say(connection, &octets(&router()));
+            scene.say(connection, &KEEPALIVE);
+            assert_eq!(scene.state(), State::Established);
+            scene.say(connection, &message(3, words));
+            scene.actions();
+        }
+        let accepted = scene.peer.handle_accepted(local(), scene.now);
+        assert_eq!(accepted.is_some(), open, "{name}");
+        scene.pass(secs(60));
+        let accepted = scene.peer.handle_accepted(local(), scene.now);
+        assert!(accepted.is_some(), "{name}: not for ever");
+    }
+}
+
+/// Our own connection is established, and the router's, for which the identifiers are, has our OPEN. It is
+/// the router that says which of the two goes: it may have heard the OPEN there before the KEEPALIVE here.
+#[test]
+fn an_established_connection_does_not_cost_the_one_that_the_router_may_keep() {
+    let begun = || {
+        let (mut scene, ours, theirs) = crossed(both());
+        scene.say(ours, &octets(&router()));
+        scene.say(ours, &KEEPALIVE);
+        assert_eq!(scene.state(), State::Established);
+        assert_eq!(scene.actions(), [], "neither is closed yet");
+        scene.say(theirs, &octets(&router()));
+        assert_eq!(scene.actions(), []);
+        (scene, ours, theirs)
+    };
+    let collision = message(3, &[6, 7]);
+
+    // It keeps its own: the session goes over to that one, at once.
+    let (mut scene, ours, theirs) = begun();
+    scene.say(ours, &collision);
+    assert_eq!(scene.closed(ours), None);
+    assert_eq!(scene.state(), State::OpenConfirm);
+    scene.say(theirs, &KEEPALIVE);
+    let told = scene.peer.snapshot();
+    assert_eq!(
+        (told.state, told.opened_by),
+        (State::Established, Some(Side::Theirs))
+    );
+    scene.pass(secs(60));
+    assert_eq!(scene.actions(), [], "no further connection is wanted");
+
+    // It keeps ours, and closes its own with words or without.
+    for words in [Some(&collision), None] {
+        let (mut scene, _, theirs) = begun();
+        if let Some(words) = words {
+            scene.say(theirs, words);
+        }
+        scene.peer.handle_closed(theirs, "closed", scene.now);
+        scene.actions();
+        scene.pass(secs(60));
+        assert_eq!(scene.actions(), []);
+        let told = scene.peer.snapshot();
+        assert_eq!(
+            (told.state, told.opened_by),
+            (State::Established, Some(Side::Ours))
+        );
+        assert_eq!((told.established, told.last_error), (1, None));
+    }
+
+    // It says nothing, or too much.
+    let (mut scene, _, theirs) = begun();
+    scene.pass(secs(3));
+    assert_eq!(scene.refused(theirs), (6, 7));
+    assert_eq!(scene.state(), State::Established);
+    let (mut scene, _, theirs) = begun();
+    for _ in 0..1000 {
+        scene.say(theirs, &KEEPALIVE);
+    }
+    assert_eq!(scene.refused(theirs), (6, 7));
+    assert_eq!(scene.state(), State::Established);
+}
+
+/// What has no OPEN of ours cannot be kept by the router.
+#[test]
+fn a_connection_that_the_router_heard_nothing_on_is_closed_at_once() {
+    let mut scene = Scene::new(both());
+    let ours = scene.connect();
+    scene.heard(ours);
+    scene.say(ours, &octets(&router()));
+    let theirs = scene.peer.handle_accepted(local(), scene.now).unwrap();
+    scene.say(ours, &KEEPALIVE);
+    assert_eq!(scene.refused(theirs), (6, 7));
+    assert_eq!(scene.state(), State::Established);
+}

@@ -60,10 +60,10 @@ fn the_words_of_the_router_are_kept_for_the_operator() {
     );
     let told = scene.peer.snapshot();
     assert_eq!(told.shutdown_text.as_deref(), Some("maintenance"));
-    let (at, reason) = told.last_error.unwrap();
-    assert_eq!(at, scene.now);
+    let error = told.last_error.unwrap();
+    assert_eq!(error.at, scene.now);
     assert_eq!(
-        reason.to_string(),
+        error.reason.to_string(),
         "the peer said: Cease, Administrative Shutdown (6/2): \"maintenance\""
     );
     assert!(matches!(told.waiting, Some(Waiting::Retry(at)) if at > scene.now));
@@ -255,6 +255,199 @@ fn a_restarted_speaker_says_so_until_its_routes_are_told() {
         scene.actions();
         while scene.state() == State::Idle {
             scene.pass(ms(100));
+        }
+    }
+}
+
+/// A router in the hands of a test, from one session to the next.
+struct Router {
+    scene: Scene,
+    session: Option<ConnectionId>,
+}
+
+impl Router {
+    /// TCP of the next attempt, which is waited for.
+    fn attempt(&mut self) -> ConnectionId {
+        loop {
+            let asked = |action| match action {
+                Action::Connect(connection) => Some(connection),
+                Action::Close { .. } => None,
+            };
+            let asked = self
+                .scene
+                .actions()
+                .into_iter()
+                .filter_map(asked)
+                .next_back();
+            if let Some(connection) = asked.filter(|_| self.scene.state() == State::Connect) {
+                return connection;
+            }
+            self.scene.pass(ms(100));
+        }
+    }
+
+    fn connect(&mut self) -> ConnectionId {
+        let connection = self.attempt();
+        let now = self.scene.now;
+        self.scene.peer.handle_connected(connection, local(), now);
+        connection
+    }
+
+    fn play(&mut self, turn: Turn) {
+        match turn {
+            Turn::Up => {
+                let connection = self.connect();
+                self.scene.say(connection, &octets(&router()));
+                self.scene.say(connection, &KEEPALIVE);
+                assert_eq!(self.scene.state(), State::Established);
+                self.session = Some(connection);
+            }
+            Turn::Says(code, subcode) => {
+                let session = self.session.take();
+                let connection = session.unwrap_or_else(|| self.connect());
+                let words = message(3, &[code, subcode]);
+                self.scene.say(connection, &words);
+            }
+            Turn::Misfits => {
+                let connection = self.connect();
+                let mut open = router();
+                open.capabilities[4] = Capability::FourOctetAs(Asn(7));
+                self.scene.say(connection, &octets(&open));
+            }
+            Turn::Breaks(why) => {
+                let session = self.session.take();
+                let connection = session.unwrap_or_else(|| self.attempt());
+                let now = self.scene.now;
+                self.scene.peer.handle_closed(connection, why, now);
+            }
+            Turn::HangsUp(why) => {
+                let connection = self.connect();
+                let now = self.scene.now;
+                self.scene.peer.handle_closed(connection, why, now);
+            }
+            Turn::Silence => {
+                self.attempt();
+                self.scene.pass(secs(61));
+            }
+            Turn::Changed => {
+                self.session = None;
+                let mut other = self.scene.peer.config().clone();
+                other.hold_time += secs(1);
+                self.scene.peer.set_config(other, self.scene.now).unwrap();
+            }
+        }
+    }
+}
+
+/// What happens to a session or to the attempt at the next.
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    /// It is established.
+    Up,
+    /// The router sends a NOTIFICATION of this code and subcode.
+    Says(u8, u8),
+    /// The router says who it is not to be.
+    Misfits,
+    /// TCP breaks, or does not come up.
+    Breaks(&'static str),
+    /// The router takes the connection and closes it without a word.
+    HangsUp(&'static str),
+    /// Nothing answers.
+    Silence,
+    /// Another configuration here.
+    Changed,
+}
+
+/// After each turn: why there is no session or why the last one ended, whether that stays, and what the
+/// last attempt since then came to.
+#[test]
+fn the_reason_of_an_end_is_told_until_there_is_a_newer_one() {
+    use Turn::*;
+    const SHUTDOWN: &str = "the peer said: Cease, Administrative Shutdown (6/2)";
+    const HOLD: &str = "the peer said: Hold Timer Expired (4/0)";
+    const REJECTED: &str = "the peer said: Cease, Connection Rejected (6/5)";
+    const MISFIT: &str = "told the peer: Bad Peer AS (2/2)";
+    const CHANGE: &str = "told the peer: Cease, Other Configuration Change (6/6)";
+    const SILENT: &str = "no answer to the attempt to connect";
+    type Told = (&'static str, bool, &'static str);
+    let tables: [&[(Turn, Told)]; 6] = [
+        // Attempts alone: the last one counts.
+        &[
+            (Breaks("refused"), ("refused", false, "")),
+            (Silence, (SILENT, false, "")),
+            (HangsUp("reset"), ("reset", false, "")),
+            (Says(6, 5), (REJECTED, false, "")),
+            (Up, (REJECTED, false, "")),
+        ],
+        // The router's words stay, whatever attempts come to.
+        &[
+            (Up, ("", false, "")),
+            (Says(6, 2), (SHUTDOWN, true, "")),
+            (Breaks("refused"), (SHUTDOWN, true, "refused")),
+            (HangsUp("reset"), (SHUTDOWN, true, "reset")),
+            (Says(6, 5), (SHUTDOWN, true, REJECTED)),
+            (
+                Says(6, 7),
+                (
+                    SHUTDOWN,
+                    true,
+                    "the peer said: Cease, Connection Collision Resolution (6/7)",
+                ),
+            ),
+            (Silence, (SHUTDOWN, true, SILENT)),
+            (Up, (SHUTDOWN, true, "")),
+            (Says(4, 0), (HOLD, true, "")),
+        ],
+        // A session that is gone without a word: that is what is known of its end.
+        &[
+            (Up, ("", false, "")),
+            (
+                Breaks("the router closed the connection"),
+                ("the router closed the connection", true, ""),
+            ),
+            (
+                Breaks("refused"),
+                ("the router closed the connection", true, "refused"),
+            ),
+            (Says(6, 2), (SHUTDOWN, true, "")),
+        ],
+        // An attempt that fails for a reason of its own is news.
+        &[
+            (Up, ("", false, "")),
+            (Says(6, 2), (SHUTDOWN, true, "")),
+            (Breaks("refused"), (SHUTDOWN, true, "refused")),
+            (Misfits, (MISFIT, true, "")),
+            (Breaks("refused"), (MISFIT, true, "refused")),
+        ],
+        // What was asked for here explains nothing about attempts after it.
+        &[
+            (Up, ("", false, "")),
+            (Changed, (CHANGE, false, "")),
+            (Silence, (SILENT, false, "")),
+        ],
+        // But it makes nothing of the router's words untrue.
+        &[
+            (Up, ("", false, "")),
+            (Says(6, 2), (SHUTDOWN, true, "")),
+            (Changed, (SHUTDOWN, true, "")),
+            (Breaks("refused"), (SHUTDOWN, true, "refused")),
+        ],
+    ];
+    for table in tables {
+        let mut router = Router {
+            scene: Scene::new(config()),
+            session: None,
+        };
+        for (n, (turn, (reason, stays, attempt))) in table.iter().enumerate() {
+            router.play(*turn);
+            let told = router.scene.peer.snapshot().last_error;
+            let words = |reason: &Reason| reason.to_string();
+            let told = told.map(|told| {
+                let attempt = told.attempt.as_ref().map(words).unwrap_or_default();
+                (words(&told.reason), told.stays, attempt)
+            });
+            let wanted = (reason.to_string(), *stays, attempt.to_string());
+            assert_eq!(told.unwrap_or_default(), wanted, "{n}: {turn:?}");
         }
     }
 }
