@@ -3,6 +3,7 @@
 mod clock;
 mod controlplane;
 mod failures;
+mod fuzz;
 mod lab;
 mod layers;
 mod licences;
@@ -54,6 +55,18 @@ enum Task {
         /// The first of them.
         #[arg(long, default_value_t = 0)]
         first: u64,
+    },
+    /// Search everything that reads the network for faults, guided by what is reached: all targets of
+    /// tests/fuzz, or these. Needs a C++ compiler; what was learned stays in target/fuzz.
+    Fuzz {
+        /// Targets, or how their names begin, as `bgp`.
+        targets: Vec<String>,
+        /// How long each of them is run.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+        /// How many of them are run at a time.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        jobs: u32,
     },
     /// The lab: up [--keep], shell [PLACE], kubectl ..., check [FILTER], down; failover, drain,
     /// eviction, partition, calm, alloc, bgp and kills measure.
@@ -118,6 +131,11 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Bench { arguments } => hand_over(lab::prepared(&arguments, Profile::Release)?),
         Task::Test { fast } => test(fast),
         Task::Soak { seeds, first } => Ok(soak(seeds, first)),
+        Task::Fuzz {
+            targets,
+            seconds,
+            jobs,
+        } => fuzz::run(&targets, seconds, jobs),
         Task::Lab { arguments } => {
             let starts = [
                 "up",
@@ -194,6 +212,8 @@ fn test(fast: bool) -> Result<ExitCode> {
     check_rooms(&mut steps, &metadata);
     check_licences(&mut steps, &metadata);
     steps.command("fmt", &mut cargo(&["fmt", "--all", "--check"]));
+    let apart = ["fmt", "--manifest-path", fuzz::MANIFEST, "--check"];
+    steps.command("fmt of the fuzz targets", &mut cargo(&apart));
     steps.command("crds", &mut crds(false));
     steps.command(
         "clippy",

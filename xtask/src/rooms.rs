@@ -97,7 +97,9 @@ fn reachable(metadata: &Metadata) -> Result<BTreeSet<PathBuf>> {
     let mut found = BTreeSet::new();
     let mut open: Vec<(PathBuf, bool)> = metadata
         .own()
-        .flat_map(|package| package.targets.iter().map(|target| (target.clone(), true)))
+        .flat_map(|package| &package.targets)
+        .chain(&metadata.apart)
+        .map(|target| (target.clone(), true))
         .collect();
     while let Some((path, root)) = open.pop() {
         if !path.is_file() || !found.insert(path.clone()) {

@@ -66,6 +66,8 @@ pub(crate) struct Metadata {
     pub(crate) members: Vec<String>,
     /// Package to packages it links or runs at build time, without dev-dependencies.
     pub(crate) graph: BTreeMap<String, Vec<String>>,
+    /// Root files of the fuzz targets, which are a workspace of their own.
+    pub(crate) apart: Vec<PathBuf>,
 }
 
 impl Metadata {
@@ -80,10 +82,21 @@ impl Metadata {
             .map(|node| (text_of(&node["id"]), normal_dependencies(node)))
             .collect();
         let members = array(&value["workspace_members"]).map(text_of).collect();
+        // Without dependencies, so that nothing is fetched that only fuzzing needs.
+        let apart = output_of(&mut cargo(&[
+            "metadata",
+            "--format-version=1",
+            "--no-deps",
+            "--manifest-path",
+            crate::fuzz::MANIFEST,
+        ]))?;
+        let apart: Value = serde_json::from_str(&apart)?;
+        let apart = array(&apart["packages"]).map(package_of);
         Ok(Self {
             packages,
             members,
             graph,
+            apart: apart.flat_map(|package| package.targets).collect(),
         })
     }
 

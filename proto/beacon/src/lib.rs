@@ -51,7 +51,7 @@ pub use node::{Event, HANDOVER_PATIENCE, Node, Question, Transmit};
 pub use seal::{Key, Keys};
 pub use table::Claim;
 pub use view::{MAX_VOTERS, View};
-pub use wire::{Beacon, Body, Entry, Heard, MAX_DATAGRAM, Message, Nonce};
+pub use wire::{Beacon, Body, Entry, Heard, MAX_DATAGRAM, Message, Nonce, decode, encode};
 
 /// Time since the machine started.
 pub type Time = Duration;

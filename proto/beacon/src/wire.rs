@@ -140,9 +140,10 @@ pub(crate) fn space(peers: usize, links: usize, bits: usize) -> Space {
     Space::new(MAX_DATAGRAM.saturating_sub(taken))
 }
 
-/// The datagram, sealed. The caller keeps within [`space`] and 255 peers; what exceeds a count is
-/// left out.
-pub(crate) fn encode(message: &Message, keys: &Keys) -> Vec<u8> {
+/// The datagram, sealed. The caller keeps within [`MAX_DATAGRAM`] and 255 peers; what exceeds a count
+/// is left out.
+#[must_use]
+pub fn encode(message: &Message, keys: &Keys) -> Vec<u8> {
     let mut out = Vec::with_capacity(MAX_DATAGRAM);
     let (kind, flags) = match &message.body {
         Body::Beacon(beacon) => {
@@ -225,7 +226,7 @@ fn count(length: usize) -> u8 {
 ///
 /// # Errors
 /// Why the datagram is to be dropped.
-pub(crate) fn decode(bytes: &[u8], keys: &Keys) -> Result<Message, Discard> {
+pub fn decode(bytes: &[u8], keys: &Keys) -> Result<Message, Discard> {
     if bytes.len() > MAX_DATAGRAM || bytes.len() < HEADER + TAG {
         return Err(Discard::NotABeacon);
     }
