@@ -24,8 +24,8 @@ use crowd::{BARE, Crowd, HERALD};
 const WANTED_RATIO: f64 = 1.3;
 
 /// Of how many Services, in percent, reports may be written before all have their addresses: whatever
-/// is written takes time from those who wait.
-const WANTED_SHARE: f64 = 5.0;
+/// is written takes time from those who wait. In a rush of more than a minute a few are.
+const WANTED_SHARE: f64 = 15.0;
 
 /// What one Service may take on top of two round trips.
 const WANTED_EXCESS: Duration = Duration::from_millis(20);

@@ -154,12 +154,39 @@ impl Bench<'_> {
         Ok(watch.elapsed())
     }
 
+    /// Everything to routers that stand still meanwhile: elsewhere they are other machines, here they
+    /// would take the sender's processors. Each is sent `messages` UPDATEs or fewer. When the last octet
+    /// left.
+    fn sent_alone(&self, sender: &Sender, routers: &[Bird], messages: f64) -> Result<Duration> {
+        let still = |still| routers.iter().for_each(|router| router.stand_still(still));
+        let before = sender.updates();
+        let watch = Stopwatch::start();
+        let wires = Wires::watch(self.node, four(self.own), watch)?;
+        still(true);
+        let begun = watch.elapsed();
+        sender.wish(Arc::clone(&self.many));
+        let sent = self.lab.wait("the routes are not sent", PATIENCE, |_| {
+            let now = sender.updates().into_iter().zip(&before);
+            Ok(now
+                .into_iter()
+                .all(|(now, before)| wide(now - before) >= messages))
+        });
+        let (_, at) = wires.finish()?;
+        still(false);
+        sent?;
+        self.counted(routers, self.many.len(), Stopwatch::start())?;
+        sender.wish(Arc::default());
+        self.counted(routers, 0, Stopwatch::start())?;
+        Ok(at.saturating_sub(begun))
+    }
+
     /// Everything to some routers, by Herald's door and by BIRD.
     fn told(&self, peers: usize, runs: usize) -> Result<Vec<Figure>> {
         let addresses = self.addresses.get(..peers).context("too few routers")?;
         let routers = self.routers.get(..peers).context("too few routers")?;
         let count = self.many.len();
         let (mut ours, mut last, mut octets, mut messages) = (vec![], vec![], vec![], vec![]);
+        let mut alone = vec![];
         let sender = Sender::start(self.node, addresses);
         self.lab
             .wait("a session is not established", PATIENCE, |_| {
@@ -179,6 +206,8 @@ impl Bench<'_> {
             messages.extend(each.map(|(after, before)| wide(after - before)));
             sender.wish(Arc::default());
             self.counted(routers, 0, Stopwatch::start())?;
+            let one = messages.iter().copied().fold(0.0, f64::max);
+            alone.push(self.sent_alone(&sender, routers, one)?);
         }
         sender.finish()?;
         let bird = Bird::node(self.lab, self.node, self.own, addresses, count)?;
@@ -204,7 +233,8 @@ impl Bench<'_> {
             Figure::new(&title("messages"), "", &messages, Some(WANTED_MESSAGES)),
             Figure::new(&title("octets for each"), "", &octets, None),
             Figure::new(&title("octets for each, BIRD"), "", &their_octets, None),
-            Figure::milliseconds(&title("last octet"), &last, None)
+            Figure::milliseconds(&title("last octet"), &last, None),
+            Figure::milliseconds(&title("last octet, routers standing still"), &alone, None)
                 .with_median(WANTED_SENT.as_secs_f64() * 1e3),
             Figure::milliseconds(&title("last octet, BIRD"), &their_last, None),
             Figure::milliseconds(&title("visible"), &ours, None),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
 
 use crate::lab::Lab;
 use crate::netns::Netns;
@@ -18,7 +19,7 @@ use crate::topology::NodeNet;
 
 /// A running BIRD without routes in the kernel.
 pub(super) struct Bird {
-    _program: Program,
+    program: Program,
     control: RefCell<UnixStream>,
 }
 
@@ -106,7 +107,7 @@ impl Bird {
             environment: Vec::new(),
         };
         Ok(Self {
-            _program: lab.start(launch.urgent())?,
+            program: lab.start(launch.urgent())?,
             control: RefCell::new(greeted(lab, &path("ctl"))?),
         })
     }
@@ -116,6 +117,16 @@ impl Bird {
         let mut control = self.control.borrow_mut();
         control.write_all(format!("{command}\n").as_bytes())?;
         answer(&mut control)
+    }
+
+    /// Stops it in its tracks (SIGSTOP), or lets it go on. The kernel goes on taking what it is sent.
+    pub(super) fn stand_still(&self, still: bool) {
+        let signal = if still {
+            Signal::SIGSTOP
+        } else {
+            Signal::SIGCONT
+        };
+        self.program.signal(signal);
     }
 
     /// How many routes it has.
