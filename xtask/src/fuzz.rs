@@ -12,10 +12,7 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, bail};
 
 use crate::packages::found;
-use crate::workspace::{cargo, output_of, relative, root};
-
-/// The manifest of the targets, which are a workspace of their own.
-pub(crate) const MANIFEST: &str = "tests/fuzz/Cargo.toml";
+use crate::workspace::{FUZZ_TARGETS, cargo, output_of, relative, root};
 
 /// Every edge is counted, and libFuzzer sees what is compared with what; as `cargo fuzz --sanitizer none`
 /// has it, on a stable toolchain. There is no unsafe code for a sanitizer to look at.
@@ -152,7 +149,7 @@ fn build() -> Result<PathBuf> {
         "--release",
         "--locked",
         "--manifest-path",
-        MANIFEST,
+        FUZZ_TARGETS,
     ])
     .args(["--target", host, "--target-dir"])
     .arg(&directory)

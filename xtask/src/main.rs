@@ -19,7 +19,7 @@ use clap::{Parser, Subcommand};
 
 use lab::Profile;
 use steps::Steps;
-use workspace::{Metadata, cargo};
+use workspace::{FUZZ_TARGETS, Metadata, cargo};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -212,7 +212,7 @@ fn test(fast: bool) -> Result<ExitCode> {
     check_rooms(&mut steps, &metadata);
     check_licences(&mut steps, &metadata);
     steps.command("fmt", &mut cargo(&["fmt", "--all", "--check"]));
-    let apart = ["fmt", "--manifest-path", fuzz::MANIFEST, "--check"];
+    let apart = ["fmt", "--manifest-path", FUZZ_TARGETS, "--check"];
     steps.command("fmt of the fuzz targets", &mut cargo(&apart));
     steps.command("crds", &mut crds(false));
     steps.command(

@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+/// The manifest of the fuzz targets, which are a workspace of their own.
+pub(crate) const FUZZ_TARGETS: &str = "tests/fuzz/Cargo.toml";
+
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -88,7 +91,7 @@ impl Metadata {
             "--format-version=1",
             "--no-deps",
             "--manifest-path",
-            crate::fuzz::MANIFEST,
+            FUZZ_TARGETS,
         ]))?;
         let apart: Value = serde_json::from_str(&apart)?;
         let apart = array(&apart["packages"]).map(package_of);
