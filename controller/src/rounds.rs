@@ -210,7 +210,9 @@ impl Rounds {
         let patches = self.decide();
         self.memory.thought = clock::now().duration_since(started);
         let (patches, stuck) = self.hold_back(patches);
-        let gives = !patches.is_empty();
+        // What was refused a moment ago and is tried again takes no time from anybody, and keeps its pace.
+        let known = &self.memory.failed;
+        let gives = patches.iter().any(|patch| !known.contains_key(&patch.key));
         self.give_way(gives);
         let failed = self.assign(patches, stuck).await;
         self.give_way(gives);
@@ -239,8 +241,8 @@ impl Rounds {
 
     /// Settles doubts about Services with the API server itself.
     async fn ask(&mut self, doubted: BTreeSet<ServiceKey>) -> Result<(), Refused> {
-        let all = self.memory.fresh.keys().count();
-        if doubted.len() > DOUBTS.max(all / SHARE) {
+        let many = |doubts: usize| doubts > self.memory.fresh.keys().count() / SHARE;
+        if doubted.len() > DOUBTS && many(doubted.len()) {
             let all = self.writer.services(self.newest).await?;
             self.memory.fresh.confirm_all(all);
             return Ok(());
