@@ -1,7 +1,6 @@
 //! Whether addresses are being given, so that what may wait does wait. Pure.
 //!
-//! Whatever is written takes the API server from those who wait for an address, on a small machine
-//! half of it.
+//! Whatever is written takes the API server from those who wait for an address.
 
 use std::time::{Duration, Instant};
 
