@@ -42,7 +42,7 @@ pub(crate) struct Report {
 pub(crate) fn check(documents: &[Document]) -> Report {
     let (mut report, objects, services) = read_all(documents);
     let found = compile(&objects).problems.into_iter();
-    let requests = services.iter().flat_map(|s| service::from_service(s, []).1);
+    let requests = services.iter().flat_map(|s| service::from_service(s).1);
     report.add(found.chain(requests));
     report
 }

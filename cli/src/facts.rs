@@ -249,7 +249,8 @@ fn translate(
     let mut problems = Vec::new();
     for (key, kube_service) in all.iter().filter(|(_, s)| service::is_ours(s, class)) {
         let slices = by_owner.get(key).into_iter().flatten().copied();
-        let (service, faults) = service::from_service(kube_service, slices);
+        let (mut service, faults) = service::from_service(kube_service);
+        service.endpoints = service::endpoints(slices);
         services.insert(key.clone(), service);
         problems.extend(faults);
     }

@@ -59,7 +59,7 @@ impl Book {
         self.problems.remove(key);
         match object.filter(|object| service::is_ours(object, &self.class)) {
             Some(object) => {
-                let (service, problems) = service::from_service(object, []);
+                let (service, problems) = service::from_service(object);
                 self.snapshot
                     .services
                     .insert(key.clone(), Arc::new(service));

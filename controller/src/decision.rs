@@ -46,7 +46,8 @@ fn ours(observed: &Observed, class: &str) -> BTreeMap<ServiceKey, Service> {
         .filter(|(_, object)| service::is_ours(object, class));
     ours.map(|(key, object)| {
         let slices = observed.slices.get(key).into_iter().flatten();
-        let (service, _) = service::from_service(object, slices.map(AsRef::as_ref));
+        let (mut service, _) = service::from_service(object);
+        service.endpoints = service::endpoints(slices.map(AsRef::as_ref));
         (key.clone(), service)
     })
     .collect()

@@ -154,7 +154,9 @@ impl Copies {
             .map(|object| {
                 let key = service::key(object);
                 let slices = slices.get(&key).into_iter().flatten().map(AsRef::as_ref);
-                (key, service::from_service(object, slices).0)
+                let (mut service, _) = service::from_service(object);
+                service.endpoints = service::endpoints(slices);
+                (key, service)
             })
             .collect();
         let world = World {

@@ -19,12 +19,12 @@ pub fn owner(slice: &EndpointSlice) -> Option<ServiceKey> {
 }
 
 /// The endpoints of all slices, each kind once, in a fixed order.
-pub(super) fn translate<'a>(slices: impl IntoIterator<Item = &'a EndpointSlice>) -> Vec<Endpoint> {
+pub fn endpoints<'a>(slices: impl IntoIterator<Item = &'a EndpointSlice>) -> Vec<Endpoint> {
     let addresses = slices
         .into_iter()
         .filter(|slice| slice.address_type != "FQDN");
-    let endpoints = addresses.flat_map(|slice| &slice.endpoints).map(endpoint);
-    endpoints.collect::<BTreeSet<_>>().into_iter().collect()
+    let all = addresses.flat_map(|slice| &slice.endpoints).map(endpoint);
+    all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Conditions default as the API documents: ready and serving to true, terminating to false;

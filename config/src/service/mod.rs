@@ -16,14 +16,13 @@ use std::net::IpAddr;
 use herald_model::address::Family;
 use herald_model::service::{FamilyPolicy, PortKey, Protocol, Service, ServiceKey, TrafficPolicy};
 use k8s_openapi::api::core::v1::{Service as KubeService, ServicePort, ServiceSpec};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 
 use crate::problem::{ObjectRef, Problem, Reason};
 
 pub use annotations::{
     ADDRESS_POOL, ALLOCATED_FROM_POOL, ALLOW_SHARED_IP, LOAD_BALANCER_IPS, PREFIXES,
 };
-pub use endpoints::owner;
+pub use endpoints::{endpoints, owner};
 
 /// The class Herald serves unless told otherwise, next to Services without a class.
 pub const DEFAULT_CLASS: &str = "heraldlb.io/herald";
@@ -61,13 +60,11 @@ pub fn object_ref(key: &ServiceKey) -> ObjectRef {
     }
 }
 
-/// The Service (of which [`is_ours`] holds) with the endpoints of its slices. A request that
-/// cannot be understood is a problem and also stands in the result, so that the Service keeps what
-/// it holds and is given nothing it did not ask for.
-pub fn from_service<'a>(
-    service: &KubeService,
-    slices: impl IntoIterator<Item = &'a EndpointSlice>,
-) -> (Service, Vec<Problem>) {
+/// The Service (of which [`is_ours`] holds), without its [`endpoints`]. A request that cannot be
+/// understood is a problem and also stands in the result, so that the Service keeps what it holds
+/// and is given nothing it did not ask for.
+#[must_use]
+pub fn from_service(service: &KubeService) -> (Service, Vec<Problem>) {
     let default = ServiceSpec::default();
     let spec = service.spec.as_ref().unwrap_or(&default);
     let meta = &service.metadata;
@@ -119,7 +116,6 @@ pub fn from_service<'a>(
         held: held(service),
         held_pools: annotations.held_pools(),
         traffic_policy,
-        endpoints: endpoints::translate(slices),
         ..Service::new(key)
     };
     (service, problems)

@@ -1,3 +1,4 @@
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::{Value, json};
 
 use super::*;
@@ -17,7 +18,7 @@ fn annotated(annotations: Value) -> KubeService {
 }
 
 fn read(service: &KubeService) -> (Service, Vec<Problem>) {
-    from_service(service, [])
+    from_service(service)
 }
 
 fn addresses(texts: &[&str]) -> Vec<IpAddr> {
@@ -205,9 +206,8 @@ fn endpoint_conditions_default_as_the_api_documents() {
     }))
     .unwrap();
     assert_eq!(owner(&slice), Some(ServiceKey::new("shop", "web")));
-    let (service, _) = from_service(&annotated(json!({})), [&slice]);
-    let told: Vec<_> = service
-        .endpoints
+    let endpoints = endpoints([&slice]);
+    let told: Vec<_> = endpoints
         .iter()
         .map(|e| (e.node.as_deref(), e.ready, e.serving, e.terminating))
         .collect();
