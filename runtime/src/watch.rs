@@ -152,7 +152,7 @@ impl Watches {
         let watched = Watched::default();
         self.keepsake.include(name, &watched);
         let config = watcher::Config::default();
-        self.start(tasks, name, api, config, &watched);
+        self.start(tasks, api, config, self.pump(name, &watched));
         watched
     }
 
@@ -168,29 +168,52 @@ impl Watches {
         K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
         let watched = Watched::default();
-        self.start(tasks, name, api, config, &watched);
+        self.start(tasks, api, config, self.pump(name, &watched));
         watched
     }
 
-    fn start<K>(
+    /// As [`Self::watch`], for kinds with many objects: keeps of each only what `keep` makes of it.
+    /// Never written down, nor recalled.
+    pub fn watch_as<K, V>(
         &self,
         tasks: &mut Tasks,
         name: &'static str,
         api: Api<K>,
-        config: watcher::Config,
-        watched: &Watched<K>,
-    ) where
+        keep: impl Fn(&K) -> V + Send + 'static,
+    ) -> Watched<V>
+    where
         K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+        V: Send + Sync + 'static,
     {
-        let pump = Pump {
-            name,
-            replica: Arc::clone(&watched.replica),
-            reports: self.reports.clone(),
-            changed: self.changed.clone(),
-            recalled: self.keepsake.recall(name),
+        let watched = Watched::default();
+        let keep = move |object: K| (name_of(&object), keep(&object));
+        let pump = Pump::new(name, self, &watched, keep, None);
+        self.start(tasks, api, watcher::Config::default(), pump);
+        watched
+    }
+
+    /// Keeps whole objects, and begins with those of an earlier life.
+    fn pump<K>(&self, name: &'static str, watched: &Watched<K>) -> Pump<K, K>
+    where
+        K: Resource + Clone + DeserializeOwned,
+    {
+        let named = |object: K| (name_of(&object), object);
+        let recalled = self.keepsake.recall(name);
+        let recalled = recalled.map(|all| all.into_iter().map(named).collect());
+        let keep = move |mut object: K| {
+            trim(&mut object);
+            named(object)
         };
+        Pump::new(name, self, watched, keep, recalled)
+    }
+
+    fn start<K, V>(&self, tasks: &mut Tasks, api: Api<K>, config: watcher::Config, pump: Pump<K, V>)
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
         pump.report(false, None);
-        tasks.spawn_service(name, pump.run(api, config));
+        tasks.spawn_service(pump.name, pump.run(api, config));
     }
 
     /// A receiver that is told when any copy or report changed.
@@ -228,13 +251,13 @@ impl Watches {
     }
 }
 
-/// The copy of one kind.
+/// The copy of one kind, or what is kept of it.
 #[derive(Debug)]
-pub struct Watched<K> {
-    replica: Arc<RwLock<Replica<K>>>,
+pub struct Watched<V> {
+    replica: Arc<RwLock<Replica<V>>>,
 }
 
-impl<K> Clone for Watched<K> {
+impl<V> Clone for Watched<V> {
     fn clone(&self) -> Self {
         Self {
             replica: Arc::clone(&self.replica),
@@ -242,7 +265,7 @@ impl<K> Clone for Watched<K> {
     }
 }
 
-impl<K> Default for Watched<K> {
+impl<V> Default for Watched<V> {
     fn default() -> Self {
         Self {
             replica: Arc::default(),
@@ -250,10 +273,10 @@ impl<K> Default for Watched<K> {
     }
 }
 
-impl<K> Watched<K> {
+impl<V> Watched<V> {
     /// Every object as of now, by namespace and name.
     #[must_use]
-    pub fn snapshot(&self) -> BTreeMap<ObjectName, Arc<K>> {
+    pub fn snapshot(&self) -> BTreeMap<ObjectName, Arc<V>> {
         self.replica
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -263,7 +286,7 @@ impl<K> Watched<K> {
 
     /// Looks at every object as of now, by namespace and name, without copying the map. Events wait
     /// meanwhile.
-    pub fn read<R>(&self, look: impl FnOnce(&BTreeMap<ObjectName, Arc<K>>) -> R) -> R {
+    pub fn read<R>(&self, look: impl FnOnce(&BTreeMap<ObjectName, Arc<V>>) -> R) -> R {
         let replica = self.replica.read().unwrap_or_else(PoisonError::into_inner);
         look(replica.objects())
     }
@@ -278,20 +301,38 @@ impl<K> Watched<K> {
     }
 }
 
-struct Pump<K> {
+struct Pump<K, V> {
     name: &'static str,
-    replica: Arc<RwLock<Replica<K>>>,
+    keep: Box<dyn Fn(K) -> (ObjectName, V) + Send>,
+    replica: Arc<RwLock<Replica<V>>>,
     reports: Reports,
     changed: channel::Sender<()>,
     /// What an earlier life wrote down; none where nothing ever was.
-    recalled: Option<Vec<K>>,
+    recalled: Option<Vec<(ObjectName, V)>>,
 }
 
-impl<K> Pump<K>
-where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-{
-    async fn run(mut self, api: Api<K>, config: watcher::Config) -> anyhow::Result<()> {
+impl<K, V> Pump<K, V> {
+    fn new(
+        name: &'static str,
+        watches: &Watches,
+        watched: &Watched<V>,
+        keep: impl Fn(K) -> (ObjectName, V) + Send + 'static,
+        recalled: Option<Vec<(ObjectName, V)>>,
+    ) -> Self {
+        Self {
+            name,
+            keep: Box::new(keep),
+            replica: Arc::clone(&watched.replica),
+            reports: watches.reports.clone(),
+            changed: watches.changed.clone(),
+            recalled,
+        }
+    }
+
+    async fn run(mut self, api: Api<K>, config: watcher::Config) -> anyhow::Result<()>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
         let watch = || watcher::watcher(api.clone(), config.clone());
         let mut stream = pin!(watch());
         let mut failures = 0;
@@ -332,7 +373,7 @@ where
         self.replica
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .recall(objects, name_of);
+            .recall(objects);
         if let Some(report) = self.reports.locked().get_mut(self.name) {
             report.recalled = true;
         }
@@ -345,10 +386,9 @@ where
     }
 
     fn apply(&self, event: Event<K>) {
-        let event = event.modify(trim);
         let changed = {
             let mut replica = self.replica.write().unwrap_or_else(PoisonError::into_inner);
-            replica.apply(event, name_of)
+            replica.apply(event, &self.keep)
         };
         let synced = self
             .replica
@@ -393,8 +433,6 @@ where
 
 /// Leaves out what nobody here reads and what makes most of many objects: who wrote which field, what
 /// kubectl applied last, and the room for more that lists have while they are read.
-///
-/// Copies that do not come from a watch are to be trimmed too where many are kept.
 pub fn trim<K: Resource + Clone>(object: &mut K) {
     let meta = object.meta_mut();
     meta.managed_fields = None;

@@ -163,11 +163,11 @@ mod tests {
         keepsake.include("services", &watched);
         {
             let mut replica = watched.replica.write().expect("not poisoned");
-            let name = |object: &String| ObjectName {
-                namespace: String::new(),
-                name: object.clone(),
+            let named = |object: String| {
+                let (namespace, name) = (String::new(), object.clone());
+                (ObjectName { namespace, name }, object)
             };
-            replica.apply(Event::Apply("web".to_owned()), name);
+            replica.apply(Event::Apply("web".to_owned()), named);
         }
         keepsake.write(&directory).expect("written");
         let again = Keepsake::new(directory.clone());

@@ -26,16 +26,16 @@ impl fmt::Display for ObjectName {
     }
 }
 
-/// A copy of every object of one kind.
+/// What is kept of every object of one kind.
 #[derive(Debug)]
-pub struct Replica<K> {
-    objects: BTreeMap<ObjectName, Arc<K>>,
-    relist: Option<BTreeMap<ObjectName, Arc<K>>>,
+pub struct Replica<V> {
+    objects: BTreeMap<ObjectName, Arc<V>>,
+    relist: Option<BTreeMap<ObjectName, Arc<V>>>,
     complete: bool,
     revision: u64,
 }
 
-impl<K> Default for Replica<K> {
+impl<V> Default for Replica<V> {
     fn default() -> Self {
         Self {
             objects: BTreeMap::new(),
@@ -46,10 +46,10 @@ impl<K> Default for Replica<K> {
     }
 }
 
-impl<K> Replica<K> {
+impl<V> Replica<V> {
     /// Every object known, as of the last complete list and the changes since.
     #[must_use]
-    pub fn objects(&self) -> &BTreeMap<ObjectName, Arc<K>> {
+    pub fn objects(&self) -> &BTreeMap<ObjectName, Arc<V>> {
         &self.objects
     }
 
@@ -66,29 +66,32 @@ impl<K> Replica<K> {
     }
 
     /// Shows `objects` until the first list is complete. Changes nothing after that.
-    pub fn recall(&mut self, objects: Vec<K>, name: impl Fn(&K) -> ObjectName) {
+    pub fn recall(&mut self, objects: impl IntoIterator<Item = (ObjectName, V)>) {
         if !self.complete {
-            let named = |object| (name(&object), Arc::new(object));
-            self.objects = objects.into_iter().map(named).collect();
+            let shared = |(name, object)| (name, Arc::new(object));
+            self.objects = objects.into_iter().map(shared).collect();
             self.revision += 1;
         }
     }
 
-    /// Takes one event; true when readers see something else than before.
-    pub fn apply(&mut self, event: Event<K>, name: impl Fn(&K) -> ObjectName) -> bool {
+    /// Takes one event, of whose object is kept what `keep` makes of it; true when readers see
+    /// something else than before.
+    pub fn apply<K>(&mut self, event: Event<K>, keep: impl Fn(K) -> (ObjectName, V)) -> bool {
         let changed = match event {
             Event::Apply(object) => {
-                self.objects.insert(name(&object), Arc::new(object));
+                let (name, object) = keep(object);
+                self.objects.insert(name, Arc::new(object));
                 true
             }
-            Event::Delete(object) => self.objects.remove(&name(&object)).is_some(),
+            Event::Delete(object) => self.objects.remove(&keep(object).0).is_some(),
             Event::Init => {
                 self.relist = Some(BTreeMap::new());
                 false
             }
             Event::InitApply(object) => {
+                let (name, object) = keep(object);
                 let relist = self.relist.get_or_insert_default();
-                relist.insert(name(&object), Arc::new(object));
+                relist.insert(name, Arc::new(object));
                 false
             }
             Event::InitDone => {
@@ -108,11 +111,12 @@ mod tests {
 
     type Pair = (&'static str, u32);
 
-    fn name(pair: &Pair) -> ObjectName {
-        ObjectName {
+    fn named(pair: Pair) -> (ObjectName, Pair) {
+        let name = ObjectName {
             namespace: String::new(),
             name: pair.0.to_owned(),
-        }
+        };
+        (name, pair)
     }
 
     fn seen(replica: &Replica<Pair>) -> Vec<Pair> {
@@ -122,7 +126,7 @@ mod tests {
     fn replica(events: Vec<Event<Pair>>) -> Replica<Pair> {
         let mut replica = Replica::default();
         for event in events {
-            replica.apply(event, name);
+            replica.apply(event, named);
         }
         replica
     }
@@ -150,20 +154,20 @@ mod tests {
             Event::InitApply(("b", 2)),
         ]);
         assert_eq!(seen(&copy), vec![("a", 1), ("b", 1)]);
-        assert!(copy.apply(Event::InitDone, name));
+        assert!(copy.apply(Event::InitDone, named));
         assert_eq!(seen(&copy), vec![("b", 2)]);
     }
 
     #[test]
     fn what_is_recalled_is_shown_until_the_first_list_is_complete() {
         let mut copy = Replica::default();
-        copy.recall(vec![("old", 1)], name);
+        copy.recall([named(("old", 1))]);
         assert_eq!((seen(&copy), copy.is_complete()), (vec![("old", 1)], false));
-        copy.apply(Event::Init, name);
-        copy.apply(Event::InitApply(("new", 2)), name);
+        copy.apply(Event::Init, named);
+        copy.apply(Event::InitApply(("new", 2)), named);
         assert_eq!(seen(&copy), vec![("old", 1)]);
-        copy.apply(Event::InitDone, name);
-        copy.recall(vec![("old", 1)], name);
+        copy.apply(Event::InitDone, named);
+        copy.recall([named(("old", 1))]);
         assert_eq!(seen(&copy), vec![("new", 2)]);
     }
 
@@ -171,9 +175,9 @@ mod tests {
     fn a_deleted_object_that_was_never_seen_changes_nothing() {
         let mut copy = replica(vec![Event::Init, Event::InitDone]);
         let before = copy.revision();
-        assert!(!copy.apply(Event::Delete(("ghost", 1)), name));
+        assert!(!copy.apply(Event::Delete(("ghost", 1)), named));
         assert_eq!(copy.revision(), before);
-        assert!(copy.apply(Event::Apply(("a", 1)), name));
+        assert!(copy.apply(Event::Apply(("a", 1)), named));
         assert_eq!(copy.revision(), before + 1);
     }
 }
