@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use herald_config::service;
 use herald_crds::{
     ALLOCATED, ANNOUNCED, AllocatedAddress, BgpAnnouncement, GROUP, Layer2Announcement,
     ServiceAnnouncement, ServiceAnnouncementStatus, VERSION,
@@ -15,7 +14,7 @@ use herald_model::announce::{Desired, Obstacle, Verdict};
 use herald_model::labels::any_or_all;
 use herald_model::service::{Service, ServiceKey};
 use herald_runtime::events::{Happening, Kind};
-use k8s_openapi::api::core::v1::Service as KubeService;
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::ApiResource;
@@ -24,9 +23,9 @@ use serde_json::{Value, json};
 use crate::allocated;
 use crate::condition::{Wanted, find, is_news, merged};
 use crate::facts::Facts;
+use crate::kept::{self, Announcement};
 use crate::observed::Observed;
 use crate::report::{Report, Sent, Target};
-use crate::standing::reference;
 
 const KIND: &str = "ServiceAnnouncement";
 
@@ -40,19 +39,19 @@ pub(crate) fn target(key: &ServiceKey) -> Target {
 }
 
 /// The announcements whose Service is gone or not ours any more, with their UIDs.
-pub(crate) fn orphans(observed: &Observed, class: &str) -> Vec<(ServiceKey, String)> {
+pub(crate) fn orphans(observed: &Observed) -> Vec<(ServiceKey, String)> {
     let is_ours = |key| {
         observed
             .services
             .get(key)
-            .is_some_and(|s| service::is_ours(s, class))
+            .is_some_and(|service| service.ours.is_some())
     };
     let orphans = observed
         .announcements
         .iter()
         .filter(|(key, _)| !is_ours(key));
     orphans
-        .map(|(key, object)| (key.clone(), object.metadata.uid.clone().unwrap_or_default()))
+        .map(|(key, object)| (key.clone(), object.uid.to_string()))
         .collect()
 }
 
@@ -85,21 +84,17 @@ pub(crate) fn reports<'a>(
 fn report(
     facts: &Facts<'_>,
     service: &Service,
-    object: &KubeService,
-    announcement: Option<&ServiceAnnouncement>,
+    object: &kept::Service,
+    announcement: Option<&Announcement>,
     sent: &mut Sent,
     now: Timestamp,
 ) -> Option<Report> {
-    let status = announcement
-        .and_then(|a| a.status.clone())
-        .unwrap_or_default();
-    let meta = announcement.map(|a| &a.metadata);
-    let version = meta
-        .and_then(|m| m.resource_version.clone())
-        .unwrap_or_default();
+    let none = ServiceAnnouncementStatus::default();
+    let status = announcement.map_or(&none, |announcement| &announcement.status);
+    let version = announcement.map_or(0, |announcement| announcement.version);
     let target = target(&service.key);
     let shown = fields(&status.addresses, &status.conditions);
-    let standing = sent.standing(&target, &version, shown);
+    let standing = sent.standing(&target, version, shown);
     let current: Vec<Condition> =
         serde_json::from_value(standing["conditions"].clone()).unwrap_or_default();
 
@@ -113,7 +108,7 @@ fn report(
         .collect();
     let allocated = allocated::judged(facts, service, ALLOCATED);
     let verdicts = facts.desired.verdicts.get(&service.key);
-    let announced = announced(facts, service, verdicts, &status);
+    let announced = announced(facts, service, verdicts, status);
     let (allocated_reason, announced_reason) = (allocated.reason, announced.reason);
     let allocated = merged(&current, allocated, None, now);
     let announced = merged(&current, announced, None, now);
@@ -123,7 +118,7 @@ fn report(
         || facts.failed.contains_key(&service.key);
     if unmet && is_news(&current, &allocated) {
         happenings.push(warning(
-            object,
+            object.reference(&service.key),
             allocated_reason,
             "Allocate",
             &allocated.message,
@@ -136,7 +131,7 @@ fn report(
         && before != Some(announced_reason)
     {
         happenings.push(warning(
-            object,
+            object.reference(&service.key),
             announced_reason,
             "Announce",
             &announced.message,
@@ -144,12 +139,7 @@ fn report(
     }
 
     let wanted = fields(&addresses, &[allocated, announced]);
-    let uid = object.metadata.uid.clone().unwrap_or_default();
-    let owners = meta
-        .and_then(|m| m.owner_references.as_ref())
-        .into_iter()
-        .flatten();
-    let owned = owners.into_iter().any(|owner| owner.uid == uid);
+    let owned = announcement.is_some_and(|a| a.owners.contains(&object.uid));
     if owned && wanted == standing {
         return None;
     }
@@ -157,7 +147,7 @@ fn report(
         target,
         resource: ApiResource::erase::<ServiceAnnouncement>(&()),
         version,
-        object: (!owned).then(|| owned_by(&service.key, &uid)),
+        object: (!owned).then(|| owned_by(&service.key, &object.uid)),
         status: wanted,
         happenings,
     })
@@ -336,12 +326,11 @@ fn is_misconfigured(verdicts: &BTreeMap<IpAddr, Verdict>) -> bool {
 }
 
 fn warning(
-    object: &KubeService,
+    regarding: ObjectReference,
     reason: &'static str,
     action: &'static str,
     note: &str,
 ) -> Happening {
-    let regarding = reference(object);
     Happening {
         regarding,
         kind: Kind::Warning,

@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use herald_config::{NodeFacts, Objects, service};
-use herald_crds::{ServiceAnnouncement, Speaker};
+use herald_config::{NodeFacts, Objects};
+use herald_crds::Speaker;
 use herald_model::labels::Labels;
 use herald_model::service::ServiceKey;
 use herald_runtime::watch::ObjectName;
-use k8s_openapi::api::core::v1::{Namespace, Node, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::core::v1::{Namespace, Node};
+
+use crate::kept::{Announcement, Service, Slice};
 
 /// Everything at one moment.
 #[derive(Debug, Clone, Default)]
@@ -19,22 +20,22 @@ pub(crate) struct Observed {
     /// Every Service, ours or not, in its newest version.
     pub(crate) services: BTreeMap<ServiceKey, Arc<Service>>,
     /// EndpointSlices by Service.
-    pub(crate) slices: BTreeMap<ServiceKey, Vec<Arc<EndpointSlice>>>,
+    pub(crate) slices: BTreeMap<ServiceKey, Vec<Arc<Slice>>>,
     /// What the speakers report, by node.
     pub(crate) speakers: BTreeMap<String, Arc<Speaker>>,
     /// ServiceAnnouncements by Service.
-    pub(crate) announcements: BTreeMap<ServiceKey, Arc<ServiceAnnouncement>>,
+    pub(crate) announcements: BTreeMap<ServiceKey, Arc<Announcement>>,
     /// Herald's configuration, with namespaces and nodes.
     pub(crate) objects: Objects,
 }
 
 /// Slices by the Service they belong to.
 pub(crate) fn by_service(
-    slices: &BTreeMap<ObjectName, Arc<EndpointSlice>>,
-) -> BTreeMap<ServiceKey, Vec<Arc<EndpointSlice>>> {
+    slices: &BTreeMap<ObjectName, Arc<Slice>>,
+) -> BTreeMap<ServiceKey, Vec<Arc<Slice>>> {
     let mut by_service: BTreeMap<ServiceKey, Vec<_>> = BTreeMap::new();
     for slice in slices.values() {
-        if let Some(key) = service::owner(slice) {
+        if let Some(key) = slice.owner.clone() {
             by_service.entry(key).or_default().push(Arc::clone(slice));
         }
     }

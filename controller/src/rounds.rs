@@ -17,7 +17,6 @@ use herald_runtime::bucket::Bucket;
 use herald_runtime::clock;
 use herald_runtime::lease::Leadership;
 use herald_runtime::watch::Watches;
-use k8s_openapi::api::core::v1::Service;
 
 use crate::apply::{Refused, Writer};
 use crate::assign::{self, Patch};
@@ -25,6 +24,7 @@ use crate::book::Book;
 use crate::desk::{Desk, Told};
 use crate::fresh::Fresh;
 use crate::holders::Holders;
+use crate::kept::Service;
 use crate::metrics::Metrics;
 use crate::noted::Noted;
 use crate::rush::Rush;
@@ -55,8 +55,6 @@ pub(crate) struct Rounds {
     metrics: Metrics,
     view: Arc<View>,
     desk: Arc<Desk>,
-    /// The loadBalancerClass that is served.
-    class: String,
     memory: Memory,
     /// The newest version of anything that was ever shown.
     newest: u64,
@@ -93,11 +91,11 @@ struct Memory {
 }
 
 impl Memory {
-    fn new(class: &str) -> Self {
+    fn new() -> Self {
         Self {
             leading: false,
-            fresh: Fresh::new(class),
-            book: Book::new(class),
+            fresh: Fresh::default(),
+            book: Book::default(),
             holders: Holders::default(),
             configured: None,
             unsettled: BTreeSet::new(),
@@ -119,9 +117,7 @@ impl Rounds {
         metrics: Metrics,
         view: Arc<View>,
         desk: Arc<Desk>,
-        class: String,
     ) -> Self {
-        let memory = Memory::new(&class);
         Self {
             sources,
             watches,
@@ -129,8 +125,7 @@ impl Rounds {
             metrics,
             view,
             desk,
-            class,
-            memory,
+            memory: Memory::new(),
             newest: 0,
             asked: false,
             rush: Rush::default(),
@@ -175,7 +170,7 @@ impl Rounds {
         self.metrics.leads(leads);
         self.view.leads(leads);
         if !leads {
-            self.memory = Memory::new(&self.class);
+            self.memory = Memory::new();
             self.desk.rest();
             self.rush = Rush::default();
             self.give_way(false);
@@ -280,7 +275,7 @@ impl Rounds {
         memory.unsettled.retain(|key| {
             let patch = memory.fresh.get(key).and_then(|object| {
                 let given = || self.sources.given(key);
-                assign::patch(key, object, plan, &self.class, given, now)
+                assign::patch(key, object, plan, given, now)
             });
             let settled = patch.is_none();
             patches.extend(patch);

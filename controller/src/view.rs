@@ -20,18 +20,15 @@ use crate::sources::Sources;
 pub(crate) struct View {
     watches: Arc<Watches>,
     sources: Arc<Sources>,
-    /// The loadBalancerClass that is served.
-    class: String,
     leads: AtomicBool,
     told: Mutex<Option<Arc<Told>>>,
 }
 
 impl View {
-    pub(crate) fn new(watches: Arc<Watches>, sources: Arc<Sources>, class: String) -> Self {
+    pub(crate) fn new(watches: Arc<Watches>, sources: Arc<Sources>) -> Self {
         Self {
             watches,
             sources,
-            class,
             leads: AtomicBool::new(false),
             told: Mutex::default(),
         }
@@ -61,7 +58,7 @@ impl View {
         };
         let told = last()?;
         let observed = self.sources.observe(told.services.clone());
-        let world = world(&observed, &told.decision, &self.class);
+        let world = world(&observed, &told.decision);
         let desired = desired(&world);
         Some(shown(&Shown {
             services: world.services.keys().collect(),

@@ -433,7 +433,7 @@ impl<K, V> Pump<K, V> {
 
 /// Leaves out what nobody here reads and what makes most of many objects: who wrote which field, what
 /// kubectl applied last, and the room for more that lists have while they are read.
-pub fn trim<K: Resource + Clone>(object: &mut K) {
+fn trim<K: Resource + Clone>(object: &mut K) {
     let meta = object.meta_mut();
     meta.managed_fields = None;
     if let Some(annotations) = &mut meta.annotations {
