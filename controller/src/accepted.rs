@@ -166,7 +166,7 @@ fn bound(observed: &Observed, decision: &Decision) -> BTreeMap<String, ServiceKe
 }
 
 fn bound_to(key: &ServiceKey) -> Map<String, Value> {
-    let service = json!({"namespace": key.namespace, "name": key.name});
+    let service = json!({"namespace": key.namespace(), "name": key.name()});
     Map::from_iter([("boundService".to_owned(), service)])
 }
 

@@ -78,7 +78,7 @@ impl Server {
         let key = ServiceKey::new("shop", format!("s{name}"));
         let object = self.services.entry(key.clone()).or_insert_with(|| {
             json!({
-                "metadata": {"namespace": "shop", "name": key.name, "annotations": {},
+                "metadata": {"namespace": "shop", "name": key.name(), "annotations": {},
                     "uid": format!("u{version}")},
                 "spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.1",
                     "clusterIPs": ["10.0.0.1"], "ports": [{"port": 80 + u16::from(name)}]},

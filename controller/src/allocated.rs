@@ -82,8 +82,8 @@ pub(crate) fn report(
 ) -> Option<Report> {
     let target = Target {
         kind: "Service",
-        namespace: service.key.namespace.clone(),
-        name: service.key.name.clone(),
+        namespace: service.key.namespace().to_owned(),
+        name: service.key.name().to_owned(),
     };
     let shown = json!({"conditions": object.condition.as_slice()});
     let standing = sent.standing(&target, object.version, shown);

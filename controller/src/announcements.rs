@@ -33,8 +33,8 @@ const KIND: &str = "ServiceAnnouncement";
 pub(crate) fn target(key: &ServiceKey) -> Target {
     Target {
         kind: KIND,
-        namespace: key.namespace.clone(),
-        name: key.name.clone(),
+        namespace: key.namespace().to_owned(),
+        name: key.name().to_owned(),
     }
 }
 
@@ -159,12 +159,12 @@ fn owned_by(key: &ServiceKey, uid: &str) -> Value {
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": KIND,
         "metadata": {
-            "namespace": key.namespace,
-            "name": key.name,
+            "namespace": key.namespace(),
+            "name": key.name(),
             "ownerReferences": [{
                 "apiVersion": "v1",
                 "kind": "Service",
-                "name": key.name,
+                "name": key.name(),
                 "uid": uid,
                 "controller": true,
             }],

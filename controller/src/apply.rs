@@ -172,7 +172,7 @@ impl Writer {
 
     /// One Service, as the API server has it now.
     pub(crate) async fn service(&self, key: &ServiceKey) -> Result<Option<Service>, Refused> {
-        let answer = limited(self.service_api(key).get_opt(&key.name)).await?;
+        let answer = limited(self.service_api(key).get_opt(key.name())).await?;
         Ok(answer.map(|object| self.kept(&object)))
     }
 
@@ -226,7 +226,7 @@ impl Writer {
         self.check()?;
         let (api, parameters) = (self.service_api(&patch.key), PatchParams::default());
         let body = Body::Strategic(&patch.body);
-        let written = limited(api.patch_status(&patch.key.name, &parameters, &body)).await?;
+        let written = limited(api.patch_status(patch.key.name(), &parameters, &body)).await?;
         patch
             .happening
             .iter()
@@ -274,8 +274,12 @@ impl Writer {
         uid: &str,
     ) -> Result<(), Refused> {
         self.check()?;
-        let api: Api<ServiceAnnouncement> = Api::namespaced(self.client.clone(), &key.namespace);
-        gone_is_fine(limited(api.delete(&key.name, &only(uid))).await.map(|_| ()))
+        let api: Api<ServiceAnnouncement> = Api::namespaced(self.client.clone(), key.namespace());
+        gone_is_fine(
+            limited(api.delete(key.name(), &only(uid)))
+                .await
+                .map(|_| ()),
+        )
     }
 
     /// Deletes the Speaker of a node that does not exist, and says so. Nothing happens when the
@@ -297,7 +301,7 @@ impl Writer {
     }
 
     fn service_api(&self, key: &ServiceKey) -> Api<KubeService> {
-        Api::namespaced(self.client.clone(), &key.namespace)
+        Api::namespaced(self.client.clone(), key.namespace())
     }
 
     /// A Service as the watch would show it.

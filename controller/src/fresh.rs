@@ -17,6 +17,7 @@ use herald_model::service::ServiceKey;
 use herald_runtime::watch::ObjectName;
 
 use crate::kept::Service;
+use crate::observed;
 
 #[derive(Debug)]
 struct Entry {
@@ -85,7 +86,7 @@ impl Fresh {
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
                 (Some((name, _)), Some((key, _))) => {
-                    (&name.namespace, &name.name).cmp(&(&key.namespace, &key.name))
+                    name.parts().cmp(&(key.namespace(), key.name()))
                 }
             };
             let (object, entry) = match order {
@@ -105,8 +106,7 @@ impl Fresh {
                     }
                 },
                 (Some((name, object)), None) => {
-                    let key = ServiceKey::new(name.namespace.clone(), name.name.clone());
-                    added.push((key, Arc::clone(object)));
+                    added.push((observed::key(name), Arc::clone(object)));
                 }
                 (None, Some((key, entry))) if entry.newest.holds() => {
                     doubted.insert(key.clone());
@@ -212,10 +212,7 @@ mod tests {
     }
 
     fn shown(objects: &[Service]) -> BTreeMap<ObjectName, Arc<Service>> {
-        let name = || ObjectName {
-            namespace: "n".into(),
-            name: "s".into(),
-        };
+        let name = || ObjectName::new("n", "s");
         objects
             .iter()
             .map(|s| (name(), Arc::new(s.clone())))

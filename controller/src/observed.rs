@@ -49,7 +49,7 @@ pub(crate) fn namespace_labels(
     let labels = |n: &Namespace| n.metadata.labels.clone().unwrap_or_default();
     namespaces
         .iter()
-        .map(|(name, object)| (name.name.clone(), labels(object)))
+        .map(|(name, object)| (name.name().to_owned(), labels(object)))
         .collect()
 }
 
@@ -59,11 +59,11 @@ pub(crate) fn node_facts(
     speakers: &BTreeMap<String, Arc<Speaker>>,
 ) -> BTreeMap<String, NodeFacts> {
     let facts = |name: &ObjectName, node: &Node| {
-        NodeFacts::new(node, speakers.get(&name.name).map(AsRef::as_ref))
+        NodeFacts::new(node, speakers.get(name.name()).map(AsRef::as_ref))
     };
     nodes
         .iter()
-        .map(|(name, node)| (name.name.clone(), facts(name, node)))
+        .map(|(name, node)| (name.name().to_owned(), facts(name, node)))
         .collect()
 }
 
@@ -71,15 +71,20 @@ pub(crate) fn node_facts(
 pub(crate) fn by_name<K>(objects: BTreeMap<ObjectName, Arc<K>>) -> BTreeMap<String, Arc<K>> {
     objects
         .into_iter()
-        .map(|(name, object)| (name.name, object))
+        .map(|(name, object)| (name.name().to_owned(), object))
         .collect()
 }
 
 /// The objects of a kind that is named as the Service it belongs to.
 pub(crate) fn by_key<K>(objects: BTreeMap<ObjectName, Arc<K>>) -> BTreeMap<ServiceKey, Arc<K>> {
-    let key = |name: ObjectName| ServiceKey::new(name.namespace, name.name);
     objects
         .into_iter()
-        .map(|(name, object)| (key(name), object))
+        .map(|(name, object)| (key(&name), object))
         .collect()
+}
+
+/// The Service that is named so, or that an object of this name belongs to.
+pub(crate) fn key(name: &ObjectName) -> ServiceKey {
+    let (namespace, name) = name.parts();
+    ServiceKey::new(namespace, name)
 }

@@ -86,10 +86,7 @@ impl Sources {
 
     /// The addresses that the ServiceAnnouncement of a Service lists.
     pub(crate) fn given(&self, key: &ServiceKey) -> Vec<String> {
-        let name = ObjectName {
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-        };
+        let name = ObjectName::new(key.namespace(), key.name());
         self.announcements.read(|announcements| {
             let listed = announcements.get(&name);
             let addresses = listed.into_iter().flat_map(|one| &one.status.addresses);

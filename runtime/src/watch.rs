@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use kube::runtime::watcher::{self, Event};
-use kube::{Api, Resource, ResourceExt as _};
+use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch as channel;
@@ -443,10 +443,9 @@ fn trim<K: Resource + Clone>(object: &mut K) {
 }
 
 fn name_of<K: Resource>(object: &K) -> ObjectName {
-    ObjectName {
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
-    }
+    let meta = object.meta();
+    let name = meta.name.as_deref().unwrap_or_default();
+    ObjectName::new(meta.namespace.as_deref().unwrap_or_default(), name)
 }
 
 fn describe(error: &watcher::Error) -> String {

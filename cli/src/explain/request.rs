@@ -24,13 +24,13 @@ pub(super) fn exists(facts: &Facts, key: &ServiceKey) -> Finding {
     let elsewhere: Vec<String> = facts
         .all_services
         .keys()
-        .filter(|other| other.name == key.name)
+        .filter(|other| other.name() == key.name())
         .map(ToString::to_string)
         .collect();
     let advice = if elsewhere.is_empty() {
         format!(
             "create it, or look for its name: kubectl get services -n {}",
-            key.namespace
+            key.namespace()
         )
     } else {
         format!("did you mean {}?", elsewhere.join(" or "))
