@@ -85,7 +85,7 @@ pub(crate) fn report(
         namespace: service.key.namespace().to_owned(),
         name: service.key.name().to_owned(),
     };
-    let shown = json!({"conditions": object.condition.as_slice()});
+    let shown = json!({"conditions": object.conditions()});
     let standing = sent.standing(&target, object.version, shown);
     let current: Vec<Condition> =
         serde_json::from_value(standing["conditions"].clone()).unwrap_or_default();

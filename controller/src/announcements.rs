@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use herald_crds::{
     ALLOCATED, ANNOUNCED, AllocatedAddress, BgpAnnouncement, GROUP, Layer2Announcement,
-    ServiceAnnouncement, ServiceAnnouncementStatus, VERSION,
+    ServiceAnnouncement, VERSION,
 };
 use herald_model::announce::{Desired, Obstacle, Verdict};
 use herald_model::labels::any_or_all;
@@ -89,12 +89,11 @@ fn report(
     sent: &mut Sent,
     now: Timestamp,
 ) -> Option<Report> {
-    let none = ServiceAnnouncementStatus::default();
-    let status = announcement.map_or(&none, |announcement| &announcement.status);
-    let version = announcement.map_or(0, |announcement| announcement.version);
+    let none = Announcement::default();
+    let shown = announcement.unwrap_or(&none);
     let target = target(&service.key);
-    let shown = fields(&status.addresses, &status.conditions);
-    let standing = sent.standing(&target, version, shown);
+    let fields_shown = fields(&shown.addresses, &shown.conditions());
+    let standing = sent.standing(&target, shown.version, fields_shown);
     let current: Vec<Condition> =
         serde_json::from_value(standing["conditions"].clone()).unwrap_or_default();
 
@@ -108,7 +107,7 @@ fn report(
         .collect();
     let allocated = allocated::judged(facts, service, ALLOCATED);
     let verdicts = facts.desired.verdicts.get(&service.key);
-    let announced = announced(facts, service, verdicts, status);
+    let announced = announced(facts, service, verdicts, shown);
     let (allocated_reason, announced_reason) = (allocated.reason, announced.reason);
     let allocated = merged(&current, allocated, None, now);
     let announced = merged(&current, announced, None, now);
@@ -139,14 +138,14 @@ fn report(
     }
 
     let wanted = fields(&addresses, &[allocated, announced]);
-    let owned = announcement.is_some_and(|a| a.owners.contains(&object.uid));
+    let owned = shown.owners.contains(&object.uid);
     if owned && wanted == standing {
         return None;
     }
     Some(Report {
         target,
         resource: ApiResource::erase::<ServiceAnnouncement>(&()),
-        version,
+        version: shown.version,
         object: (!owned).then(|| owned_by(&service.key, &object.uid)),
         status: wanted,
         happenings,
@@ -174,11 +173,7 @@ fn owned_by(key: &ServiceKey, uid: &str) -> Value {
 
 /// The status fields the controller owns.
 fn fields(addresses: &[AllocatedAddress], conditions: &[Condition]) -> Value {
-    let ours = conditions
-        .iter()
-        .filter(|c| [ALLOCATED, ANNOUNCED].contains(&c.type_.as_str()));
-    let ours: BTreeMap<&str, &Condition> = ours.map(|c| (c.type_.as_str(), c)).collect();
-    json!({"addresses": addresses, "conditions": ours.into_values().collect::<Vec<_>>()})
+    json!({"addresses": addresses, "conditions": conditions})
 }
 
 /// A speaker's entry counts while its node exists and the Service holds the address.
@@ -186,7 +181,7 @@ fn announced(
     facts: &Facts<'_>,
     service: &Service,
     verdicts: Option<&BTreeMap<IpAddr, Verdict>>,
-    status: &ServiceAnnouncementStatus,
+    shown: &Announcement,
 ) -> Wanted {
     let wanted = |status, reason, message| Wanted {
         type_: ANNOUNCED,
@@ -201,10 +196,10 @@ fn announced(
     let nodes = facts.observed.objects.nodes.as_ref();
     let exists = |node: &str| nodes.is_none_or(|nodes| nodes.contains_key(node));
     let entry = |address: &IpAddr| {
-        let mut layer2 = status.layer2.iter();
+        let mut layer2 = shown.layer2.iter();
         layer2.find(|entry| entry.address.parse() == Ok(*address) && exists(&entry.node))
     };
-    let routed: Vec<&BgpAnnouncement> = status
+    let routed: Vec<&BgpAnnouncement> = shown
         .bgp
         .iter()
         .filter(|entry| exists(&entry.node))

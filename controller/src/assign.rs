@@ -70,7 +70,7 @@ fn ours(key: &ServiceKey, object: &Service, plan: &Plan, now: Timestamp) -> Opti
     };
     let wanted = Ingress::Plain(places.iter().map(|place| place.address).collect());
     let condition = allocated::wanted(ADDRESS_ALLOCATED, places, plan.refuse.get(key));
-    let condition = merged(object.condition.as_slice(), condition, None, now);
+    let condition = merged(&object.conditions(), condition, None, now);
     let pools = pools_of(places);
     if object.ingress == wanted && object.pools == pools {
         return None;

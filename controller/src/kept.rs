@@ -11,13 +11,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use herald_config::{Problem, service};
-use herald_crds::{ALLOCATED, ANNOUNCED, ServiceAnnouncement, ServiceAnnouncementStatus};
+use herald_crds::{
+    ALLOCATED, ANNOUNCED, AllocatedAddress, BgpAnnouncement, Layer2Announcement,
+    ServiceAnnouncement,
+};
 use herald_model::service::{Endpoint, Service as Meaning, ServiceKey};
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, ObjectReference, Service as KubeService};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::allocated::ADDRESS_ALLOCATED;
+use crate::condition::Standing;
 use crate::standing::version;
 
 /// A Service, ours or not.
@@ -35,7 +39,7 @@ pub(crate) struct Service {
     /// Annotation `heraldlb.io/ip-allocated-from-pool`.
     pub(crate) pools: Option<Box<str>>,
     /// Condition `heraldlb.io/AddressAllocated`.
-    pub(crate) condition: Option<Condition>,
+    pub(crate) condition: Option<Standing>,
 }
 
 impl Service {
@@ -46,7 +50,8 @@ impl Service {
             .unzip();
         let annotations = object.metadata.annotations.as_ref();
         let pools = annotations.and_then(|all| all.get(service::ALLOCATED_FROM_POOL));
-        let mut conditions = object.status.iter().flat_map(|s| &s.conditions).flatten();
+        let status = object.status.as_ref();
+        let conditions = status.and_then(|status| status.conditions.as_deref());
         Self {
             version: version(object),
             uid: object.metadata.uid.as_deref().unwrap_or_default().into(),
@@ -56,15 +61,21 @@ impl Service {
             problems: problems.unwrap_or_default(),
             ingress: Ingress::of(object),
             pools: pools.map(|pools| pools.as_str().into()),
-            condition: conditions
-                .find(|condition| condition.type_ == ADDRESS_ALLOCATED)
-                .cloned(),
+            condition: Standing::find(conditions.unwrap_or_default(), ADDRESS_ALLOCATED),
         }
     }
 
     /// Whether it is ours and has an address, or a name.
     pub(crate) fn holds(&self) -> bool {
         self.ours.is_some() && !self.ingress.is_empty()
+    }
+
+    /// The condition of ours that stands there, if any.
+    pub(crate) fn conditions(&self) -> Vec<Condition> {
+        let standing = self.condition.iter();
+        standing
+            .map(|one| one.condition(ADDRESS_ALLOCATED))
+            .collect()
     }
 
     /// How Events and owner references name it.
@@ -162,28 +173,45 @@ impl Slice {
 }
 
 /// A ServiceAnnouncement.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Announcement {
     pub(crate) version: u64,
     pub(crate) uid: Box<str>,
     /// The UIDs of its owners.
     pub(crate) owners: Box<[Box<str>]>,
-    /// Its conditions are those that the controller writes.
-    pub(crate) status: ServiceAnnouncementStatus,
+    /// The addresses it lists.
+    pub(crate) addresses: Box<[AllocatedAddress]>,
+    /// What the speakers say.
+    pub(crate) layer2: Box<[Layer2Announcement]>,
+    pub(crate) bgp: Box<[BgpAnnouncement]>,
+    allocated: Option<Standing>,
+    announced: Option<Standing>,
 }
 
 impl Announcement {
     pub(crate) fn of(object: &ServiceAnnouncement) -> Self {
         let owners = object.metadata.owner_references.iter().flatten();
-        let mut status = object.status.clone().unwrap_or_default();
-        let ours = |condition: &Condition| [ALLOCATED, ANNOUNCED].contains(&&*condition.type_);
-        status.conditions.retain(ours);
+        let status = object.status.clone().unwrap_or_default();
         Self {
             version: version(object),
             uid: object.metadata.uid.as_deref().unwrap_or_default().into(),
             owners: owners.map(|owner| owner.uid.as_str().into()).collect(),
-            status,
+            addresses: status.addresses.into(),
+            layer2: status.layer2.into(),
+            bgp: status.bgp.into(),
+            allocated: Standing::find(&status.conditions, ALLOCATED),
+            announced: Standing::find(&status.conditions, ANNOUNCED),
         }
+    }
+
+    /// The conditions that the controller writes, as they stand.
+    pub(crate) fn conditions(&self) -> Vec<Condition> {
+        let both = [(ALLOCATED, &self.allocated), (ANNOUNCED, &self.announced)];
+        let standing = both.into_iter().filter_map(|(type_, standing)| {
+            let standing = standing.as_ref()?;
+            Some(standing.condition(type_))
+        });
+        standing.collect()
     }
 }
 

@@ -89,7 +89,7 @@ impl Sources {
         let name = ObjectName::new(key.namespace(), key.name());
         self.announcements.read(|announcements| {
             let listed = announcements.get(&name);
-            let addresses = listed.into_iter().flat_map(|one| &one.status.addresses);
+            let addresses = listed.into_iter().flat_map(|one| &one.addresses);
             addresses.map(|one| one.address.clone()).collect()
         })
     }

@@ -89,7 +89,7 @@ fn agree(observed: &Observed, about: &Report, reports: &[Report]) {
     let written = reports.iter().find(|report| report.target == target(&key));
     let stands = observed.announcements.get(&key);
     let status = written.map_or_else(
-        || serde_json::to_value(&stands.unwrap().status).unwrap(),
+        || json!({"conditions": stands.unwrap().conditions()}),
         |report| report.status.clone(),
     );
     let conditions = status["conditions"].as_array().unwrap();

@@ -80,7 +80,7 @@ fn patches_of(observed: &Observed) -> Vec<Patch> {
     let write = |(key, object): (&ServiceKey, &Arc<Service>)| {
         let given = || {
             let announcement = observed.announcements.get(key);
-            let listed = announcement.into_iter().flat_map(|a| &a.status.addresses);
+            let listed = announcement.into_iter().flat_map(|a| &a.addresses);
             listed.map(|one| one.address.clone()).collect()
         };
         patch(key, object, &plan, given, Timestamp::UNIX_EPOCH)
