@@ -151,7 +151,7 @@ impl Facts {
 
     /// Why an address is not announced on the LAN, if it is not.
     pub(crate) fn obstacle(&self, key: &ServiceKey, address: IpAddr) -> Option<&Obstacle> {
-        let verdict = self.desired.verdicts.get(key)?.get(&address)?;
+        let verdict = self.desired.verdicts.get(key)?.get(address)?;
         verdict.obstacle.as_ref()
     }
 
@@ -183,7 +183,7 @@ impl Facts {
         address: IpAddr,
     ) -> impl Iterator<Item = (&str, &bgp::Verdict)> {
         self.routes.iter().filter_map(move |(node, routes)| {
-            let verdict = routes.verdicts.get(key)?.get(&address)?;
+            let verdict = routes.verdicts.get(key)?.get(address)?;
             Some((node.as_str(), verdict))
         })
     }

@@ -3,13 +3,14 @@
 //!
 //! Not here: the entries of the speakers, which stand in the same object and are only read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use herald_crds::{
     ALLOCATED, ANNOUNCED, AllocatedAddress, BgpAnnouncement, GROUP, Layer2Announcement,
     ServiceAnnouncement, VERSION,
 };
+use herald_model::address::FewAddresses;
 use herald_model::announce::{Desired, Obstacle, Verdict};
 use herald_model::labels::any_or_all;
 use herald_model::service::{Service, ServiceKey};
@@ -180,7 +181,7 @@ fn fields(addresses: &[AllocatedAddress], conditions: &[Condition]) -> Value {
 fn announced(
     facts: &Facts<'_>,
     service: &Service,
-    verdicts: Option<&BTreeMap<IpAddr, Verdict>>,
+    verdicts: Option<&FewAddresses<Verdict>>,
     shown: &Announcement,
 ) -> Wanted {
     let wanted = |status, reason, message| Wanted {
@@ -207,7 +208,7 @@ fn announced(
     let mut reason = None;
     let mut sentences = Vec::new();
     for address in &service.held {
-        let obstacle = verdicts.and_then(|v| v.get(address)?.obstacle.as_ref());
+        let obstacle = verdicts.and_then(|v| v.get(*address)?.obstacle.as_ref());
         let is_routed = is_routed(facts, service, *address);
         let mut said = false;
         if let Some(entry) = entry(address) {
@@ -306,7 +307,7 @@ fn waiting(desired: &Desired, address: &IpAddr) -> String {
 
 /// Whether the configuration keeps an address from being announced. That there are no endpoints
 /// yet is nothing to be warned of.
-fn is_misconfigured(verdicts: &BTreeMap<IpAddr, Verdict>) -> bool {
+fn is_misconfigured(verdicts: &FewAddresses<Verdict>) -> bool {
     verdicts
         .values()
         .filter_map(|verdict| verdict.obstacle.as_ref())

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use herald_model::address::FewAddresses;
 use herald_model::announce::{Desired, Verdict, desired};
 use herald_model::service::ServiceKey;
 use herald_runtime::admin::Inspect;
@@ -137,9 +138,10 @@ fn service(shown: &Shown<'_>, key: &ServiceKey) -> Value {
         .map(|p| json!({"address": p.address, "pool": p.pool}))
         .collect();
     let refusal = shown.decision.plan.refuse.get(key);
-    let verdicts = shown.desired.verdicts.get(key).into_iter().flatten();
+    let verdicts = shown.desired.verdicts.get(key);
+    let verdicts = verdicts.into_iter().flat_map(FewAddresses::iter);
     let verdicts: Map<String, Value> = verdicts
-        .map(|(address, v)| (address.to_string(), verdict(shown, address, v)))
+        .map(|(address, v)| (address.to_string(), verdict(shown, &address, v)))
         .collect();
     json!({
         "wish": wish,
