@@ -59,6 +59,9 @@ const NAME: &str = "herald-controller";
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // A huge page for a few objects is most of what an idle controller occupies, and is given back
+    // only as a whole. A kernel without them has nothing to turn off.
+    let _ = nix::sys::prctl::set_thp_disable(true);
     match run(Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
