@@ -27,6 +27,7 @@ mod members;
 mod metrics;
 mod noted;
 mod observed;
+mod refusals;
 mod report;
 mod reporter;
 mod rounds;
