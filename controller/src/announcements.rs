@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use herald_crds::{
     ALLOCATED, ANNOUNCED, AllocatedAddress, BgpAnnouncement, GROUP, Layer2Announcement,
@@ -63,7 +64,7 @@ pub(crate) fn reports<'a>(
     sent: &'a mut Sent,
     now: Timestamp,
 ) -> impl Iterator<Item = Report> + 'a {
-    let unmet = |service: &&Service| {
+    let unmet = |service: &&Arc<Service>| {
         facts.decision.plan.refuse.contains_key(&service.key)
             || facts.failed.contains_key(&service.key)
     };

@@ -39,16 +39,16 @@ pub(crate) fn world(observed: &Observed, decision: &Decision) -> World {
 }
 
 /// The Services that are ours, with their endpoints.
-fn ours(observed: &Observed) -> BTreeMap<ServiceKey, Service> {
+fn ours(observed: &Observed) -> BTreeMap<ServiceKey, Arc<Service>> {
     let all = observed.services.iter();
-    let ours = all.filter_map(|(key, object)| Some((key, object.ours.as_deref()?)));
+    let ours = all.filter_map(|(key, object)| Some((key, object.ours.as_ref()?)));
     ours.map(|(key, service)| {
         let slices = observed.slices.get(key).into_iter().flatten();
         let endpoints: BTreeSet<&Endpoint> = slices.flat_map(|slice| &slice.endpoints).collect();
-        let service = Service {
-            endpoints: endpoints.into_iter().cloned().collect(),
-            ..service.clone()
-        };
+        let mut service = Arc::clone(service);
+        if !endpoints.is_empty() {
+            Arc::make_mut(&mut service).endpoints = endpoints.into_iter().cloned().collect();
+        }
         (key.clone(), service)
     })
     .collect()

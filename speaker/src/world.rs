@@ -156,7 +156,7 @@ impl Copies {
                 let slices = slices.get(&key).into_iter().flatten().map(AsRef::as_ref);
                 let (mut service, _) = service::from_service(object);
                 service.endpoints = service::endpoints(slices);
-                (key, service)
+                (key, Arc::new(service))
             })
             .collect();
         let world = World {

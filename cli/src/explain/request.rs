@@ -9,7 +9,7 @@ use crate::facts::Facts;
 
 /// The Service, once [`ours`] has passed.
 pub(super) fn ours_or_fail<'a>(facts: &'a Facts, key: &ServiceKey) -> Result<&'a Service, Failure> {
-    facts.services.get(key).ok_or_else(|| {
+    facts.services.get(key).map(AsRef::as_ref).ok_or_else(|| {
         Failure::new(
             format!("Service {key} is not served by Herald"),
             "see the checks above",

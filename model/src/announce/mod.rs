@@ -97,7 +97,7 @@ impl Reluctance {
 pub fn desired(world: &World) -> Desired {
     let mut judge = Judge::new(world);
     let mut desired = Desired::default();
-    let mut services: Vec<&Service> = world.services.values().collect();
+    let mut services: Vec<&Arc<Service>> = world.services.values().collect();
     services.sort_by_key(|s| (s.created, &s.key));
     for service in services {
         for address in &service.held {

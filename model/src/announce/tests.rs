@@ -81,7 +81,10 @@ fn world(services: impl IntoIterator<Item = Service>) -> World {
         (name.to_owned(), Pool::new(name, ranges))
     };
     World {
-        services: services.into_iter().map(|s| (s.key.clone(), s)).collect(),
+        services: services
+            .into_iter()
+            .map(|s| (s.key.clone(), Arc::new(s)))
+            .collect(),
         pools: [pool("p", "192.0.2.0/24"), pool("q", "198.51.100.0/24")].into(),
         quarantined_pools: BTreeSet::new(),
         advertisements: vec![ad("all")],
