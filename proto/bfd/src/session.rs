@@ -186,6 +186,10 @@ impl Session {
     /// Lets due timers expire.
     pub fn handle_timeout(&mut self, now: Time) {
         let due = |at: Option<Time>| at.is_some_and(|at| at <= now);
+        // Echo first: with it ends the patience for slow control packets. Silence explains missing echo.
+        if due(self.echo_missing_at()) && !due(self.silent_at()) {
+            self.change(State::Down, Diagnostic::ECHO_FAILED, Cause::EchoFailed, now);
+        }
         if due(self.silent_at()) {
             // RFC 5880 section 6.8.1: twice the detection time.
             let detection = self.negotiated().map(|negotiated| negotiated.detection);
@@ -195,9 +199,6 @@ impl Session {
             }
             self.neighbor = Neighbor::default();
             self.heard_at = None;
-        }
-        if due(self.echo_missing_at()) {
-            self.change(State::Down, Diagnostic::ECHO_FAILED, Cause::EchoFailed, now);
         }
         if due(self.stale_at) {
             self.sequence.forget();

@@ -132,3 +132,33 @@ fn echo_ends_with_the_session() {
     scene.session.admin_down(scene.now);
     assert_eq!(scene.pass_echo(ms(300), &packet, true), []);
 }
+
+/// Control packets are slow beside echo: when echo fails, the last one is older than is expected from then
+/// on. What follows from that happens at once, and no deadline is left behind.
+#[test]
+fn echo_that_fails_leaves_no_deadline_in_the_past() {
+    let mut scene = Scene::up(echoing());
+    let packet = looping(State::Up, 10_000);
+    scene.pass_echo(ms(300), &packet, true);
+    scene.confirm();
+    scene.hear(&packet).unwrap();
+    for _ in 0..500 {
+        scene.now += ms(1);
+        scene.session.handle_timeout(scene.now);
+        while let Some(transmit) = scene.session.poll_transmit(scene.now) {
+            if let Transmit::Echo(octets) = transmit {
+                scene.session.handle_echo(&octets, scene.now).unwrap();
+            }
+        }
+    }
+    assert_eq!(scene.state(), State::Up);
+    scene.events();
+    while scene.state() == State::Up {
+        scene.now = scene.session.poll_timeout().unwrap();
+        scene.session.handle_timeout(scene.now);
+        while scene.session.poll_transmit(scene.now).is_some() {}
+        let next = scene.session.poll_timeout().unwrap();
+        assert!(next > scene.now, "{next:?} at {:?}", scene.now);
+    }
+    assert_eq!(scene.events(), [Event::Down(Cause::EchoFailed)]);
+}
