@@ -162,3 +162,49 @@ fn echo_that_fails_leaves_no_deadline_in_the_past() {
     }
     assert_eq!(scene.events(), [Event::Down(Cause::EchoFailed)]);
 }
+
+/// RFC 5880 sections 6.4 and 6.8.9, RFC 5881 section 5: what was forwarded once does not go back and forth.
+#[test]
+fn the_neighbours_echo_goes_back_while_it_is_up_and_from_the_link_only() {
+    let mut scene = Scene::up(echoing());
+    for ttl in [0, 1, 64, 254] {
+        assert_eq!(scene.session.loop_back(ttl, scene.now), Err(Discard::Ttl));
+    }
+    assert_eq!(scene.session.loop_back(255, scene.now), Ok(()));
+    scene.hear(&said(State::Down)).unwrap();
+    let refused = Err(Discard::State);
+    assert_eq!(scene.session.loop_back(255, scene.now), refused);
+    let mut young = Scene::new(echoing());
+    assert_eq!(young.session.loop_back(255, young.now), refused);
+    let mut none = Scene::up(fast());
+    let refused = Err(Discard::EchoOffer);
+    assert_eq!(none.session.loop_back(255, none.now), refused);
+}
+
+/// RFC 5880 section 6.8.9: no sooner than the Required Min Echo RX Interval, but for the jitter.
+#[test]
+fn as_many_of_the_neighbours_echoes_go_back_as_it_may_send() {
+    let offered = ms(20);
+    for (gap, every) in [(20, true), (15, true), (14, false), (1, false), (0, false)] {
+        let mut scene = Scene::up(echoing());
+        let began = scene.now;
+        let (mut asked, mut back) = (0_u32, 0_u32);
+        while scene.now < began + ms(3000) && asked < 10_000 {
+            asked += 1;
+            back += u32::from(scene.session.loop_back(255, scene.now).is_ok());
+            scene.now += ms(gap);
+        }
+        // What a neighbour sends that takes off all it may, and what waited for a busy reader.
+        let most = (scene.now - began).as_millis() / (offered * 3 / 4).as_millis() + 8;
+        assert!(u128::from(back) <= most, "{gap}: {back} of {most}");
+        assert_eq!(back == asked, every, "{gap}: {back} of {asked}");
+    }
+    // Five come at once where nobody read for as long.
+    let mut scene = Scene::up(echoing());
+    for _ in 0..100 {
+        for _ in 0..5 {
+            assert_eq!(scene.session.loop_back(255, scene.now), Ok(()));
+        }
+        scene.now += ms(100);
+    }
+}
