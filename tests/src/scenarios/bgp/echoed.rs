@@ -6,7 +6,7 @@
 //! node-3  link-local   likewise
 //! ```
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
@@ -59,7 +59,8 @@ impl Pair {
 }
 
 /// Nodes and FRR watch each other by echo packets. When the router forwards nothing, paths go down though
-/// its control packets arrive; when it does again, echo packets come back again.
+/// its control packets arrive; when it does again, echo packets come back again. Where another program has
+/// the port that FRR's packets come to, there is no echo over IPv6 until it leaves.
 pub(in crate::scenarios) fn echoed(stage: &mut Stage) -> Result<()> {
     let lab = &mut stage.lab;
     present(Kind::Frr)?;
@@ -144,10 +145,21 @@ fn played(lab: &Lab, files: &Files, pairs: &[Pair]) -> Result<()> {
         "apiVersion: heraldlb.io/v1beta1\nkind: BFDProfile\nmetadata: {name: echo}\n\
          spec: {detectMultiplier: 5, echoMode: true, echoInterval: 100}\n",
     )?;
+    let machine = &lab.node(TWO.0)?.machine;
+    let other = machine.within(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 3785)))??;
     for pair in pairs {
         let terms = "bfdProfile: echo";
         lab.apply(&peer(pair.peer(), Some(pair.node), &pair.address(), terms))?;
     }
+    for pair in pairs.iter().filter(|pair| pair.node == TWO) {
+        lab.wait("nobody says that the port is taken", PATIENCE, |lab| {
+            let session = watched(lab, pair)?;
+            let why = session["lastError"].as_str().unwrap_or_default();
+            let up = session["bfd"]["state"] == "Up" && session["state"] == "Established";
+            Ok(up && why.contains("UDP port 3785 is taken"))
+        })?;
+    }
+    drop(other);
     for pair in pairs {
         proven(lab, pair)?;
         returned(lab, files, pair)?;
@@ -220,7 +232,8 @@ fn forwards(lab: &Lab, does: bool) -> Result<()> {
 }
 
 /// What nodes send over IPv6 is in order to tshark, and is what they are to send: their own packets with hop
-/// limit 255, the router's with one less, and nothing else from that port.
+/// limit 255, the router's with one less, and nothing else from that port; that control packets may be slow
+/// beside them, and why the path went down.
 fn dissected(path: &Path, pairs: &[Pair]) -> Result<()> {
     if needs("tshark", "tshark").is_err() {
         tell("    tshark is missing: echo packets are not dissected");

@@ -10,7 +10,7 @@ use herald_bfd::ECHO_PORT;
 
 use crate::io::{Echoed, MirrorSocket};
 
-/// A longer payload is no echo packet: FRR's has 32 octets.
+/// A longer payload is no echo packet: FRR's has 24 octets.
 const LONGEST: usize = 256;
 /// How many packets of one port are read before deadlines are judged.
 const BATCH: usize = 256;

@@ -365,3 +365,6 @@ fn too_far(hops: Hops, ttl: u8) -> String {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;
