@@ -21,7 +21,7 @@ pub(crate) struct Echo {
     number: u32,
     /// Makes packets hard to guess.
     word: u64,
-    /// When the last one came back, if one did.
+    /// When the last one came back, if one did, or the interval was shortened after that.
     back_at: Option<Time>,
 }
 
@@ -40,7 +40,12 @@ impl Echo {
         self.interval
     }
 
-    pub(crate) const fn set_interval(&mut self, interval: Duration) {
+    /// What was in order by a longer interval is not late by the new one.
+    pub(crate) fn set_interval(&mut self, interval: Duration, now: Time) {
+        if interval < self.interval {
+            self.next_at = self.next_at.min(now);
+            self.back_at = self.back_at.map(|at| at.max(now));
+        }
         self.interval = interval;
     }
 

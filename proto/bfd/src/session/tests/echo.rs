@@ -208,3 +208,34 @@ fn as_many_of_the_neighbours_echoes_go_back_as_it_may_send() {
         scene.now += ms(100);
     }
 }
+
+/// A shorter interval, wished for by either end, fails nothing that was in order by the longer one.
+#[test]
+fn sooner_echo_takes_nobody_for_silent() {
+    let slow = |theirs| {
+        let config = Config {
+            echo: Some(ms(1000)),
+            ..echoing()
+        };
+        let mut scene = Scene::up(config);
+        let packet = looping(State::Up, theirs);
+        scene.pass_echo(ms(3500), &packet, true);
+        scene.confirm();
+        scene.pass_echo(ms(500), &packet, true);
+        scene.events();
+        scene
+    };
+    let mut ours = slow(10_000);
+    ours.session.set_config(echoing(), ours.now).unwrap();
+    let mut theirs = slow(2_000_000);
+    theirs.pass_echo(ms(3000), &looping(State::Up, 2_000_000), true);
+    theirs.session.set_config(echoing(), theirs.now).unwrap();
+    for mut scene in [ours, theirs] {
+        let packet = looping(State::Up, 10_000);
+        let sent = scene.pass_echo(ms(1000), &packet, true);
+        assert!(sent.len() >= 40, "{} packets", sent.len());
+        assert_eq!(scene.session.snapshot().downs, 0);
+        scene.pass_echo(ms(61), &packet, false);
+        assert_eq!(scene.session.snapshot().downs, 1, "and silence is noticed");
+    }
+}
