@@ -112,6 +112,9 @@ impl Session {
             if config.authentication != self.config.authentication {
                 self.sequence.forget();
             }
+            if config.echo != self.config.echo {
+                self.returned = Returned::default();
+            }
             self.config = config;
             self.news = true;
             self.tend(now);

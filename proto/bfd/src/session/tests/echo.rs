@@ -239,3 +239,22 @@ fn sooner_echo_takes_nobody_for_silent() {
         assert_eq!(scene.session.snapshot().downs, 1, "and silence is noticed");
     }
 }
+
+/// A neighbour that may send more often from now on need not wait for what it was allowed before.
+#[test]
+fn a_shorter_interval_is_allowed_at_once() {
+    let slow = Config {
+        echo: Some(ms(1000)),
+        ..echoing()
+    };
+    let mut scene = Scene::up(slow);
+    for _ in 0..5 {
+        assert_eq!(scene.session.loop_back(255, scene.now), Ok(()));
+        scene.now += ms(20);
+    }
+    scene.session.set_config(echoing(), scene.now).unwrap();
+    for _ in 0..50 {
+        assert_eq!(scene.session.loop_back(255, scene.now), Ok(()));
+        scene.now += ms(20);
+    }
+}
