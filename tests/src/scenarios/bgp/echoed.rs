@@ -13,19 +13,22 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{PATIENCE, announced, peer, present, sessions};
+use super::{PATIENCE, announced, established, peer, present, sessions};
 use crate::capture::{self, Capture};
 use crate::lab::Lab;
 use crate::netns::{Netns, run};
 use crate::program::Program;
 use crate::routers::{ADDRESSES, Files, Kind, NODE_AS, ROUTER_AS, frr};
-use crate::scenarios::{Stage, needs};
+use crate::scenarios::{Stage, expect_same, needs};
 use crate::telling::tell;
 use crate::topology::NodeNumber;
 
 const ONE: NodeNumber = NodeNumber(1);
 const TWO: NodeNumber = NodeNumber(2);
 const THREE: NodeNumber = NodeNumber(3);
+
+/// Between echo packets, in milliseconds.
+const INTERVAL: u64 = 100;
 
 /// What FRR calls its echo packets that came back.
 const CAME_BACK: &str = "echo-packet-input";
@@ -60,7 +63,8 @@ impl Pair {
 
 /// Nodes and FRR watch each other by echo packets. When the router forwards nothing, paths go down though
 /// its control packets arrive; when it does again, echo packets come back again. Where another program has
-/// the port that FRR's packets come to, there is no echo over IPv6 until it leaves.
+/// the port that FRR's packets come to, there is no echo over IPv6 until it leaves. Another interval ends
+/// nothing.
 pub(in crate::scenarios) fn echoed(stage: &mut Stage) -> Result<()> {
     let lab = &mut stage.lab;
     present(Kind::Frr)?;
@@ -69,9 +73,11 @@ pub(in crate::scenarios) fn echoed(stage: &mut Stage) -> Result<()> {
     }
     let pairs = pairs(lab)?;
     let files = Files::make(lab, "router-echoed", Vec::new())?;
-    let watching = "log stdout informational\nbfd\n profile echo\n  detect-multiplier 5\n  echo-mode\n  \
-                    echo transmit-interval 100\n  echo receive-interval 100\n exit\n";
-    let mut programs = frr::launch(lab, &files, &speaking(&pairs), Some(watching))?;
+    let watching = format!(
+        "log stdout informational\nbfd\n profile echo\n  detect-multiplier 5\n  echo-mode\n  \
+         echo transmit-interval {INTERVAL}\n  echo receive-interval {INTERVAL}\n exit\n"
+    );
+    let mut programs = frr::launch(lab, &files, &speaking(&pairs), Some(&watching))?;
     let path = lab.files.state.join("echoed.pcap");
     let capture = Capture::start(&lab.topology.router, &path)?;
     let outcome = played(lab, &files, &pairs);
@@ -141,10 +147,7 @@ fn speaking(pairs: &[Pair]) -> String {
 
 fn played(lab: &Lab, files: &Files, pairs: &[Pair]) -> Result<()> {
     lab.apply(&announced())?;
-    lab.apply(
-        "apiVersion: heraldlb.io/v1beta1\nkind: BFDProfile\nmetadata: {name: echo}\n\
-         spec: {detectMultiplier: 5, echoMode: true, echoInterval: 100}\n",
-    )?;
+    lab.apply(&profile(INTERVAL))?;
     let machine = &lab.node(TWO.0)?.machine;
     let other = machine.within(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 3785)))??;
     for pair in pairs {
@@ -161,9 +164,26 @@ fn played(lab: &Lab, files: &Files, pairs: &[Pair]) -> Result<()> {
     }
     drop(other);
     for pair in pairs {
-        proven(lab, pair)?;
+        proven(lab, pair, INTERVAL)?;
         returned(lab, files, pair)?;
     }
+    let wanted: Vec<_> = pairs.iter().map(|pair| (pair.node, pair.peer())).collect();
+    established(lab, &wanted)?;
+    let since = |pair| Ok::<_, anyhow::Error>(watched(lab, pair)?["since"].clone());
+    let before = pairs.iter().map(since).collect::<Result<Vec<_>>>()?;
+    for interval in [INTERVAL * 4, INTERVAL] {
+        lab.apply(&profile(interval))?;
+        for pair in pairs {
+            proven(lab, pair, interval)?;
+            returned(lab, files, pair)?;
+        }
+    }
+    let after = pairs.iter().map(since).collect::<Result<Vec<_>>>()?;
+    expect_same(
+        "sessions that stood while intervals changed",
+        &before,
+        &after,
+    )?;
     forwards(lab, false)?;
     for pair in pairs {
         // Control packets have the path up again at once, and the session after it.
@@ -177,16 +197,25 @@ fn played(lab: &Lab, files: &Files, pairs: &[Pair]) -> Result<()> {
         returned(lab, files, pair)?;
     }
     forwards(lab, true)?;
-    pairs.iter().try_for_each(|pair| proven(lab, pair))
+    pairs
+        .iter()
+        .try_for_each(|pair| proven(lab, pair, INTERVAL))
 }
 
-/// Waits until echo packets come back to the node.
-fn proven(lab: &Lab, pair: &Pair) -> Result<()> {
+fn profile(interval: u64) -> String {
+    format!(
+        "apiVersion: heraldlb.io/v1beta1\nkind: BFDProfile\nmetadata: {{name: echo}}\n\
+         spec: {{detectMultiplier: 5, echoMode: true, echoInterval: {interval}}}\n"
+    )
+}
+
+/// Waits until echo packets come back to the node, sent at this interval.
+fn proven(lab: &Lab, pair: &Pair, interval: u64) -> Result<()> {
     let last = std::cell::RefCell::new(Value::Null);
     let waited = lab.wait("echo packets do not come back", PATIENCE, |lab| {
         let session = watched(lab, pair)?;
         let bfd = &session["bfd"];
-        let proven = bfd["state"] == "Up" && bfd["echoInterval"] == 100_000;
+        let proven = bfd["state"] == "Up" && bfd["echoInterval"] == interval * 1000;
         last.replace(session);
         Ok(proven)
     });
