@@ -269,4 +269,55 @@ mod tests {
             assert_eq!(with(&ingress).addresses(), addresses, "{ingress}");
         }
     }
+
+    #[test]
+    fn of_an_announcement_the_speakers_entries_and_our_conditions_are_kept() {
+        let condition = |type_: &str| {
+            json!({"type": type_, "status": "True", "reason": "Fine", "message": type_,
+                "lastTransitionTime": "2026-11-21T10:00:00Z"})
+        };
+        let object = json!({
+            "metadata": {"namespace": "shop", "name": "web", "uid": "a1", "resourceVersion": "5",
+                "ownerReferences": [{"apiVersion": "v1", "kind": "Service", "name": "web", "uid": "u1"}]},
+            "status": {
+                "addresses": [{"address": "192.0.2.1", "pool": "lan"}],
+                "layer2": [{"address": "192.0.2.1", "node": "n1"}],
+                "bgp": [{"node": "n2", "peers": ["tor"]}],
+                "conditions": [condition("Announced"), condition("Foreign"), condition("Allocated")],
+            },
+        });
+        let kept = Announcement::of(&serde_json::from_value(object).unwrap());
+        assert_eq!((kept.version, &*kept.uid), (5, "a1"));
+        assert_eq!(*kept.owners, [Box::from("u1")]);
+        assert_eq!(kept.addresses[0].pool, "lan");
+        assert_eq!((&*kept.layer2[0].node, &*kept.bgp[0].node), ("n1", "n2"));
+        let ours = [condition("Allocated"), condition("Announced")];
+        assert_eq!(json!(kept.conditions()), json!(ours));
+    }
+
+    #[test]
+    fn a_service_of_somebody_else_means_nothing_and_is_known_by_what_stands_on_it() {
+        let of = |spec: Value| {
+            let object = json!({
+                "metadata": {"namespace": "shop", "name": "web", "uid": "u1", "resourceVersion": "7",
+                    "annotations": {service::ALLOCATED_FROM_POOL: "lan"}},
+                "spec": spec,
+                "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1", "ipMode": "VIP"}]}},
+            });
+            Service::of(&serde_json::from_value(object).unwrap(), "example.com/ours")
+        };
+        let ours = of(json!({"type": "LoadBalancer"}));
+        assert!(ours.ours.is_some() && ours.balanced && ours.holds());
+        let theirs = of(json!({"type": "LoadBalancer", "loadBalancerClass": "example.com/theirs"}));
+        assert!(theirs.ours.is_none() && theirs.balanced && !theirs.holds());
+        let inner = of(json!({"type": "ClusterIP"}));
+        assert!(inner.ours.is_none() && !inner.balanced);
+        for one in [theirs, inner] {
+            assert_eq!(
+                (one.version, &*one.uid, one.pools.as_deref()),
+                (7, "u1", Some("lan"))
+            );
+            assert_eq!(one.ingress, ours.ingress);
+        }
+    }
 }
