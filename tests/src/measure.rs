@@ -7,6 +7,7 @@
 pub mod alloc;
 pub mod bgp;
 pub mod calm;
+mod crowd;
 pub mod drain;
 pub mod eviction;
 pub mod failover;

@@ -6,19 +6,17 @@
 //! the result is their ratio. The Services have no selector, no node ports, and no speaker or
 //! kube-proxy runs: what is measured is the controller and the API server.
 
-mod crowd;
-
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
+use super::crowd::{BARE, Crowd, HERALD};
 use super::{Output, planner};
 use crate::clock::Stopwatch;
 use crate::figures::Figure;
 use crate::lab::Lab;
 use crate::telling::tell;
-use crowd::{BARE, Crowd, HERALD};
 
 /// A tenth of this is one wanted ratio.
 const WANTED_RATIO: f64 = 1.3;
@@ -56,13 +54,6 @@ pub struct Options {
 /// Measures on a lab with Herald installed.
 pub fn measure(lab: &mut Lab, options: &Options) -> Result<Vec<Figure>> {
     lab.quiet()?;
-    lab.apply(
-        "apiVersion: heraldlb.io/v1beta1\n\
-         kind: IPAddressPool\n\
-         metadata: {name: crowd}\n\
-         spec: {addresses: [10.128.0.0/16]}\n",
-    )?;
-    lab.kubectl(&["create", "namespace", "crowd"])?;
     let crowd = Crowd::new(lab)?;
     tell("the planner by itself");
     let mut figures = planner::run();

@@ -73,6 +73,9 @@ pub struct Options {
     /// How often objects are changed to see how soon that is on the wire.
     #[arg(long, default_value_t = 20)]
     pub changes: usize,
+    /// Beside how many other Services, which have addresses and no endpoints.
+    #[arg(long, default_value_t = 0)]
+    pub crowd: usize,
     /// For how long prefixes flap, in seconds.
     #[arg(long, default_value_t = 30)]
     pub flaps: u64,
@@ -90,7 +93,7 @@ pub fn measure(lab: &mut Lab, options: &Options) -> Result<Vec<Figure>> {
     if options.changes > 0 {
         match Kind::Bird.missing() {
             Some(missing) => tell(&missing),
-            None => figures.extend(prompt::measure(lab, options.changes)?),
+            None => figures.extend(prompt::measure(lab, options.changes, options.crowd)?),
         }
     }
     lab.quiet()?;

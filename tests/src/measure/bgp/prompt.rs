@@ -22,6 +22,7 @@ use crate::api::Merge;
 use crate::clock::Stopwatch;
 use crate::figures::Figure;
 use crate::lab::Lab;
+use crate::measure::crowd::{Crowd, HERALD};
 use crate::netns::run;
 use crate::routers::{Kind, Neighbour, Router};
 use crate::tap::Tap;
@@ -33,6 +34,9 @@ const SERVICE: &str = "/api/v1/namespaces/default/services/routed";
 
 /// From the news to the UPDATE, in the middle; the greatest is the machine's as well.
 const WANTED: f64 = 5.0;
+
+/// How long the crowd is reported on.
+const REPORTS: Duration = Duration::from_secs(900);
 
 /// Until everything that follows a change, as status, is over.
 const CALM: Duration = Duration::from_millis(500);
@@ -83,8 +87,15 @@ struct Asked {
     until: Duration,
 }
 
-/// Each change so many times.
-pub(super) fn measure(lab: &mut Lab, runs: usize) -> Result<Vec<Figure>> {
+/// Each change so many times, beside a crowd of other Services.
+pub(super) fn measure(lab: &mut Lab, runs: usize, beside: usize) -> Result<Vec<Figure>> {
+    let crowd = Crowd::new(lab)?;
+    if beside > 0 {
+        crowd.fill(HERALD, beside)?;
+        lab.wait("a Service is not reported on", REPORTS, |_| {
+            Ok(crowd.reported()? >= beside)
+        })?;
+    }
     let neighbours = vec![Neighbour::plain(NODE, 0)];
     let mut router = Router::start(lab, Kind::Bird, neighbours)?;
     let selectors = format!(
@@ -96,6 +107,7 @@ pub(super) fn measure(lab: &mut Lab, runs: usize) -> Result<Vec<Figure>> {
     router.stop();
     lab.kubectl(&["delete", "bgppeer", "four"])?;
     lab.delete_service("routed")?;
+    crowd.clear()?;
     outcome
 }
 

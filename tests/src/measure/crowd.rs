@@ -78,7 +78,15 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    pub(super) fn new(lab: &Lab) -> Result<Self> {
+    /// An empty one, with a pool of its own.
+    pub(super) fn new(lab: &mut Lab) -> Result<Self> {
+        lab.apply(
+            "apiVersion: heraldlb.io/v1beta1\n\
+             kind: IPAddressPool\n\
+             metadata: {name: crowd}\n\
+             spec: {addresses: [10.128.0.0/16]}\n",
+        )?;
+        lab.kubectl(&["create", "namespace", "crowd"])?;
         Ok(Self {
             runtime: Arc::clone(&lab.runtime),
             kubeconfig: lab.files.kubeconfig("admin"),
