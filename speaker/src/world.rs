@@ -155,7 +155,10 @@ impl Copies {
                 let key = service::key(object);
                 let slices = slices.get(&key).into_iter().flatten().map(AsRef::as_ref);
                 let (mut service, _) = service::from_service(object);
-                service.endpoints = service::endpoints(slices);
+                service.endpoints = service::endpoints(slices.clone());
+                if bgp.counts_endpoints() {
+                    service.serving = service::serving(slices);
+                }
                 (key, service)
             })
             .collect();
