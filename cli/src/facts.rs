@@ -29,7 +29,7 @@ pub(crate) struct Facts {
     /// Every Service, ours or not.
     pub(crate) all_services: BTreeMap<ServiceKey, KubeService>,
     /// Ours, translated.
-    pub(crate) services: BTreeMap<ServiceKey, Service>,
+    pub(crate) services: BTreeMap<ServiceKey, Arc<Service>>,
     /// What is wrong with Services' requests.
     pub(crate) service_problems: Vec<Problem>,
     /// What the controller would do now.
@@ -83,10 +83,7 @@ impl Facts {
             pools: compiled.config.pools.clone(),
             quarantined_pools: compiled.config.quarantined_pools.clone(),
             namespaces,
-            services: services
-                .iter()
-                .map(|(key, service)| (key.clone(), Arc::new(service.clone())))
-                .collect(),
+            services: services.clone(),
             reservations: compiled.config.reservations.clone(),
             freed: cluster.given_up.clone(),
             now: cluster.now,
@@ -151,7 +148,7 @@ impl Facts {
 
     /// Why an address is not announced on the LAN, if it is not.
     pub(crate) fn obstacle(&self, key: &ServiceKey, address: IpAddr) -> Option<&Obstacle> {
-        let verdict = self.desired.verdicts.get(key)?.get(&address)?;
+        let verdict = self.desired.verdicts.get(key)?.get(address)?;
         verdict.obstacle.as_ref()
     }
 
@@ -183,7 +180,7 @@ impl Facts {
         address: IpAddr,
     ) -> impl Iterator<Item = (&str, &bgp::Verdict)> {
         self.routes.iter().filter_map(move |(node, routes)| {
-            let verdict = routes.verdicts.get(key)?.get(&address)?;
+            let verdict = routes.verdicts.get(key)?.get(address)?;
             Some((node.as_str(), verdict))
         })
     }
@@ -238,7 +235,7 @@ fn translate(
     all: &BTreeMap<ServiceKey, KubeService>,
     slices: &[EndpointSlice],
     class: &str,
-) -> (BTreeMap<ServiceKey, Service>, Vec<Problem>) {
+) -> (BTreeMap<ServiceKey, Arc<Service>>, Vec<Problem>) {
     let mut by_owner: BTreeMap<ServiceKey, Vec<&EndpointSlice>> = BTreeMap::new();
     for slice in slices {
         if let Some(owner) = service::owner(slice) {
@@ -252,7 +249,7 @@ fn translate(
         let (mut service, faults) = service::from_service(kube_service);
         service.endpoints = service::endpoints(slices.clone());
         service.serving = service::serving(slices);
-        services.insert(key.clone(), service);
+        services.insert(key.clone(), Arc::new(service));
         problems.extend(faults);
     }
     (services, problems)

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use herald_config::{Compiled, ObjectRef, Objects, service};
+use herald_config::{Compiled, ObjectRef, Objects};
 use herald_crds::{ACCEPTED, GROUP, VERSION};
 use herald_model::alloc::PoolCounts;
 use herald_model::pool::Reservation;
@@ -23,12 +23,12 @@ use crate::condition::{Wanted, is_news, merged};
 use crate::decision::Decision;
 use crate::observed::Observed;
 use crate::report::{Report, Sent, Target};
+use crate::standing::version;
 
 /// The reports that say something new.
 pub(crate) fn reports(
     observed: &Observed,
     decision: &Decision,
-    class: &str,
     sent: &mut Sent,
     now: Timestamp,
 ) -> Vec<Report> {
@@ -49,7 +49,7 @@ pub(crate) fn reports(
         now,
     };
     let counts = |name: &str| decision.plan.counts.get(name).map(counted);
-    let bound = bound(observed, decision, class);
+    let bound = bound(observed, decision);
     let bound = |name: &str| bound.get(name).map(bound_to);
     let mut reports = Vec::new();
     reports.extend(
@@ -144,16 +144,16 @@ fn counted(counts: &PoolCounts) -> Map<String, Value> {
 
 /// The Service that holds an address of each reservation in force, where one does: the one it is for,
 /// else the first by name.
-fn bound(observed: &Observed, decision: &Decision, class: &str) -> BTreeMap<String, ServiceKey> {
+fn bound(observed: &Observed, decision: &Decision) -> BTreeMap<String, ServiceKey> {
     let reservations = &decision.compiled.config.reservations;
     let mut bound: BTreeMap<String, ServiceKey> = BTreeMap::new();
     if reservations.is_empty() {
         return bound;
     }
-    let ours = observed.services.iter();
-    for (key, object) in ours.filter(|(_, object)| service::is_ours(object, class)) {
-        for address in service::held(object) {
-            let keeps = |(_, one): &(&String, &Reservation)| one.addresses.contains(address);
+    let all = observed.services.iter();
+    for (key, service) in all.filter_map(|(key, object)| Some((key, object.ours.as_ref()?))) {
+        for address in &service.held {
+            let keeps = |(_, one): &(&String, &Reservation)| one.addresses.contains(*address);
             let Some((name, reservation)) = reservations.iter().find(keeps) else {
                 continue;
             };
@@ -166,7 +166,7 @@ fn bound(observed: &Observed, decision: &Decision, class: &str) -> BTreeMap<Stri
 }
 
 fn bound_to(key: &ServiceKey) -> Map<String, Value> {
-    let service = json!({"namespace": key.namespace, "name": key.name});
+    let service = json!({"namespace": key.namespace(), "name": key.name()});
     Map::from_iter([("boundService".to_owned(), service)])
 }
 
@@ -200,9 +200,9 @@ impl Reporter<'_> {
             namespace: String::new(),
             name: name.clone(),
         };
-        let version = meta.resource_version.clone().unwrap_or_default();
+        let version = version(object);
         let shown = owned(serde_json::to_value(object).ok()?.get_mut("status"));
-        let standing = self.sent.standing(&target, &version, shown);
+        let standing = self.sent.standing(&target, version, shown);
         let current = conditions(&standing);
 
         let verdict = self.compiled.verdict(&ObjectRef::new(kind, &name));

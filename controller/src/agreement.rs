@@ -22,7 +22,7 @@ use crate::facts::Facts;
 use crate::metrics::Metrics;
 use crate::observed::Observed;
 use crate::report::{Report, Sent};
-use crate::{accepted, announcements, assign};
+use crate::{accepted, announcements, assign, kept};
 
 const CLASS: &str = "heraldlb.io/herald";
 
@@ -78,7 +78,7 @@ impl Server {
         let key = ServiceKey::new("shop", format!("s{name}"));
         let object = self.services.entry(key.clone()).or_insert_with(|| {
             json!({
-                "metadata": {"namespace": "shop", "name": key.name, "annotations": {},
+                "metadata": {"namespace": "shop", "name": key.name(), "annotations": {},
                     "uid": format!("u{version}")},
                 "spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.1",
                     "clusterIPs": ["10.0.0.1"], "ports": [{"port": 80 + u16::from(name)}]},
@@ -103,7 +103,10 @@ impl Server {
     fn patch(&mut self, patch: &assign::Patch) {
         let version = self.next();
         let object = self.services.get_mut(&patch.key).unwrap();
-        assert_eq!(object["metadata"]["resourceVersion"], json!(patch.version));
+        assert_eq!(
+            object["metadata"]["resourceVersion"],
+            json!(patch.version.to_string())
+        );
         object["metadata"]["resourceVersion"] = version;
         let annotations = patch.body["metadata"]["annotations"].as_object().unwrap();
         for (name, value) in annotations {
@@ -140,7 +143,7 @@ impl Server {
     }
 
     fn observed(&self) -> Observed {
-        let read = |object: &Value| serde_json::from_value::<Service>(object.clone()).unwrap();
+        let read = |object: &Value| kept::Service::of(&typed(object), CLASS);
         let mut observed = Observed {
             services: self
                 .services
@@ -152,7 +155,7 @@ impl Server {
                 .iter()
                 .map(|(key, object)| {
                     let object = serde_json::from_value(object.clone()).unwrap();
-                    (key.clone(), Arc::new(object))
+                    (key.clone(), Arc::new(kept::Announcement::of(&object)))
                 })
                 .collect(),
             ..Observed::default()
@@ -162,6 +165,10 @@ impl Server {
         observed.objects.nodes = Some(BTreeMap::new());
         observed
     }
+}
+
+fn typed(object: &Value) -> Service {
+    serde_json::from_value(object.clone()).unwrap()
 }
 
 fn set(map: &mut Value, name: &str, value: Option<Value>) {
@@ -197,7 +204,7 @@ fn round(server: &mut Server, book: &mut Book, sent: &mut Sent, refuses: bool) {
     let mut failed = BTreeMap::new();
     for (key, object) in &observed.services {
         let given = || addresses(server.announcements.get(key));
-        let Some(patch) = assign::patch(key, object, &plan, CLASS, given, now) else {
+        let Some(patch) = assign::patch(key, object, &plan, given, now) else {
             continue;
         };
         if refuses {
@@ -208,7 +215,7 @@ fn round(server: &mut Server, book: &mut Book, sent: &mut Sent, refuses: bool) {
     }
     let observed = server.observed();
     let decision = book.decision();
-    let world = world(&observed, &decision, CLASS);
+    let world = world(&observed, &decision);
     let desired = desired(&world);
     let facts = Facts {
         observed: &observed,
@@ -217,12 +224,12 @@ fn round(server: &mut Server, book: &mut Book, sent: &mut Sent, refuses: bool) {
         desired: &desired,
         failed: &failed,
     };
-    let mut reports = accepted::reports(&observed, &decision, CLASS, sent, now);
+    let mut reports = accepted::reports(&observed, &decision, sent, now);
     reports.extend(announcements::reports(&facts, sent, now));
     for report in &reports {
         server.report(report);
     }
-    for (key, _) in announcements::orphans(&observed, CLASS) {
+    for (key, _) in announcements::orphans(&observed) {
         server.announcements.remove(&key);
     }
 }
@@ -244,9 +251,8 @@ fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
 /// Status, condition and ServiceAnnouncement of every Service say the same.
 fn services_agree(server: &Server) -> Result<(), TestCaseError> {
     for (key, object) in &server.services {
-        let typed: Service = serde_json::from_value(object.clone()).unwrap();
         let announcement = server.announcements.get(key);
-        if !service::is_ours(&typed, CLASS) {
+        if !service::is_ours(&typed(object), CLASS) {
             prop_assert!(announcement.is_none() && condition(object, ADDRESS_ALLOCATED).is_none());
             continue;
         }
@@ -313,7 +319,7 @@ proptest! {
             version: 1,
             ..Server::default()
         };
-        let (mut book, mut sent) = (Book::new(CLASS), Sent::default());
+        let (mut book, mut sent) = (Book::default(), Sent::default());
         for step in steps {
             let refuses = matches!(step, Step::Refuse);
             let key = |name: u8| ServiceKey::new("shop", format!("s{name}"));

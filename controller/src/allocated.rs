@@ -12,10 +12,10 @@ use k8s_openapi::jiff::Timestamp;
 use kube::core::ApiResource;
 use serde_json::json;
 
-use crate::condition::{Wanted, find, merged};
+use crate::condition::{Wanted, merged};
 use crate::facts::Facts;
+use crate::kept;
 use crate::report::{Report, Sent, Target};
-use crate::standing::conditions;
 
 /// Type of the condition on a Service.
 pub(crate) const ADDRESS_ALLOCATED: &str = "heraldlb.io/AddressAllocated";
@@ -76,19 +76,17 @@ pub(crate) fn judged(facts: &Facts<'_>, service: &Service, type_: &'static str) 
 pub(crate) fn report(
     facts: &Facts<'_>,
     service: &Service,
-    object: &KubeService,
+    object: &kept::Service,
     sent: &mut Sent,
     now: Timestamp,
 ) -> Option<Report> {
     let target = Target {
         kind: "Service",
-        namespace: service.key.namespace.clone(),
-        name: service.key.name.clone(),
+        namespace: service.key.namespace().to_owned(),
+        name: service.key.name().to_owned(),
     };
-    let version = object.metadata.resource_version.clone().unwrap_or_default();
-    let shown = json!({"conditions": find(conditions(object), ADDRESS_ALLOCATED)
-        .map_or_else(Vec::new, |condition| vec![condition])});
-    let standing = sent.standing(&target, &version, shown);
+    let shown = json!({"conditions": object.conditions()});
+    let standing = sent.standing(&target, object.version, shown);
     let current: Vec<Condition> =
         serde_json::from_value(standing["conditions"].clone()).unwrap_or_default();
     let wanted = judged(facts, service, ADDRESS_ALLOCATED);
@@ -96,7 +94,7 @@ pub(crate) fn report(
     (status != standing).then(|| Report {
         target,
         resource: ApiResource::erase::<KubeService>(&()),
-        version,
+        version: object.version,
         object: None,
         status,
         happenings: Vec::new(),

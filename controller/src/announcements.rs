@@ -3,19 +3,20 @@
 //!
 //! Not here: the entries of the speakers, which stand in the same object and are only read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use herald_config::service;
 use herald_crds::{
     ALLOCATED, ANNOUNCED, AllocatedAddress, BgpAnnouncement, GROUP, Layer2Announcement,
-    ServiceAnnouncement, ServiceAnnouncementStatus, VERSION,
+    ServiceAnnouncement, VERSION,
 };
+use herald_model::address::FewAddresses;
 use herald_model::announce::{Desired, Obstacle, Verdict};
 use herald_model::labels::any_or_all;
 use herald_model::service::{Service, ServiceKey};
 use herald_runtime::events::{Happening, Kind};
-use k8s_openapi::api::core::v1::Service as KubeService;
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::ApiResource;
@@ -24,9 +25,9 @@ use serde_json::{Value, json};
 use crate::allocated;
 use crate::condition::{Wanted, find, is_news, merged};
 use crate::facts::Facts;
+use crate::kept::{self, Announcement};
 use crate::observed::Observed;
 use crate::report::{Report, Sent, Target};
-use crate::standing::reference;
 
 const KIND: &str = "ServiceAnnouncement";
 
@@ -34,25 +35,25 @@ const KIND: &str = "ServiceAnnouncement";
 pub(crate) fn target(key: &ServiceKey) -> Target {
     Target {
         kind: KIND,
-        namespace: key.namespace.clone(),
-        name: key.name.clone(),
+        namespace: key.namespace().to_owned(),
+        name: key.name().to_owned(),
     }
 }
 
 /// The announcements whose Service is gone or not ours any more, with their UIDs.
-pub(crate) fn orphans(observed: &Observed, class: &str) -> Vec<(ServiceKey, String)> {
+pub(crate) fn orphans(observed: &Observed) -> Vec<(ServiceKey, String)> {
     let is_ours = |key| {
         observed
             .services
             .get(key)
-            .is_some_and(|s| service::is_ours(s, class))
+            .is_some_and(|service| service.ours.is_some())
     };
     let orphans = observed
         .announcements
         .iter()
         .filter(|(key, _)| !is_ours(key));
     orphans
-        .map(|(key, object)| (key.clone(), object.metadata.uid.clone().unwrap_or_default()))
+        .map(|(key, object)| (key.clone(), object.uid.to_string()))
         .collect()
 }
 
@@ -63,7 +64,7 @@ pub(crate) fn reports<'a>(
     sent: &'a mut Sent,
     now: Timestamp,
 ) -> impl Iterator<Item = Report> + 'a {
-    let unmet = |service: &&Service| {
+    let unmet = |service: &&Arc<Service>| {
         facts.decision.plan.refuse.contains_key(&service.key)
             || facts.failed.contains_key(&service.key)
     };
@@ -85,21 +86,16 @@ pub(crate) fn reports<'a>(
 fn report(
     facts: &Facts<'_>,
     service: &Service,
-    object: &KubeService,
-    announcement: Option<&ServiceAnnouncement>,
+    object: &kept::Service,
+    announcement: Option<&Announcement>,
     sent: &mut Sent,
     now: Timestamp,
 ) -> Option<Report> {
-    let status = announcement
-        .and_then(|a| a.status.clone())
-        .unwrap_or_default();
-    let meta = announcement.map(|a| &a.metadata);
-    let version = meta
-        .and_then(|m| m.resource_version.clone())
-        .unwrap_or_default();
+    let none = Announcement::default();
+    let shown = announcement.unwrap_or(&none);
     let target = target(&service.key);
-    let shown = fields(&status.addresses, &status.conditions);
-    let standing = sent.standing(&target, &version, shown);
+    let fields_shown = fields(&shown.addresses, &shown.conditions());
+    let standing = sent.standing(&target, shown.version, fields_shown);
     let current: Vec<Condition> =
         serde_json::from_value(standing["conditions"].clone()).unwrap_or_default();
 
@@ -113,7 +109,7 @@ fn report(
         .collect();
     let allocated = allocated::judged(facts, service, ALLOCATED);
     let verdicts = facts.desired.verdicts.get(&service.key);
-    let announced = announced(facts, service, verdicts, &status);
+    let announced = announced(facts, service, verdicts, shown);
     let (allocated_reason, announced_reason) = (allocated.reason, announced.reason);
     let allocated = merged(&current, allocated, None, now);
     let announced = merged(&current, announced, None, now);
@@ -123,7 +119,7 @@ fn report(
         || facts.failed.contains_key(&service.key);
     if unmet && is_news(&current, &allocated) {
         happenings.push(warning(
-            object,
+            object.reference(&service.key),
             allocated_reason,
             "Allocate",
             &allocated.message,
@@ -136,7 +132,7 @@ fn report(
         && before != Some(announced_reason)
     {
         happenings.push(warning(
-            object,
+            object.reference(&service.key),
             announced_reason,
             "Announce",
             &announced.message,
@@ -144,20 +140,15 @@ fn report(
     }
 
     let wanted = fields(&addresses, &[allocated, announced]);
-    let uid = object.metadata.uid.clone().unwrap_or_default();
-    let owners = meta
-        .and_then(|m| m.owner_references.as_ref())
-        .into_iter()
-        .flatten();
-    let owned = owners.into_iter().any(|owner| owner.uid == uid);
+    let owned = shown.owners.contains(&object.uid);
     if owned && wanted == standing {
         return None;
     }
     Some(Report {
         target,
         resource: ApiResource::erase::<ServiceAnnouncement>(&()),
-        version,
-        object: (!owned).then(|| owned_by(&service.key, &uid)),
+        version: shown.version,
+        object: (!owned).then(|| owned_by(&service.key, &object.uid)),
         status: wanted,
         happenings,
     })
@@ -169,12 +160,12 @@ fn owned_by(key: &ServiceKey, uid: &str) -> Value {
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": KIND,
         "metadata": {
-            "namespace": key.namespace,
-            "name": key.name,
+            "namespace": key.namespace(),
+            "name": key.name(),
             "ownerReferences": [{
                 "apiVersion": "v1",
                 "kind": "Service",
-                "name": key.name,
+                "name": key.name(),
                 "uid": uid,
                 "controller": true,
             }],
@@ -184,19 +175,15 @@ fn owned_by(key: &ServiceKey, uid: &str) -> Value {
 
 /// The status fields the controller owns.
 fn fields(addresses: &[AllocatedAddress], conditions: &[Condition]) -> Value {
-    let ours = conditions
-        .iter()
-        .filter(|c| [ALLOCATED, ANNOUNCED].contains(&c.type_.as_str()));
-    let ours: BTreeMap<&str, &Condition> = ours.map(|c| (c.type_.as_str(), c)).collect();
-    json!({"addresses": addresses, "conditions": ours.into_values().collect::<Vec<_>>()})
+    json!({"addresses": addresses, "conditions": conditions})
 }
 
 /// A speaker's entry counts while its node exists and the Service holds the address.
 fn announced(
     facts: &Facts<'_>,
     service: &Service,
-    verdicts: Option<&BTreeMap<IpAddr, Verdict>>,
-    status: &ServiceAnnouncementStatus,
+    verdicts: Option<&FewAddresses<Verdict>>,
+    shown: &Announcement,
 ) -> Wanted {
     let wanted = |status, reason, message| Wanted {
         type_: ANNOUNCED,
@@ -211,10 +198,10 @@ fn announced(
     let nodes = facts.observed.objects.nodes.as_ref();
     let exists = |node: &str| nodes.is_none_or(|nodes| nodes.contains_key(node));
     let entry = |address: &IpAddr| {
-        let mut layer2 = status.layer2.iter();
+        let mut layer2 = shown.layer2.iter();
         layer2.find(|entry| entry.address.parse() == Ok(*address) && exists(&entry.node))
     };
-    let routed: Vec<&BgpAnnouncement> = status
+    let routed: Vec<&BgpAnnouncement> = shown
         .bgp
         .iter()
         .filter(|entry| exists(&entry.node))
@@ -222,7 +209,7 @@ fn announced(
     let mut reason = None;
     let mut sentences = Vec::new();
     for address in &service.held {
-        let obstacle = verdicts.and_then(|v| v.get(address)?.obstacle.as_ref());
+        let obstacle = verdicts.and_then(|v| v.get(*address)?.obstacle.as_ref());
         let is_routed = is_routed(facts, service, *address);
         let mut said = false;
         if let Some(entry) = entry(address) {
@@ -321,7 +308,7 @@ fn waiting(desired: &Desired, address: &IpAddr) -> String {
 
 /// Whether the configuration keeps an address from being announced. That there are no endpoints
 /// yet is nothing to be warned of.
-fn is_misconfigured(verdicts: &BTreeMap<IpAddr, Verdict>) -> bool {
+fn is_misconfigured(verdicts: &FewAddresses<Verdict>) -> bool {
     verdicts
         .values()
         .filter_map(|verdict| verdict.obstacle.as_ref())
@@ -336,12 +323,11 @@ fn is_misconfigured(verdicts: &BTreeMap<IpAddr, Verdict>) -> bool {
 }
 
 fn warning(
-    object: &KubeService,
+    regarding: ObjectReference,
     reason: &'static str,
     action: &'static str,
     note: &str,
 ) -> Happening {
-    let regarding = reference(object);
     Happening {
         regarding,
         kind: Kind::Warning,

@@ -8,22 +8,24 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use herald_config::holding;
+use herald_config::{holding, service};
 use herald_crds::{ServiceAnnouncement, Speaker};
 use herald_model::service::ServiceKey;
 use herald_runtime::events::Events;
 use herald_runtime::lease::Leadership;
-use herald_runtime::{apply, client, watch};
-use k8s_openapi::api::core::v1::{ConfigMap, Node, Service};
+use herald_runtime::{apply, client};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Service as KubeService};
 use kube::api::{DeleteParams, ListParams, Patch as Body, PatchParams, Preconditions};
 use kube::core::{DynamicObject, ObjectList};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client};
 use serde_json::json;
 
 use crate::assign::Patch;
 use crate::holders::Page;
+use crate::kept::Service;
 use crate::members::Leaver;
 use crate::report::Report;
+use crate::standing::version;
 
 /// The field manager of everything the controller applies.
 pub(crate) const MANAGER: &str = "herald-controller";
@@ -80,6 +82,8 @@ pub(crate) struct Writer {
     client: Client,
     /// Where Herald is installed.
     namespace: String,
+    /// The loadBalancerClass that is served.
+    class: String,
     leadership: Leadership,
     events: Events,
 }
@@ -88,12 +92,14 @@ impl Writer {
     pub(crate) fn new(
         client: Client,
         namespace: String,
+        class: String,
         leadership: Leadership,
         events: Events,
     ) -> Self {
         Self {
             client,
             namespace,
+            class,
             leadership,
             events,
         }
@@ -117,12 +123,19 @@ impl Writer {
     /// Every Service, as the API server has it now; at no time more than a page of them with all that
     /// nobody reads. `newest` is the newest version of anything
     /// that it ever showed.
-    pub(crate) async fn services(&self, newest: u64) -> Result<Vec<Service>, Refused> {
+    pub(crate) async fn services(
+        &self,
+        newest: u64,
+    ) -> Result<Vec<(ServiceKey, Service)>, Refused> {
         let mut page = ListParams::default().limit(PAGE);
         let mut all = Vec::new();
         loop {
             let list = self.list(&page, newest).await?;
-            all.extend(list.items.into_iter().map(trimmed));
+            all.extend(
+                list.items
+                    .iter()
+                    .map(|one| (service::key(one), self.kept(one))),
+            );
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),
                 None => return Ok(all),
@@ -143,8 +156,8 @@ impl Writer {
         &self,
         parameters: &ListParams,
         newest: u64,
-    ) -> Result<ObjectList<Service>, Refused> {
-        let api: Api<Service> = Api::all(self.client.clone());
+    ) -> Result<ObjectList<KubeService>, Refused> {
+        let api: Api<KubeService> = Api::all(self.client.clone());
         let list = limited(api.list(parameters)).await?;
         match list
             .metadata
@@ -159,8 +172,8 @@ impl Writer {
 
     /// One Service, as the API server has it now.
     pub(crate) async fn service(&self, key: &ServiceKey) -> Result<Option<Service>, Refused> {
-        let answer = limited(self.service_api(key).get_opt(&key.name)).await?;
-        Ok(answer.map(trimmed))
+        let answer = limited(self.service_api(key).get_opt(key.name())).await?;
+        Ok(answer.map(|object| self.kept(&object)))
     }
 
     /// What an earlier life wrote down of who holds which address. Where this may not be read there is
@@ -213,17 +226,17 @@ impl Writer {
         self.check()?;
         let (api, parameters) = (self.service_api(&patch.key), PatchParams::default());
         let body = Body::Strategic(&patch.body);
-        let written = limited(api.patch_status(&patch.key.name, &parameters, &body)).await?;
+        let written = limited(api.patch_status(patch.key.name(), &parameters, &body)).await?;
         patch
             .happening
             .iter()
             .cloned()
             .for_each(|happening| self.events.publish(happening));
-        Ok(trimmed(written))
+        Ok(self.kept(&written))
     }
 
     /// Writes a report and says what is new; gives the version it made.
-    pub(crate) async fn report(&self, report: &Report) -> Result<String, Refused> {
+    pub(crate) async fn report(&self, report: &Report) -> Result<u64, Refused> {
         self.check()?;
         let Report {
             target,
@@ -251,7 +264,7 @@ impl Writer {
             .iter()
             .cloned()
             .for_each(|happening| self.events.publish(happening));
-        Ok(written.resource_version().unwrap_or_default())
+        Ok(version(&written))
     }
 
     /// Deletes a ServiceAnnouncement whose Service is gone or not ours.
@@ -261,8 +274,12 @@ impl Writer {
         uid: &str,
     ) -> Result<(), Refused> {
         self.check()?;
-        let api: Api<ServiceAnnouncement> = Api::namespaced(self.client.clone(), &key.namespace);
-        gone_is_fine(limited(api.delete(&key.name, &only(uid))).await.map(|_| ()))
+        let api: Api<ServiceAnnouncement> = Api::namespaced(self.client.clone(), key.namespace());
+        gone_is_fine(
+            limited(api.delete(key.name(), &only(uid)))
+                .await
+                .map(|_| ()),
+        )
     }
 
     /// Deletes the Speaker of a node that does not exist, and says so. Nothing happens when the
@@ -283,8 +300,13 @@ impl Writer {
         }
     }
 
-    fn service_api(&self, key: &ServiceKey) -> Api<Service> {
-        Api::namespaced(self.client.clone(), &key.namespace)
+    fn service_api(&self, key: &ServiceKey) -> Api<KubeService> {
+        Api::namespaced(self.client.clone(), key.namespace())
+    }
+
+    /// A Service as the watch would show it.
+    fn kept(&self, object: &KubeService) -> Service {
+        Service::of(object, &self.class)
     }
 
     fn check(&self) -> Result<(), Refused> {
@@ -294,12 +316,6 @@ impl Writer {
             Err(Refused::NotLeading)
         }
     }
-}
-
-/// A Service as the watch would show it.
-fn trimmed(mut service: Service) -> Service {
-    watch::trim(&mut service);
-    service
 }
 
 /// Deletes only this very object, not one of the same name.

@@ -6,17 +6,17 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use herald_config::service::{self, ALLOCATED_FROM_POOL};
+use herald_config::service::ALLOCATED_FROM_POOL;
 use herald_model::alloc::{Assignment, Cause, Change, Lost, Place, Plan, Release};
 use herald_model::service::ServiceKey;
 use herald_runtime::events::{Happening, Kind};
-use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service};
+use k8s_openapi::api::core::v1::LoadBalancerIngress;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::allocated::{self, ADDRESS_ALLOCATED, named};
-use crate::condition::{find, merged};
-use crate::standing::{conditions, ingress, reference};
+use crate::condition::merged;
+use crate::kept::{Ingress, Service};
 
 /// One write to a Service: a strategic merge patch of its status subresource that the API server takes only
 /// while the Service is still the version it was decided on.
@@ -24,7 +24,7 @@ use crate::standing::{conditions, ingress, reference};
 pub(crate) struct Patch {
     pub(crate) key: ServiceKey,
     /// The version it was decided on.
-    pub(crate) version: String,
+    pub(crate) version: u64,
     pub(crate) body: Value,
     /// The addresses the Service has in its status now.
     pub(crate) holds: BTreeSet<IpAddr>,
@@ -49,11 +49,10 @@ pub(crate) fn patch(
     key: &ServiceKey,
     object: &Service,
     plan: &Plan,
-    class: &str,
     given: impl FnOnce() -> Vec<String>,
     now: Timestamp,
 ) -> Option<Patch> {
-    if service::is_ours(object, class) {
+    if object.ours.is_some() {
         ours(key, object, plan, now)
     } else {
         formerly_ours(key, object, given)
@@ -63,20 +62,17 @@ pub(crate) fn patch(
 fn ours(key: &ServiceKey, object: &Service, plan: &Plan, now: Timestamp) -> Option<Patch> {
     let places = plan.places(key);
     let happening = if let Some(assignment) = plan.assign.get(key) {
-        Some(assigned(object, assignment))
+        Some(assigned(key, object, assignment))
     } else {
         plan.release
             .get(key)
-            .map(|release| released(object, release))
+            .map(|release| released(key, object, release))
     };
-    let wanted: Vec<LoadBalancerIngress> = places
-        .iter()
-        .map(|place| vip(&place.address.to_string()))
-        .collect();
+    let wanted = Ingress::Plain(places.iter().map(|place| place.address).collect());
     let condition = allocated::wanted(ADDRESS_ALLOCATED, places, plan.refuse.get(key));
-    let condition = merged(conditions(object), condition, None, now);
+    let condition = merged(&object.conditions(), condition, None, now);
     let pools = pools_of(places);
-    if ingress(object) == wanted && annotation(object) == pools.as_deref() {
+    if object.ingress == wanted && object.pools == pools {
         return None;
     }
     let condition = json!(condition);
@@ -102,20 +98,17 @@ fn formerly_ours(
     object: &Service,
     given: impl FnOnce() -> Vec<String>,
 ) -> Option<Patch> {
-    let marked = annotation(object).is_some();
-    if !marked && find(conditions(object), ADDRESS_ALLOCATED).is_none() {
+    let marked = object.pools.is_some();
+    if !marked && object.condition.is_none() {
         return None;
     }
-    let balanced = object.spec.as_ref().and_then(|s| s.type_.as_deref()) == Some("LoadBalancer");
+    let balanced = object.balanced;
     let given = given();
     let given: BTreeSet<&str> = given.iter().map(String::as_str).collect();
     let is_given =
-        |ingress: &&LoadBalancerIngress| ingress.ip.as_deref().is_some_and(|ip| given.contains(ip));
-    let kept: Vec<LoadBalancerIngress> = ingress(object)
-        .iter()
-        .filter(|i| balanced && !is_given(i))
-        .cloned()
-        .collect();
+        |ingress: &LoadBalancerIngress| ingress.ip.as_deref().is_some_and(|ip| given.contains(ip));
+    let standing = object.ingress.standing().into_iter();
+    let kept = Ingress::Other(standing.filter(|i| balanced && !is_given(i)).collect());
     let addresses = match given.is_empty() {
         true => "its address".to_owned(),
         false => given.into_iter().collect::<Vec<_>>().join(" and "),
@@ -125,7 +118,7 @@ fn formerly_ours(
         false => "it is not of type LoadBalancer any more",
     };
     let note = format!("Released {addresses}: {why}.");
-    let happening = happening(object, Kind::Normal, "IPReleased", "Release", note);
+    let happening = happening(key, object, Kind::Normal, "IPReleased", "Release", note);
     let condition = json!({"$patch": "delete", "type": ADDRESS_ALLOCATED});
     let happening = marked.then_some(happening);
     Some(write(key, object, &kept, None, condition, happening))
@@ -134,65 +127,44 @@ fn formerly_ours(
 fn write(
     key: &ServiceKey,
     object: &Service,
-    wanted: &[LoadBalancerIngress],
-    pools: Option<String>,
+    wanted: &Ingress,
+    pools: Option<Box<str>>,
     condition: Value,
     happening: Option<Happening>,
 ) -> Patch {
-    let version = object.metadata.resource_version.clone().unwrap_or_default();
-    let list = (!wanted.is_empty()).then_some(wanted);
+    let list = (!wanted.is_empty()).then(|| wanted.standing());
     let body = json!({
-        "metadata": {"resourceVersion": version, "annotations": {ALLOCATED_FROM_POOL: pools}},
+        "metadata": {"resourceVersion": object.version.to_string(), "annotations": {ALLOCATED_FROM_POOL: pools}},
         "status": {"loadBalancer": {"ingress": list}, "conditions": [condition]},
     });
     Patch {
         key: key.clone(),
-        version,
+        version: object.version,
         body,
-        holds: addresses(ingress(object)),
-        wants: addresses(wanted),
+        holds: object.ingress.addresses(),
+        wants: wanted.addresses(),
         unasked: false,
         happening,
     }
 }
 
-fn annotation(object: &Service) -> Option<&str> {
-    let annotations = object.metadata.annotations.as_ref()?;
-    annotations.get(ALLOCATED_FROM_POOL).map(String::as_str)
-}
-
-fn vip(address: &str) -> LoadBalancerIngress {
-    LoadBalancerIngress {
-        ip: Some(address.to_owned()),
-        ip_mode: Some("VIP".to_owned()),
-        ..LoadBalancerIngress::default()
-    }
-}
-
-fn addresses(ingress: &[LoadBalancerIngress]) -> BTreeSet<IpAddr> {
-    ingress
-        .iter()
-        .filter_map(|ingress| ingress.ip.as_deref()?.parse().ok())
-        .collect()
-}
-
 /// The pools in the order of the addresses, each once.
-fn pools_of(places: &[Place]) -> Option<String> {
+fn pools_of(places: &[Place]) -> Option<Box<str>> {
     let mut pools: Vec<&str> = Vec::new();
     for place in places {
         if !pools.contains(&place.pool.as_str()) {
             pools.push(&place.pool);
         }
     }
-    (!pools.is_empty()).then(|| pools.join(","))
+    (!pools.is_empty()).then(|| pools.join(",").into())
 }
 
-fn assigned(object: &Service, assignment: &Assignment) -> Happening {
+fn assigned(key: &ServiceKey, object: &Service, assignment: &Assignment) -> Happening {
     let has = named(&assignment.places);
     match &assignment.change {
         Change::New => {
             let note = format!("Assigned {has}.");
-            happening(object, Kind::Normal, "IPAllocated", "Allocate", note)
+            happening(key, object, Kind::Normal, "IPAllocated", "Allocate", note)
         }
         Change::Added(added) => {
             let new = assignment
@@ -201,21 +173,21 @@ fn assigned(object: &Service, assignment: &Assignment) -> Happening {
                 .filter(|place| added.contains(&place.address));
             let new = named(&new.cloned().collect::<Vec<_>>());
             let note = format!("Assigned {new} besides what the Service had.");
-            happening(object, Kind::Normal, "IPAllocated", "Allocate", note)
+            happening(key, object, Kind::Normal, "IPAllocated", "Allocate", note)
         }
         Change::Moved(lost) => {
             let note = format!("Took {} away. The Service now has {has}.", causes(lost));
-            happening(object, Kind::Warning, "IPMoved", "Move", note)
+            happening(key, object, Kind::Warning, "IPMoved", "Move", note)
         }
     }
 }
 
-fn released(object: &Service, release: &Release) -> Happening {
+fn released(key: &ServiceKey, object: &Service, release: &Release) -> Happening {
     let note = format!(
         "Took {} away. The Service has no address now.",
         causes(&release.lost)
     );
-    happening(object, Kind::Warning, "IPReleased", "Release", note)
+    happening(key, object, Kind::Warning, "IPReleased", "Release", note)
 }
 
 fn causes(lost: &[Lost]) -> String {
@@ -224,6 +196,7 @@ fn causes(lost: &[Lost]) -> String {
 }
 
 fn happening(
+    key: &ServiceKey,
     object: &Service,
     kind: Kind,
     reason: &'static str,
@@ -231,7 +204,7 @@ fn happening(
     note: String,
 ) -> Happening {
     Happening {
-        regarding: reference(object),
+        regarding: object.reference(key),
         kind,
         reason,
         action,

@@ -10,18 +10,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_config::{Compiled, Objects, Problem, compile, service};
+use herald_config::{Compiled, Objects, Problem, compile};
 use herald_model::alloc::{Freed, Plan, Planner, Snapshot};
 use herald_model::service::ServiceKey;
-use k8s_openapi::api::core::v1::Service;
 
 use crate::decision::Decision;
+use crate::kept::Service;
 
 /// Configuration, Services, and the plan for them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Book {
-    /// The loadBalancerClass that is served.
-    class: String,
     compiled: Arc<Compiled>,
     snapshot: Snapshot,
     /// What is wrong with Services; only those with something wrong.
@@ -30,17 +28,6 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// An empty one.
-    pub(crate) fn new(class: &str) -> Self {
-        Self {
-            class: class.to_owned(),
-            compiled: Arc::default(),
-            snapshot: Snapshot::default(),
-            problems: BTreeMap::new(),
-            planner: Planner::default(),
-        }
-    }
-
     /// Takes in the configuration as it is written now.
     pub(crate) fn configure(&mut self, objects: &Objects) {
         let compiled = compile(objects);
@@ -57,19 +44,16 @@ impl Book {
     /// Takes in a Service as it is now; none when it is gone.
     pub(crate) fn enter(&mut self, key: &ServiceKey, object: Option<&Service>) {
         self.problems.remove(key);
-        match object.filter(|object| service::is_ours(object, &self.class)) {
-            Some(object) => {
-                let (service, problems) = service::from_service(object);
-                self.snapshot
-                    .services
-                    .insert(key.clone(), Arc::new(service));
-                if !problems.is_empty() {
-                    self.problems.insert(key.clone(), problems);
-                }
-            }
-            None => {
-                self.snapshot.services.remove(key);
-            }
+        let ours = object.and_then(|object| Some((object, object.ours.as_ref()?)));
+        let Some((object, service)) = ours else {
+            self.snapshot.services.remove(key);
+            return;
+        };
+        self.snapshot
+            .services
+            .insert(key.clone(), Arc::clone(service));
+        if !object.problems.is_empty() {
+            self.problems.insert(key.clone(), object.problems.clone());
         }
     }
 

@@ -15,6 +15,51 @@ pub(crate) struct Wanted {
     pub(crate) message: String,
 }
 
+/// A condition as it stands on one of many objects: a third of the size of [`Condition`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// None where it is unknown.
+    status: Option<bool>,
+    reason: Box<str>,
+    message: Box<str>,
+    since: Timestamp,
+}
+
+impl Standing {
+    /// The condition of this type among some.
+    pub(crate) fn find(conditions: &[Condition], type_: &str) -> Option<Self> {
+        let condition = find(conditions, type_)?;
+        let status = match condition.status.as_str() {
+            "True" => Some(true),
+            "False" => Some(false),
+            _ => None,
+        };
+        Some(Self {
+            status,
+            reason: condition.reason.as_str().into(),
+            message: condition.message.as_str().into(),
+            since: condition.last_transition_time.0,
+        })
+    }
+
+    /// As it was read, but for the generation it was for.
+    pub(crate) fn condition(&self, type_: &str) -> Condition {
+        let status = match self.status {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "Unknown",
+        };
+        Condition {
+            type_: type_.to_owned(),
+            status: status.to_owned(),
+            reason: self.reason.to_string(),
+            message: self.message.to_string(),
+            observed_generation: None,
+            last_transition_time: Time(self.since),
+        }
+    }
+}
+
 /// The condition of this type among those that stand there.
 pub(crate) fn find<'a>(current: &'a [Condition], type_: &str) -> Option<&'a Condition> {
     current.iter().find(|condition| condition.type_ == type_)
@@ -105,6 +150,20 @@ mod tests {
         );
         assert_eq!(same, first);
         assert!(!is_news(&[first], &same));
+    }
+
+    #[test]
+    fn what_stands_on_an_object_is_given_back_as_it_was() {
+        let written = merged(&[], wanted(true, "Allocated", "It has."), None, at(10));
+        let unknown = Condition {
+            status: "Unknown".to_owned(),
+            ..written.clone()
+        };
+        for condition in [written, unknown] {
+            let standing = Standing::find(std::slice::from_ref(&condition), "Accepted").unwrap();
+            assert_eq!(standing.condition("Accepted"), condition);
+        }
+        assert_eq!(Standing::find(&[], "Accepted"), None);
     }
 
     #[test]

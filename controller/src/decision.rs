@@ -2,14 +2,14 @@
 //!
 //! Not here: deciding (`book`), and turning it into writes (`assign`, `announcements`, `accepted`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use herald_config::{Compiled, Problem, service};
+use herald_config::{Compiled, Problem};
 use herald_model::alloc::Plan;
 use herald_model::announce::World;
-use herald_model::service::{Service, ServiceKey};
+use herald_model::service::{Endpoint, Service, ServiceKey};
 
 use crate::observed::Observed;
 
@@ -25,10 +25,10 @@ pub(crate) struct Decision {
 }
 
 /// What may be announced follows from this: what the Services' status says now, and where they run.
-pub(crate) fn world(observed: &Observed, decision: &Decision, class: &str) -> World {
+pub(crate) fn world(observed: &Observed, decision: &Decision) -> World {
     let nodes = observed.objects.nodes.iter().flatten();
     World {
-        services: ours(observed, class),
+        services: ours(observed),
         pools: decision.compiled.config.pools.clone(),
         quarantined_pools: decision.compiled.config.quarantined_pools.clone(),
         advertisements: decision.compiled.config.l2_advertisements.clone(),
@@ -38,16 +38,17 @@ pub(crate) fn world(observed: &Observed, decision: &Decision, class: &str) -> Wo
     }
 }
 
-/// The Services that are ours, translated, with their endpoints.
-fn ours(observed: &Observed, class: &str) -> BTreeMap<ServiceKey, Service> {
-    let ours = observed
-        .services
-        .iter()
-        .filter(|(_, object)| service::is_ours(object, class));
-    ours.map(|(key, object)| {
+/// The Services that are ours, with their endpoints.
+fn ours(observed: &Observed) -> BTreeMap<ServiceKey, Arc<Service>> {
+    let all = observed.services.iter();
+    let ours = all.filter_map(|(key, object)| Some((key, object.ours.as_ref()?)));
+    ours.map(|(key, service)| {
         let slices = observed.slices.get(key).into_iter().flatten();
-        let (mut service, _) = service::from_service(object);
-        service.endpoints = service::endpoints(slices.map(AsRef::as_ref));
+        let endpoints: BTreeSet<&Endpoint> = slices.flat_map(|slice| &slice.endpoints).collect();
+        let mut service = Arc::clone(service);
+        if !endpoints.is_empty() {
+            Arc::make_mut(&mut service).endpoints = endpoints.into_iter().cloned().collect();
+        }
         (key.clone(), service)
     })
     .collect()

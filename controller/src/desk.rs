@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use herald_model::service::ServiceKey;
-use k8s_openapi::api::core::v1::Service;
 use tokio::sync::{Notify, watch as channel};
 
 use crate::decision::Decision;
 use crate::holders::Page;
+use crate::kept::Service;
 
 /// What the reporter is told.
 #[derive(Debug)]

@@ -13,12 +13,11 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use herald_config::service;
 use herald_model::service::ServiceKey;
 use herald_runtime::watch::ObjectName;
-use k8s_openapi::api::core::v1::Service;
 
-use crate::standing::{ingress, version};
+use crate::kept::Service;
+use crate::observed;
 
 #[derive(Debug)]
 struct Entry {
@@ -39,8 +38,8 @@ impl Entry {
         {
             return Seen::Same;
         }
-        let new = version(&**object);
-        let seen = if new >= version(&*self.newest) {
+        let new = object.version;
+        let seen = if new >= self.newest.version {
             self.newest = Arc::clone(object);
             Seen::Newer(new)
         } else if new >= self.shown {
@@ -62,10 +61,8 @@ enum Seen {
 }
 
 /// The newest Services.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Fresh {
-    /// The loadBalancerClass that is served.
-    class: String,
     entries: BTreeMap<ServiceKey, Entry>,
     /// Those that are not as they were when somebody last asked.
     changed: BTreeSet<ServiceKey>,
@@ -73,16 +70,6 @@ pub(crate) struct Fresh {
 }
 
 impl Fresh {
-    /// None yet.
-    pub(crate) fn new(class: &str) -> Self {
-        Self {
-            class: class.to_owned(),
-            entries: BTreeMap::new(),
-            changed: BTreeSet::new(),
-            newest: 0,
-        }
-    }
-
     /// Takes in what the watch shows; gives the Services that have to be asked for directly before
     /// anything is planned.
     pub(crate) fn observe(
@@ -99,7 +86,7 @@ impl Fresh {
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
                 (Some((name, _)), Some((key, _))) => {
-                    (&name.namespace, &name.name).cmp(&(&key.namespace, &key.name))
+                    name.parts().cmp(&(key.namespace(), key.name()))
                 }
             };
             let (object, entry) = match order {
@@ -118,8 +105,10 @@ impl Fresh {
                         doubted.insert(key.clone());
                     }
                 },
-                (Some((_, object)), None) => added.push(Arc::clone(object)),
-                (None, Some((key, entry))) if holds(&entry.newest, &self.class) => {
+                (Some((name, object)), None) => {
+                    added.push((observed::key(name), Arc::clone(object)));
+                }
+                (None, Some((key, entry))) if entry.newest.holds() => {
                     doubted.insert(key.clone());
                 }
                 (None, Some((key, _))) => vanished.push(key.clone()),
@@ -130,14 +119,13 @@ impl Fresh {
             self.entries.remove(&key);
             self.changed.insert(key);
         }
-        for object in added {
-            let shown = version(&*object);
+        for (key, object) in added {
             let entry = Entry {
                 newest: Arc::clone(&object),
-                shown,
-                seen: Some(Arc::clone(&object)),
+                shown: object.version,
+                seen: Some(object),
             };
-            self.set(service::key(&object), entry);
+            self.set(key, entry);
         }
         doubted
     }
@@ -159,16 +147,16 @@ impl Fresh {
     }
 
     /// Takes in a complete list that the API server answered.
-    pub(crate) fn confirm_all(&mut self, objects: Vec<Service>) {
+    pub(crate) fn confirm_all(&mut self, objects: Vec<(ServiceKey, Service)>) {
         self.changed
             .extend(std::mem::take(&mut self.entries).into_keys());
-        for object in objects {
-            self.confirm(service::key(&object), Some(object));
+        for (key, object) in objects {
+            self.confirm(key, Some(object));
         }
     }
 
     fn set(&mut self, key: ServiceKey, entry: Entry) {
-        self.newest = self.newest.max(version(&*entry.newest));
+        self.newest = self.newest.max(entry.newest.version);
         self.changed.insert(key.clone());
         self.entries.insert(key, entry);
     }
@@ -202,35 +190,32 @@ impl Fresh {
     }
 }
 
-/// Whether it has an address of ours.
-fn holds(service: &Service, class: &str) -> bool {
-    service::is_ours(service, class) && !ingress(service).is_empty()
-}
-
 #[cfg(test)]
 mod tests {
+    use herald_config::service::DEFAULT_CLASS;
     use serde_json::json;
 
     use super::*;
 
     fn object(version: u64, address: Option<&str>) -> Service {
+        of_class(DEFAULT_CLASS, version, address)
+    }
+
+    fn of_class(class: &str, version: u64, address: Option<&str>) -> Service {
         let ingress: Vec<_> = address.iter().map(|ip| json!({"ip": ip})).collect();
-        serde_json::from_value(json!({
+        let object = serde_json::from_value(json!({
             "metadata": {"namespace": "n", "name": "s", "resourceVersion": version.to_string()},
-            "spec": {"type": "LoadBalancer"},
+            "spec": {"type": "LoadBalancer", "loadBalancerClass": class},
             "status": {"loadBalancer": {"ingress": ingress}},
-        }))
-        .unwrap()
+        }));
+        Service::of(&object.unwrap(), DEFAULT_CLASS)
     }
 
     fn shown(objects: &[Service]) -> BTreeMap<ObjectName, Arc<Service>> {
-        let name = |s: &Service| ObjectName {
-            namespace: "n".into(),
-            name: s.metadata.name.clone().unwrap(),
-        };
+        let name = || ObjectName::new("n", "s");
         objects
             .iter()
-            .map(|s| (name(s), Arc::new(s.clone())))
+            .map(|s| (name(), Arc::new(s.clone())))
             .collect()
     }
 
@@ -239,12 +224,12 @@ mod tests {
     }
 
     fn newest(fresh: &Fresh) -> Option<u64> {
-        fresh.services().get(&key()).map(|s| version(&**s))
+        fresh.services().get(&key()).map(|s| s.version)
     }
 
     #[test]
     fn what_was_written_counts_until_the_watch_catches_up() {
-        let mut fresh = Fresh::new(service::DEFAULT_CLASS);
+        let mut fresh = Fresh::default();
         assert!(fresh.observe(&shown(&[object(5, None)])).is_empty());
         fresh.confirm(key(), Some(object(9, Some("192.0.2.1"))));
         for (watch, expected) in [(5, 9), (7, 9), (9, 9), (12, 12)] {
@@ -258,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_watch_that_falls_back_is_doubted_and_the_answer_counts_whatever_its_age() {
-        let mut fresh = Fresh::new(service::DEFAULT_CLASS);
+        let mut fresh = Fresh::default();
         fresh.observe(&shown(&[object(12, Some("192.0.2.1"))]));
         let old = shown(&[object(7, None)]);
         assert_eq!(fresh.observe(&old), [key()].into());
@@ -271,7 +256,7 @@ mod tests {
     #[test]
     fn who_vanishes_with_an_address_is_doubted_and_without_one_forgotten() {
         for (address, doubted) in [(Some("192.0.2.1"), true), (None, false)] {
-            let mut fresh = Fresh::new(service::DEFAULT_CLASS);
+            let mut fresh = Fresh::default();
             fresh.observe(&shown(&[object(5, address)]));
             assert_eq!(!fresh.observe(&shown(&[])).is_empty(), doubted);
             assert_eq!(newest(&fresh).is_some(), doubted);
@@ -283,10 +268,8 @@ mod tests {
 
     #[test]
     fn who_is_not_ours_is_forgotten_whatever_it_has() {
-        let mut fresh = Fresh::new(service::DEFAULT_CLASS);
-        let mut theirs = object(5, Some("192.0.2.1"));
-        let spec = theirs.spec.as_mut().unwrap();
-        spec.load_balancer_class = Some("example.com/lb".to_owned());
+        let mut fresh = Fresh::default();
+        let theirs = of_class("example.com/lb", 5, Some("192.0.2.1"));
         fresh.observe(&shown(&[theirs]));
         assert!(fresh.observe(&shown(&[])).is_empty());
         assert_eq!(newest(&fresh), None);
@@ -294,9 +277,9 @@ mod tests {
 
     #[test]
     fn a_complete_list_replaces_everything() {
-        let mut fresh = Fresh::new(service::DEFAULT_CLASS);
+        let mut fresh = Fresh::default();
         fresh.observe(&shown(&[object(5, Some("192.0.2.1"))]));
-        fresh.confirm_all(vec![object(8, Some("192.0.2.2"))]);
+        fresh.confirm_all(vec![(key(), object(8, Some("192.0.2.2")))]);
         assert!(
             fresh
                 .observe(&shown(&[object(5, Some("192.0.2.1"))]))

@@ -22,10 +22,12 @@ mod eviction;
 mod facts;
 mod fresh;
 mod holders;
+mod kept;
 mod members;
 mod metrics;
 mod noted;
 mod observed;
+mod refusals;
 mod report;
 mod reporter;
 mod rounds;
@@ -58,6 +60,9 @@ const NAME: &str = "herald-controller";
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // A huge page for a few objects is most of what an idle controller occupies, and is given back
+    // only as a whole. A kernel without them has nothing to turn off.
+    let _ = nix::sys::prctl::set_thp_disable(true);
     match run(Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -82,12 +87,13 @@ async fn run(args: Args) -> anyhow::Result<()> {
 
     let mut tasks = Tasks::new();
     let watches = Arc::new(Watches::new());
-    let sources = Arc::new(sources::Sources::start(&watches, &mut tasks, &client));
-    let view = Arc::new(view::View::new(
-        Arc::clone(&watches),
-        Arc::clone(&sources),
-        common.lb_class.clone(),
+    let sources = Arc::new(sources::Sources::start(
+        &watches,
+        &mut tasks,
+        &client,
+        &common.lb_class,
     ));
+    let view = Arc::new(view::View::new(Arc::clone(&watches), Arc::clone(&sources)));
     let mut registry = Registry::default();
     let metrics = metrics::Metrics::register(&mut registry);
     let leadership = lease::compete(
@@ -115,7 +121,13 @@ async fn run(args: Args) -> anyhow::Result<()> {
         tasks.spawn_service("eviction", eviction.run(leadership.clone()));
     }
     admin::serve(&mut tasks, admin_address, registry, Arc::clone(&view)).await?;
-    let writer = apply::Writer::new(client, common.namespace, leadership.clone(), events);
+    let writer = apply::Writer::new(
+        client,
+        common.namespace,
+        common.lb_class,
+        leadership.clone(),
+        events,
+    );
     let desk = Arc::new(desk::Desk::default());
     let reporter = reporter::Reporter {
         sources: Arc::clone(&sources),
@@ -123,19 +135,10 @@ async fn run(args: Args) -> anyhow::Result<()> {
         metrics: metrics.clone(),
         view: Arc::clone(&view),
         desk: Arc::clone(&desk),
-        class: common.lb_class.clone(),
         memory: reporter::Memory::default(),
     };
     tasks.spawn_service("reporter", reporter.run());
-    let rounds = rounds::Rounds::new(
-        sources,
-        watches,
-        writer,
-        metrics,
-        view,
-        desk,
-        common.lb_class,
-    );
+    let rounds = rounds::Rounds::new(sources, watches, writer, metrics, view, desk);
     tasks.spawn_service("rounds", rounds.run(leadership));
     tracing::info!(identity, version = env!("CARGO_PKG_VERSION"), "started");
     tasks.run().await

@@ -8,8 +8,6 @@ use herald_runtime::events::Happening;
 use kube::core::ApiResource;
 use serde_json::Value;
 
-use crate::standing::number;
-
 /// Names one object of Herald's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Target {
@@ -24,8 +22,8 @@ pub(crate) struct Target {
 pub(crate) struct Report {
     pub(crate) target: Target,
     pub(crate) resource: ApiResource,
-    /// The version it was decided on; empty for an object that does not exist.
-    pub(crate) version: String,
+    /// The version it was decided on; 0 for an object that does not exist.
+    pub(crate) version: u64,
     /// To apply to the object itself first, so that it exists and has its owner.
     pub(crate) object: Option<Value>,
     pub(crate) status: Value,
@@ -49,11 +47,11 @@ struct Write {
 impl Sent {
     /// The fields as they stand on the API server: those of the object at `version`, or what was
     /// written since if the watch does not show it yet.
-    pub(crate) fn standing(&mut self, target: &Target, version: &str, shown: Value) -> Value {
+    pub(crate) fn standing(&mut self, target: &Target, version: u64, shown: Value) -> Value {
         let Some(write) = self.0.get(target) else {
             return shown;
         };
-        if (write.decided..write.made).contains(&number(version)) {
+        if (write.decided..write.made).contains(&version) {
             return write.status.clone();
         }
         self.0.remove(target);
@@ -61,10 +59,9 @@ impl Sent {
     }
 
     /// Remembers a report and the version it made.
-    pub(crate) fn remember(&mut self, report: &Report, made: &str) {
-        let (decided, made) = (number(&report.version), number(made));
+    pub(crate) fn remember(&mut self, report: &Report, made: u64) {
         let write = Write {
-            decided,
+            decided: report.version,
             made,
             status: report.status.clone(),
         };
@@ -95,24 +92,24 @@ mod tests {
         let report = Report {
             target: target.clone(),
             resource,
-            version: "5".into(),
+            version: 5,
             object: None,
             status: json!("written"),
             happenings: vec![],
         };
         let mut sent = Sent::default();
-        sent.remember(&report, "9");
+        sent.remember(&report, 9);
         for (version, expected) in [
-            ("5", "written"),
-            ("7", "written"),
-            ("9", "shown"),
-            ("12", "shown"),
-            ("3", "shown"),
+            (5, "written"),
+            (7, "written"),
+            (9, "shown"),
+            (12, "shown"),
+            (3, "shown"),
         ] {
             let standing = sent.standing(&target, version, json!("shown"));
             assert_eq!(standing, json!(expected), "{version}");
         }
         sent.forget(&target);
-        assert_eq!(sent.standing(&target, "5", json!("shown")), json!("shown"));
+        assert_eq!(sent.standing(&target, 5, json!("shown")), json!("shown"));
     }
 }

@@ -23,7 +23,6 @@ use crate::metrics::Metrics;
 use crate::noted::Noted;
 use crate::report::{Report, Sent, Target};
 use crate::sources::Sources;
-use crate::standing::number;
 use crate::view::View;
 use crate::{accepted, announcements, members};
 
@@ -47,8 +46,6 @@ pub(crate) struct Reporter {
     pub(crate) metrics: Metrics,
     pub(crate) view: Arc<View>,
     pub(crate) desk: Arc<Desk>,
-    /// The loadBalancerClass that is served.
-    pub(crate) class: String,
     pub(crate) memory: Memory,
 }
 
@@ -105,7 +102,7 @@ impl Reporter {
         let decision = &told.decision;
         self.metrics.decided(decision);
         self.metrics.events_dropped(self.writer.events_dropped());
-        let world = world(&observed, decision, &self.class);
+        let world = world(&observed, decision);
         let desired = desired(&world);
         let facts = Facts {
             observed: &observed,
@@ -116,7 +113,7 @@ impl Reporter {
         };
         let now = clock::wall();
         let Memory { sent, bucket, .. } = &mut self.memory;
-        let objects = accepted::reports(&observed, decision, &self.class, sent, now);
+        let objects = accepted::reports(&observed, decision, sent, now);
         let due = objects
             .into_iter()
             .chain(announcements::reports(&facts, sent, now));
@@ -135,7 +132,7 @@ impl Reporter {
         Writes {
             reports,
             wait,
-            orphans: announcements::orphans(&observed, &self.class),
+            orphans: announcements::orphans(&observed),
             leavers: members::leavers(&observed),
         }
     }
@@ -203,8 +200,8 @@ impl Reporter {
             self.metrics.wrote(kind, outcome.as_ref().err());
             match outcome {
                 Ok(version) => {
-                    self.desk.make(number(&version));
-                    self.memory.sent.remember(&report, &version);
+                    self.desk.make(version);
+                    self.memory.sent.remember(&report, version);
                 }
                 Err(Refused::Conflict) => self.memory.sent.forget(&report.target),
                 Err(

@@ -17,7 +17,6 @@ use herald_runtime::bucket::Bucket;
 use herald_runtime::clock;
 use herald_runtime::lease::Leadership;
 use herald_runtime::watch::Watches;
-use k8s_openapi::api::core::v1::Service;
 
 use crate::apply::{Refused, Writer};
 use crate::assign::{self, Patch};
@@ -25,8 +24,10 @@ use crate::book::Book;
 use crate::desk::{Desk, Told};
 use crate::fresh::Fresh;
 use crate::holders::Holders;
+use crate::kept::Service;
 use crate::metrics::Metrics;
 use crate::noted::Noted;
+use crate::refusals::Refusals;
 use crate::rush::Rush;
 use crate::sources::Sources;
 use crate::view::View;
@@ -55,8 +56,6 @@ pub(crate) struct Rounds {
     metrics: Metrics,
     view: Arc<View>,
     desk: Arc<Desk>,
-    /// The loadBalancerClass that is served.
-    class: String,
     memory: Memory,
     /// The newest version of anything that was ever shown.
     newest: u64,
@@ -79,8 +78,8 @@ struct Memory {
     configured: Option<u64>,
     /// Services whose status may not be as planned.
     unsettled: BTreeSet<ServiceKey>,
-    /// Services whose addresses could not be written in the last round, and why.
-    failed: BTreeMap<ServiceKey, String>,
+    /// Services whose addresses could not be written.
+    refusals: Refusals,
     noted: Noted,
     /// How long the last round thought.
     thought: Duration,
@@ -93,15 +92,15 @@ struct Memory {
 }
 
 impl Memory {
-    fn new(class: &str) -> Self {
+    fn new() -> Self {
         Self {
             leading: false,
-            fresh: Fresh::new(class),
-            book: Book::new(class),
+            fresh: Fresh::default(),
+            book: Book::default(),
             holders: Holders::default(),
             configured: None,
             unsettled: BTreeSet::new(),
-            failed: BTreeMap::new(),
+            refusals: Refusals::default(),
             noted: Noted::default(),
             thought: Duration::ZERO,
             next: None,
@@ -119,9 +118,7 @@ impl Rounds {
         metrics: Metrics,
         view: Arc<View>,
         desk: Arc<Desk>,
-        class: String,
     ) -> Self {
-        let memory = Memory::new(&class);
         Self {
             sources,
             watches,
@@ -129,8 +126,7 @@ impl Rounds {
             metrics,
             view,
             desk,
-            class,
-            memory,
+            memory: Memory::new(),
             newest: 0,
             asked: false,
             rush: Rush::default(),
@@ -158,7 +154,10 @@ impl Rounds {
             tokio::time::sleep(SETTLE.max(self.memory.thought)).await;
             changed.mark_unchanged();
             retry = match self.look().await {
-                Ok(refused) => self.memory.noted.note(refused),
+                Ok(()) => {
+                    self.memory.noted.note(BTreeMap::new());
+                    self.memory.refusals.next(clock::now())
+                }
                 Err(refused @ Refused::WentBack { .. }) => anyhow::bail!("{refused}"),
                 Err(refused) => {
                     let refused = BTreeMap::from([("this round".to_owned(), refused)]);
@@ -168,21 +167,21 @@ impl Rounds {
         }
     }
 
-    /// One round, if this replica leads and has seen everything. Gives what was refused; the rest
-    /// is done.
-    async fn look(&mut self) -> Result<BTreeMap<String, Refused>, Refused> {
+    /// One round, if this replica leads and has seen everything. What was refused is remembered; the
+    /// rest is done.
+    async fn look(&mut self) -> Result<(), Refused> {
         let leads = self.writer.leads();
         self.metrics.leads(leads);
         self.view.leads(leads);
         if !leads {
-            self.memory = Memory::new(&self.class);
+            self.memory = Memory::new();
             self.desk.rest();
             self.rush = Rush::default();
             self.give_way(false);
-            return Ok(BTreeMap::new());
+            return Ok(());
         }
         if !self.watches.synced() {
-            return Ok(BTreeMap::new());
+            return Ok(());
         }
         if !self.memory.leading {
             // The replica that led before may have written what our watches do not show yet.
@@ -198,7 +197,7 @@ impl Rounds {
         self.round().await
     }
 
-    async fn round(&mut self) -> Result<BTreeMap<String, Refused>, Refused> {
+    async fn round(&mut self) -> Result<(), Refused> {
         self.give_way(false);
         let fresh = &mut self.memory.fresh;
         let doubted = self.sources.look_at_services(|shown| fresh.observe(shown));
@@ -210,22 +209,16 @@ impl Rounds {
         let patches = self.decide();
         self.memory.thought = clock::now().duration_since(started);
         let (patches, stuck) = self.hold_back(patches);
-        // What was refused a moment ago and is tried again takes no time from anybody, and keeps its pace.
-        let known = &self.memory.failed;
-        let gives = patches.iter().any(|patch| !known.contains_key(&patch.key));
+        // What was refused last time and is tried again takes no time from anybody.
+        let known = &self.memory.refusals;
+        let gives = patches.iter().any(|patch| !known.contains(&patch.key));
         self.give_way(gives);
-        let failed = self.assign(patches, stuck).await;
+        let done = self.assign(patches, stuck).await;
         self.give_way(gives);
-        self.memory.failed = failed?;
-        let refused = self
-            .memory
-            .failed
-            .iter()
-            .map(|(key, error)| (format!("Service {key}"), Refused::Error(error.clone())))
-            .collect();
+        done?;
         let round = self.desk.round();
         self.tell(round);
-        Ok(refused)
+        Ok(())
     }
 
     /// Has everything else wait while addresses are given.
@@ -280,12 +273,13 @@ impl Rounds {
         memory.unsettled.retain(|key| {
             let patch = memory.fresh.get(key).and_then(|object| {
                 let given = || self.sources.given(key);
-                assign::patch(key, object, plan, &self.class, given, now)
+                assign::patch(key, object, plan, given, now)
             });
             let settled = patch.is_none();
             patches.extend(patch);
             !settled
         });
+        memory.refusals.retain(&memory.unsettled);
         self.write_down();
         patches
     }
@@ -323,15 +317,13 @@ impl Rounds {
         }
     }
 
-    /// Writes addresses, first where that makes some free; gives the Services the API server
-    /// refused and why. An address that was not taken from its holder, as those that are `stuck`, is not
-    /// given away.
+    /// Writes addresses, first where that makes some free, and remembers what the API server refuses. An
+    /// address that was not taken from its holder, as those that are `stuck`, is not given away.
     async fn assign(
         &mut self,
         patches: Vec<Patch>,
         mut stuck: BTreeSet<IpAddr>,
-    ) -> Result<BTreeMap<ServiceKey, String>, Refused> {
-        let mut failed = BTreeMap::new();
+    ) -> Result<(), Refused> {
         let (freeing, taking): (Vec<_>, Vec<_>) = patches.into_iter().partition(Patch::frees);
         let mut conflict = None;
         for batch in [freeing, taking] {
@@ -343,11 +335,13 @@ impl Rounds {
                 self.metrics.wrote("Service", outcome.as_ref().err());
                 match outcome {
                     Ok(service) => {
+                        self.memory.refusals.forget(&patch.key);
                         self.memory.fresh.confirm(patch.key, Some(service));
                         continue;
                     }
                     Err(Refused::Error(error)) => {
-                        failed.insert(patch.key.clone(), error);
+                        let refusals = &mut self.memory.refusals;
+                        refusals.note(patch.key.clone(), patch.version, error, clock::now());
                     }
                     Err(refused @ (Refused::NotLeading | Refused::WentBack { .. })) => {
                         return Err(refused);
@@ -364,26 +358,28 @@ impl Rounds {
         if conflict.is_some() {
             self.writer.check_history(self.newest).await?;
         }
-        conflict.map_or(Ok(failed), Err)
+        conflict.map_or(Ok(()), Err)
     }
 
-    /// Leaves out what takes addresses from Services unasked, but for as many as are due; gives what is
-    /// left, and the addresses that are held on to meanwhile.
+    /// Leaves out what was refused a moment ago, and what takes addresses from Services unasked, but for as
+    /// many as are due; gives what is left, and the addresses that are held on to meanwhile.
     fn hold_back(&mut self, patches: Vec<Patch>) -> (Vec<Patch>, BTreeSet<IpAddr>) {
         let mut stuck = BTreeSet::new();
         let memory = &mut self.memory;
         memory.held_back = None;
         let now = clock::now();
         let due = |patch: &Patch| {
-            let waits = patch.unasked && {
-                match memory.held_back {
-                    Some(_) => true,
-                    None => {
-                        memory.held_back = memory.moves.take(1, now).err();
-                        memory.held_back.is_some()
+            let refused = memory.refusals.waits(patch, now);
+            let waits = refused
+                || patch.unasked && {
+                    match memory.held_back {
+                        Some(_) => true,
+                        None => {
+                            memory.held_back = memory.moves.take(1, now).err();
+                            memory.held_back.is_some()
+                        }
                     }
-                }
-            };
+                };
             if waits {
                 stuck.extend(patch.holds.difference(&patch.wants));
             }
@@ -413,7 +409,7 @@ impl Rounds {
                 term: self.term,
                 services: self.memory.fresh.services(),
                 decision: self.memory.book.decision(),
-                failed: self.memory.failed.clone(),
+                failed: self.memory.refusals.errors(),
             });
         }
     }

@@ -9,28 +9,28 @@ use std::sync::Arc;
 use herald_config::Objects;
 use herald_crds::{
     BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, IPReservation,
-    L2Advertisement, ServiceAnnouncement, Speaker,
+    L2Advertisement, Speaker,
 };
 use herald_model::service::ServiceKey;
 use herald_runtime::supervise::Tasks;
 use herald_runtime::watch::{ObjectName, Watched, Watches};
-use k8s_openapi::api::core::v1::{Namespace, Node, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::core::v1::{Namespace, Node};
 use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::kept::{Announcement, Service, Slice};
 use crate::observed::{self, Observed};
 use crate::standing;
 
 /// One copy of every kind that matters.
 pub(crate) struct Sources {
     services: Watched<Service>,
-    slices: Watched<EndpointSlice>,
+    slices: Watched<Slice>,
     namespaces: Watched<Namespace>,
     nodes: Watched<Node>,
     speakers: Watched<Speaker>,
-    announcements: Watched<ServiceAnnouncement>,
+    announcements: Watched<Announcement>,
     pools: Watched<IPAddressPool>,
     reservations: Watched<IPReservation>,
     l2_advertisements: Watched<L2Advertisement>,
@@ -41,20 +41,26 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Starts every watch.
-    pub(crate) fn start(watches: &Watches, tasks: &mut Tasks, client: &Client) -> Self {
+    /// Starts every watch. `class` is the loadBalancerClass that is served.
+    pub(crate) fn start(
+        watches: &Watches,
+        tasks: &mut Tasks,
+        client: &Client,
+        class: &str,
+    ) -> Self {
+        let class = class.to_owned();
         let mut start = Starter {
             watches,
             tasks,
             client,
         };
         Self {
-            services: start.watch("services"),
-            slices: start.watch("endpointslices"),
+            services: start.keep("services", move |object| Service::of(object, &class)),
+            slices: start.keep("endpointslices", Slice::of),
             namespaces: start.watch("namespaces"),
             nodes: start.watch("nodes"),
             speakers: start.watch("speakers"),
-            announcements: start.watch("serviceannouncements"),
+            announcements: start.keep("serviceannouncements", Announcement::of),
             pools: start.watch("ipaddresspools"),
             reservations: start.watch("ipreservations"),
             l2_advertisements: start.watch("l2advertisements"),
@@ -80,13 +86,10 @@ impl Sources {
 
     /// The addresses that the ServiceAnnouncement of a Service lists.
     pub(crate) fn given(&self, key: &ServiceKey) -> Vec<String> {
-        let name = ObjectName {
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-        };
+        let name = ObjectName::new(key.namespace(), key.name());
         self.announcements.read(|announcements| {
-            let status = announcements.get(&name).and_then(|a| a.status.as_ref());
-            let addresses = status.into_iter().flat_map(|status| &status.addresses);
+            let listed = announcements.get(&name);
+            let addresses = listed.into_iter().flat_map(|one| &one.addresses);
             addresses.map(|one| one.address.clone()).collect()
         })
     }
@@ -112,19 +115,22 @@ impl Sources {
     /// The newest version of anything the watches show.
     pub(crate) fn newest(&self) -> u64 {
         let versions = [
-            newest(&self.services),
-            newest(&self.slices),
-            newest(&self.namespaces),
-            newest(&self.nodes),
-            newest(&self.speakers),
-            newest(&self.announcements),
-            newest(&self.pools),
-            newest(&self.reservations),
-            newest(&self.l2_advertisements),
-            newest(&self.bgp_advertisements),
-            newest(&self.bgp_peers),
-            newest(&self.bfd_profiles),
-            newest(&self.communities),
+            self.services.read(|all| newest(all, |one| one.version)),
+            self.slices.read(|all| newest(all, |one| one.version)),
+            self.namespaces.read(|all| newest(all, standing::version)),
+            self.nodes.read(|all| newest(all, standing::version)),
+            self.speakers.read(|all| newest(all, standing::version)),
+            self.announcements
+                .read(|all| newest(all, |one| one.version)),
+            self.pools.read(|all| newest(all, standing::version)),
+            self.reservations.read(|all| newest(all, standing::version)),
+            self.l2_advertisements
+                .read(|all| newest(all, standing::version)),
+            self.bgp_advertisements
+                .read(|all| newest(all, standing::version)),
+            self.bgp_peers.read(|all| newest(all, standing::version)),
+            self.bfd_profiles.read(|all| newest(all, standing::version)),
+            self.communities.read(|all| newest(all, standing::version)),
         ];
         versions.into_iter().max().unwrap_or(0)
     }
@@ -179,6 +185,20 @@ impl Starter<'_> {
         self.watches
             .watch(self.tasks, name, Api::all(self.client.clone()))
     }
+
+    /// Keeps of each object only what `keep` makes of it.
+    fn keep<K, V>(
+        &mut self,
+        name: &'static str,
+        keep: impl Fn(&K) -> V + Send + 'static,
+    ) -> Watched<V>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
+        self.watches
+            .watch_as(self.tasks, name, Api::all(self.client.clone()), keep)
+    }
 }
 
 fn all<K: Clone>(watched: &Watched<K>) -> Vec<K> {
@@ -189,11 +209,6 @@ fn all<K: Clone>(watched: &Watched<K>) -> Vec<K> {
         .collect()
 }
 
-fn newest<K: Resource>(watched: &Watched<K>) -> u64 {
-    watched
-        .snapshot()
-        .values()
-        .map(|object| standing::version(&**object))
-        .max()
-        .unwrap_or(0)
+fn newest<V>(all: &BTreeMap<ObjectName, Arc<V>>, version: impl Fn(&V) -> u64) -> u64 {
+    all.values().map(|one| version(one)).max().unwrap_or(0)
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use herald_model::address::FewAddresses;
 use herald_model::announce::{Desired, Verdict, desired};
 use herald_model::service::ServiceKey;
 use herald_runtime::admin::Inspect;
@@ -20,18 +21,15 @@ use crate::sources::Sources;
 pub(crate) struct View {
     watches: Arc<Watches>,
     sources: Arc<Sources>,
-    /// The loadBalancerClass that is served.
-    class: String,
     leads: AtomicBool,
     told: Mutex<Option<Arc<Told>>>,
 }
 
 impl View {
-    pub(crate) fn new(watches: Arc<Watches>, sources: Arc<Sources>, class: String) -> Self {
+    pub(crate) fn new(watches: Arc<Watches>, sources: Arc<Sources>) -> Self {
         Self {
             watches,
             sources,
-            class,
             leads: AtomicBool::new(false),
             told: Mutex::default(),
         }
@@ -61,7 +59,7 @@ impl View {
         };
         let told = last()?;
         let observed = self.sources.observe(told.services.clone());
-        let world = world(&observed, &told.decision, &self.class);
+        let world = world(&observed, &told.decision);
         let desired = desired(&world);
         Some(shown(&Shown {
             services: world.services.keys().collect(),
@@ -140,9 +138,10 @@ fn service(shown: &Shown<'_>, key: &ServiceKey) -> Value {
         .map(|p| json!({"address": p.address, "pool": p.pool}))
         .collect();
     let refusal = shown.decision.plan.refuse.get(key);
-    let verdicts = shown.desired.verdicts.get(key).into_iter().flatten();
+    let verdicts = shown.desired.verdicts.get(key);
+    let verdicts = verdicts.into_iter().flat_map(FewAddresses::iter);
     let verdicts: Map<String, Value> = verdicts
-        .map(|(address, v)| (address.to_string(), verdict(shown, address, v)))
+        .map(|(address, v)| (address.to_string(), verdict(shown, &address, v)))
         .collect();
     json!({
         "wish": wish,

@@ -78,8 +78,8 @@ pub struct BFDProfileSpec {
     #[schemars(range(min = 10, max = 60000))]
     pub echo_interval: i32,
 
-    /// Whether to send echo packets (RFC 5880 section 6.4), and to loop back those of the peer: over IPv4
-    /// and one hop only. The nodes and the peer need to forward IPv4.
+    /// Whether to send echo packets (RFC 5880 section 6.4), and to loop back those of the peer: over one hop
+    /// only. The nodes and the peer need to forward packets of the session's family.
     #[serde(default)]
     pub echo_mode: bool,
 

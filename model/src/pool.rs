@@ -133,7 +133,7 @@ impl Allocation {
         service: &Service,
         namespaces: &BTreeMap<String, Labels>,
     ) -> Option<Restriction> {
-        let namespace = &service.key.namespace;
+        let namespace = service.key.namespace();
         if !selects(
             &self.namespaces,
             &self.namespace_selectors,

@@ -6,32 +6,56 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::address::Family;
 use crate::labels::Labels;
 
-/// Names one Service; shown as `namespace/name`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServiceKey {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
+/// Names one Service; shown as `namespace/name` and ordered by namespace, then name.
+///
+/// It is kept in many places for each Service: a copy is another pointer to the same text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceKey(Arc<str>);
+
+/// Between namespace and name; before everything that either may contain, so that texts are ordered
+/// as the pairs are.
+const BETWEEN: char = '\0';
 
 impl ServiceKey {
     /// `namespace/name`.
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
+    #[must_use]
+    pub fn new(namespace: impl AsRef<str>, name: impl AsRef<str>) -> Self {
+        let (namespace, name) = (namespace.as_ref(), name.as_ref());
+        Self(format!("{namespace}{BETWEEN}{name}").into())
+    }
+
+    /// Its namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.parts().0
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.parts().1
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.0.split_once(BETWEEN).unwrap_or_default()
     }
 }
 
 impl fmt::Display for ServiceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
+        let (namespace, name) = self.parts();
+        write!(f, "{namespace}/{name}")
+    }
+}
+
+impl fmt::Debug for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -164,6 +188,27 @@ impl Service {
             traffic_policy: TrafficPolicy::Cluster,
             endpoints: Vec::new(),
             serving: BTreeMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn keys_are_ordered_as_their_parts_and_give_them_back(
+            one in ("[a-c./-]{0,4}", "[a-c./-]{0,4}"),
+            other in ("[a-c./-]{0,4}", "[a-c./-]{0,4}"),
+        ) {
+            let key = |(namespace, name): &(String, String)| ServiceKey::new(namespace, name);
+            let (a, b) = (key(&one), key(&other));
+            prop_assert_eq!(a.cmp(&b), one.cmp(&other));
+            prop_assert_eq!((a.namespace(), a.name()), (&*one.0, &*one.1));
+            prop_assert_eq!(a.to_string(), format!("{}/{}", one.0, one.1));
         }
     }
 }

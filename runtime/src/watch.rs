@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use kube::runtime::watcher::{self, Event};
-use kube::{Api, Resource, ResourceExt as _};
+use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch as channel;
@@ -433,7 +433,7 @@ impl<K, V> Pump<K, V> {
 
 /// Leaves out what nobody here reads and what makes most of many objects: who wrote which field, what
 /// kubectl applied last, and the room for more that lists have while they are read.
-pub fn trim<K: Resource + Clone>(object: &mut K) {
+fn trim<K: Resource + Clone>(object: &mut K) {
     let meta = object.meta_mut();
     meta.managed_fields = None;
     if let Some(annotations) = &mut meta.annotations {
@@ -443,10 +443,9 @@ pub fn trim<K: Resource + Clone>(object: &mut K) {
 }
 
 fn name_of<K: Resource>(object: &K) -> ObjectName {
-    ObjectName {
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
-    }
+    let meta = object.meta();
+    let name = meta.name.as_deref().unwrap_or_default();
+    ObjectName::new(meta.namespace.as_deref().unwrap_or_default(), name)
 }
 
 fn describe(error: &watcher::Error) -> String {

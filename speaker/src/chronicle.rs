@@ -172,8 +172,8 @@ fn reference(service: &ServiceKey, view: &View) -> ObjectReference {
     ObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("Service".to_owned()),
-        namespace: Some(service.namespace.clone()),
-        name: Some(service.name.clone()),
+        namespace: Some(service.namespace().to_owned()),
+        name: Some(service.name().to_owned()),
         uid: view.service_uids.get(service).cloned(),
         ..ObjectReference::default()
     }

@@ -56,7 +56,7 @@ impl Running {
         } = decision;
         let verdicts = desired.verdicts.iter().map(|(service, addresses)| {
             let obstacles = addresses.iter().filter_map(|(address, verdict)| {
-                Some((*address, verdict.obstacle.as_ref()?.to_string()))
+                Some((address, verdict.obstacle.as_ref()?.to_string()))
             });
             (service.to_string(), obstacles.collect::<BTreeMap<_, _>>())
         });

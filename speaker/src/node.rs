@@ -9,15 +9,16 @@
 //! Every round starts from whole snapshots. Nothing is announced before every watch has synced, and
 //! nothing is withdrawn because the API server is away: the copies stay as they were. A node's death
 //! needs no round: the others' announcing threads have their wishes already.
+//!
+//! Not here: how the wish is put (`wish`), and what is told of a round (`tell`).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv6Addr};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use herald_beacon::NodeId;
-use herald_l2::Event;
 use herald_model::announce;
 use herald_model::bgp::Routes;
 use herald_model::placement;
@@ -29,7 +30,7 @@ use tokio::sync::{mpsc, watch};
 use crate::chronicle::Chronicle;
 use crate::cluster;
 use crate::decision::{self, Decision, held, owners, used};
-use crate::fast::{Candidacy, Fast, News, Telling, Wish};
+use crate::fast::{Fast, News, Telling, Wish};
 use crate::flaps::Flaps;
 use crate::inspect::Running;
 use crate::intent::{self, Bid, Holding, Situation};
@@ -37,13 +38,14 @@ use crate::io::Groups;
 use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::moves::Moves;
-use crate::ports::{self, GROUPS_PER_INTERFACE, Ports};
+use crate::ports::Ports;
 use crate::publish::Report;
 use crate::rebalance::{Loads, Rebalance};
-use crate::report::{self, Facts};
 use crate::routers;
-use crate::strict_arp;
 use crate::world::{Copies, View};
+
+mod tell;
+mod wish;
 
 /// How long a speaker that was asked to end waits for others to take its addresses.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -251,209 +253,4 @@ impl Node {
         memory.view = view;
         memory.links = links;
     }
-
-    /// Tells of what the announcing thread noticed.
-    fn hear(&self, memory: &Memory, news: &News) {
-        let name = |interface: u32| {
-            let link = memory.links.get(&interface);
-            link.map_or("?", |link| link.name.as_str())
-        };
-        let holding = |address: IpAddr| {
-            let bid = memory.bids.get(&address)?;
-            Some(&bid.holding)
-        };
-        match news {
-            News::TookOver {
-                address,
-                suspected,
-                owned,
-            } => {
-                self.metrics.took_over(*suspected, *owned);
-                tracing::info!(%address, ?suspected, ?owned, "took over from a silent owner");
-            }
-            News::Lan(Event::Claimed(claim)) => {
-                self.metrics.claimed(claim);
-                if let Some(holding) = holding(claim.address) {
-                    let interface = name(claim.interface);
-                    self.chronicle
-                        .claimed(claim, holding, interface, &memory.view);
-                }
-            }
-            News::Lan(Event::Acknowledged { after, .. }) => self.metrics.acknowledged(*after),
-            News::Lan(Event::Unacknowledged {
-                address,
-                interface,
-                gateway,
-            }) => {
-                self.metrics.unacknowledged.inc();
-                if let Some(holding) = holding(*address) {
-                    let interface = name(*interface);
-                    let view = &memory.view;
-                    self.chronicle
-                        .unacknowledged(*address, *gateway, holding, interface, view);
-                }
-            }
-            News::Lan(
-                Event::Announced { .. } | Event::Answered { .. } | Event::GatewayAnswered { .. },
-            ) => {}
-        }
-    }
-
-    /// Hands the wish to the announcing thread and joins the groups it needs.
-    fn announce(&self, memory: &mut Memory, decision: &Decision<'_>) {
-        let usages = decision.usages.iter();
-        let indexes: BTreeMap<&str, u32> = usages
-            .filter(|usage| usage.used.is_ok())
-            .map(|usage| (usage.link.name.as_str(), usage.index))
-            .collect();
-        let on = |names: &BTreeSet<String>| -> BTreeSet<u32> {
-            let names = names.iter();
-            names
-                .filter_map(|name| indexes.get(name.as_str()).copied())
-                .collect()
-        };
-        let candidacies: BTreeMap<IpAddr, Candidacy> = decision
-            .bids
-            .iter()
-            .map(|(address, bid)| {
-                let candidacy = Candidacy {
-                    interfaces: on(&bid.holding.interfaces),
-                    rank: bid.rank,
-                    gives_away: bid.gives_away,
-                    probe_first: bid.untried,
-                };
-                (*address, candidacy)
-            })
-            .filter(|(_, candidacy)| !candidacy.interfaces.is_empty())
-            .collect();
-        let groups = groups(&candidacies);
-        let interface = |index: &u32| Some((*index, ports::interface(decision.links.get(index)?)?));
-        self.fast.set(Wish {
-            ports: memory.ports.sockets(),
-            interfaces: indexes.values().filter_map(interface).collect(),
-            watched: candidacies.keys().copied().collect(),
-            candidacies,
-            peers: decision.view.peers.clone(),
-        });
-        self.join(memory, decision.links, groups);
-    }
-
-    /// Owned and standby addresses are listened for alike: nothing has to converge on failover.
-    fn join(&self, memory: &mut Memory, links: &Links, wanted: BTreeMap<u32, BTreeSet<Ipv6Addr>>) {
-        let mut memberships = BTreeSet::new();
-        for (index, groups) in wanted {
-            let Some(link) = links.get(&index) else {
-                continue;
-            };
-            if groups.len() > GROUPS_PER_INTERFACE {
-                memory.ports.hear_all_groups(index, &link.name);
-            } else {
-                memberships.extend(groups.into_iter().map(|group| (index, link.epoch, group)));
-            }
-        }
-        for ((index, _, group), error) in memory.groups.set(&memberships) {
-            tracing::warn!(index, %group, %error, "a multicast group cannot be joined, trying again");
-        }
-        self.metrics
-            .groups
-            .set(i64::try_from(memory.groups.count()).unwrap_or(i64::MAX));
-    }
-
-    /// Tells of addresses that came and went, and of Services that joined them.
-    fn tell_changes(&self, before: &BTreeMap<IpAddr, Holding>, decision: &Decision<'_>) {
-        let view = decision.view;
-        for (address, holding) in decision.held {
-            let known = before.get(address);
-            let services = holding.services.iter();
-            let new = services
-                .filter(|service| known.is_none_or(|known| !known.services.contains(*service)));
-            let news = Holding {
-                services: new.cloned().collect(),
-                ..holding.clone()
-            };
-            if !news.services.is_empty() {
-                let claim = view.claims.get(address);
-                let resumed = known.is_none() && claim.is_some_and(|c| c.node == self.name);
-                self.chronicle.taken(*address, &news, resumed, view);
-            }
-        }
-        for (address, holding) in before {
-            if !decision.held.contains_key(address) {
-                let next = decision.owners.get(address).map(String::as_str);
-                self.chronicle.given_up(*address, holding, next);
-            }
-        }
-    }
-
-    fn report(&mut self, decision: &Decision<'_>) {
-        let Decision {
-            view, bids, held, ..
-        } = decision;
-        let announced = bids
-            .iter()
-            .map(|(address, bid)| (address, &bid.holding.interfaces));
-        let answered = strict_arp::answered_by_kernel(
-            announced,
-            decision.links,
-            strict_arp::effective_arp_ignore,
-        );
-        self.chronicle.answered_by_kernel(&answered, view);
-        let status = view
-            .speaker
-            .as_ref()
-            .and_then(|speaker| speaker.status.as_ref());
-        let Beacons { address, port } = self.beacons;
-        let own = view.node.as_ref();
-        let status = report::speaker_status(&Facts {
-            usages: decision.usages,
-            answered: &answered,
-            stopping: decision.stopping,
-            before: status,
-            beacon_address: own.and_then(|node| cluster::beacon_address(node, address, port)),
-            telling: decision.telling,
-            names: decision.names,
-            me: &self.name,
-            sessions: &self.sessions.borrow_and_update(),
-            boot: clock::boot(),
-            now: clock::wall(),
-        });
-        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-        let routed = routers::announcements(&self.name, &routes, &self.sessions.borrow());
-        drop(routes);
-        self.reports.send_replace(Report {
-            routed,
-            speaker: Some(status),
-            speaker_exists: view.speaker.is_some(),
-            announcements: report::announcements(&self.name, held, decision.telling),
-            existing: view.announcements.clone(),
-        });
-        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let leaving = held.values().filter(|holding| holding.leaving).count();
-        self.metrics.owned.set(count(held.len()));
-        self.metrics.leaving.set(count(leaving));
-        self.metrics
-            .standby
-            .set(count(bids.len() - held.len().min(bids.len())));
-        self.metrics
-            .interfaces
-            .set(count(used(decision.usages).len()));
-        self.metrics.live_nodes.set(count(decision.live.len()));
-        self.metrics.quorum.set(decision.telling.quorum.into());
-        let running = Running::of(&self.name, decision);
-        *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
-    }
-}
-
-/// The solicited-node groups by interface.
-fn groups(candidacies: &BTreeMap<IpAddr, Candidacy>) -> BTreeMap<u32, BTreeSet<Ipv6Addr>> {
-    let mut groups: BTreeMap<u32, BTreeSet<Ipv6Addr>> = BTreeMap::new();
-    for (address, candidacy) in candidacies {
-        if let IpAddr::V6(address) = address {
-            for index in &candidacy.interfaces {
-                let group = herald_l2::ndp::solicited_node(*address);
-                groups.entry(*index).or_default().insert(group);
-            }
-        }
-    }
-    groups
 }

@@ -138,14 +138,14 @@ impl Publisher {
         key: &ServiceKey,
         entries: &Entries,
     ) -> kube::Result<Option<u64>> {
-        let api: Api<ServiceAnnouncement> = Api::namespaced(self.client.clone(), &key.namespace);
+        let api: Api<ServiceAnnouncement> = Api::namespaced(self.client.clone(), key.namespace());
         let object = json!({
             "apiVersion": "heraldlb.io/v1beta1",
             "kind": "ServiceAnnouncement",
-            "metadata": {"name": key.name, "namespace": key.namespace},
+            "metadata": {"name": key.name(), "namespace": key.namespace()},
             "status": {"layer2": entries.layer2, "bgp": entries.bgp},
         });
-        match apply::status(&api, &self.manager, &key.name, &object).await {
+        match apply::status(&api, &self.manager, key.name(), &object).await {
             Ok(object) => Ok(Some(version(&object))),
             Err(error) if client::status_code(&error) == Some(404) => Ok(None),
             Err(error) => Err(error),

@@ -84,7 +84,7 @@ impl Copies {
     pub(crate) fn view(&self, me: &str, class: &str) -> View {
         let speakers = self.speakers.snapshot();
         let raw = self.nodes.snapshot();
-        let own = |name: &ObjectName| name.name == me;
+        let own = |name: &ObjectName| name.name() == me;
         let node = raw.iter().find(|(name, _)| own(name));
         let node = node.map(|(_, node)| Arc::clone(node));
         let nodes = facts(raw, &speakers);
@@ -107,7 +107,7 @@ impl Copies {
     /// What routes are decided from, and the first internal IPv4 address of node `me`.
     pub(crate) fn routing(&self, me: &str, class: &str) -> (World, Policy, Option<Ipv4Addr>) {
         let raw = self.nodes.snapshot();
-        let own = raw.iter().find(|(name, _)| name.name == me);
+        let own = raw.iter().find(|(name, _)| name.name() == me);
         let address = own.and_then(|(_, node)| internal_ipv4(node));
         let nodes = facts(raw, &self.speakers.snapshot());
         let (world, policy) = self.world(&self.services.snapshot(), nodes, class);
@@ -160,7 +160,7 @@ impl Copies {
                 if is_counted {
                     service.serving = service::serving(slices);
                 }
-                (key, service)
+                (key, Arc::new(service))
             })
             .collect();
         let world = World {
@@ -185,7 +185,7 @@ fn facts(
             let speaker = speakers.get(&name).map(AsRef::as_ref);
             let mut facts = NodeFacts::new(&node, speaker);
             facts.stopping |= speaker.is_some_and(is_stopping);
-            (name.name, facts)
+            (name.name().to_owned(), facts)
         })
         .collect()
 }
@@ -232,7 +232,7 @@ fn claims<'a>(
 fn peers(speakers: &BTreeMap<ObjectName, Arc<Speaker>>, me: &str) -> BTreeSet<Mac> {
     speakers
         .iter()
-        .filter(|(name, _)| name.name != me)
+        .filter(|(name, _)| name.name() != me)
         .filter_map(|(_, speaker)| speaker.status.as_ref())
         .flat_map(|status| &status.interfaces)
         .filter_map(|interface| parse_mac(interface.mac.as_deref()?))
@@ -252,7 +252,10 @@ fn by_service(
 ) -> BTreeMap<ServiceKey, Arc<ServiceAnnouncement>> {
     announcements
         .into_iter()
-        .map(|(name, object)| (ServiceKey::new(name.namespace, name.name), object))
+        .map(|(name, object)| {
+            let (namespace, name) = name.parts();
+            (ServiceKey::new(namespace, name), object)
+        })
         .collect()
 }
 

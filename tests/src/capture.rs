@@ -101,6 +101,12 @@ pub fn matching(path: &Path, filter: &str) -> Result<Vec<String>> {
     Ok(output.lines().map(str::to_owned).collect())
 }
 
+/// Likewise, with `udp.checksum.status` for the filter to look at, which kernels may leave to the hardware.
+pub fn matching_by_checksum(path: &Path, filter: &str) -> Result<Vec<String>> {
+    let output = tshark(path, filter, &["-o", "udp.check_checksum:TRUE"])?;
+    Ok(output.lines().map(str::to_owned).collect())
+}
+
 /// Some fields of each frame of a file that a tshark display filter matches; empty where a frame has none.
 pub fn fields(path: &Path, filter: &str, names: &[&str]) -> Result<Vec<Vec<String>>> {
     let mut arguments = vec!["-T", "fields"];

@@ -117,7 +117,8 @@ pub(super) fn endpoints(facts: &Facts, key: &ServiceKey) -> Finding {
             wrong,
             format!(
                 "an address without a serving endpoint is not announced; compare spec.selector with the pods' labels and see whether the pods are Ready: kubectl get endpointslices -n {} -l kubernetes.io/service-name={}",
-                key.namespace, key.name
+                key.namespace(),
+                key.name()
             ),
         ));
     }

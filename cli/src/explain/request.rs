@@ -9,7 +9,7 @@ use crate::facts::Facts;
 
 /// The Service, once [`ours`] has passed.
 pub(super) fn ours_or_fail<'a>(facts: &'a Facts, key: &ServiceKey) -> Result<&'a Service, Failure> {
-    facts.services.get(key).ok_or_else(|| {
+    facts.services.get(key).map(AsRef::as_ref).ok_or_else(|| {
         Failure::new(
             format!("Service {key} is not served by Herald"),
             "see the checks above",
@@ -24,13 +24,13 @@ pub(super) fn exists(facts: &Facts, key: &ServiceKey) -> Finding {
     let elsewhere: Vec<String> = facts
         .all_services
         .keys()
-        .filter(|other| other.name == key.name)
+        .filter(|other| other.name() == key.name())
         .map(ToString::to_string)
         .collect();
     let advice = if elsewhere.is_empty() {
         format!(
             "create it, or look for its name: kubectl get services -n {}",
-            key.namespace
+            key.namespace()
         )
     } else {
         format!("did you mean {}?", elsewhere.join(" or "))

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use herald_model::address::FewAddresses;
 use herald_model::bgp::{Attributes, Bandwidth, Obstacle};
 use herald_model::service::ServiceKey;
 
@@ -96,7 +97,8 @@ fn advice(obstacles: &[&Obstacle]) -> &'static str {
 fn wanted(facts: &Facts, key: &ServiceKey) -> Vec<Session> {
     let mut wanted: Vec<Session> = Vec::new();
     for (node, routes) in &facts.routes {
-        let verdicts = routes.verdicts.get(key).into_iter().flatten();
+        let verdicts = routes.verdicts.get(key);
+        let verdicts = verdicts.into_iter().flat_map(FewAddresses::iter);
         let peers: Vec<&String> = verdicts
             .filter_map(|(_, verdict)| verdict.as_ref().ok())
             .flatten()
@@ -161,7 +163,7 @@ pub(super) fn known(facts: &Facts, key: &ServiceKey) -> Finding {
         }
         for Session { node, peer, .. } in &established {
             let wished = facts.routes.get(node).and_then(|routes| {
-                let verdict = routes.verdicts.get(key)?.get(&address)?;
+                let verdict = routes.verdicts.get(key)?.get(address)?;
                 verdict.as_ref().ok()
             });
             let told = announcers.get(node.as_str());

@@ -55,8 +55,8 @@ pub fn key(service: &KubeService) -> ServiceKey {
 pub fn object_ref(key: &ServiceKey) -> ObjectRef {
     ObjectRef {
         kind: "Service",
-        namespace: Some(key.namespace.clone()),
-        name: key.name.clone(),
+        namespace: Some(key.namespace().to_owned()),
+        name: key.name().to_owned(),
     }
 }
 

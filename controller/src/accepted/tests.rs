@@ -1,18 +1,16 @@
 use std::sync::Arc;
 
 use herald_config::Objects;
-use k8s_openapi::api::core::v1::Service;
 use serde_json::json;
 
 use super::*;
 use crate::assign::tests::decide;
 use crate::assign::tests::{observed, pool, service};
+use crate::kept::Service;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
-
-const CLASS: &str = "heraldlb.io/herald";
 
 fn reports_on(objects: &Objects, sent: &mut Sent, second: i64) -> Vec<Report> {
     reports_with(service(&json!({})), objects, sent, second)
@@ -31,7 +29,7 @@ fn reports_with(
         ..objects.clone()
     };
     let decision = decide(&observed);
-    reports(&observed, &decision, CLASS, sent, at(second))
+    reports(&observed, &decision, sent, at(second))
 }
 
 fn pools(address: &str) -> Objects {
@@ -97,7 +95,7 @@ fn nothing_is_said_twice_while_the_watch_lags() {
     let mut sent = Sent::default();
     let reports = reports_on(&objects, &mut sent, 10);
     assert_eq!(reports[0].happenings.len(), 1);
-    sent.remember(&reports[0], "9");
+    sent.remember(&reports[0], 9);
     assert_eq!(reports_on(&objects, &mut sent, 20), []);
 }
 

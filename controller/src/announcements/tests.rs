@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use herald_config::NodeFacts;
@@ -7,8 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::assign::tests::{decide, merge, observed, service};
 use crate::decision::world;
-
-const CLASS: &str = "heraldlb.io/herald";
+use crate::kept::Slice;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -38,7 +38,7 @@ fn scene(changes: &Value) -> Observed {
     });
     observed.slices.insert(
         key(),
-        vec![Arc::new(serde_json::from_value(slice).unwrap())],
+        vec![Arc::new(Slice::of(&serde_json::from_value(slice).unwrap()))],
     );
     observed
 }
@@ -53,14 +53,13 @@ fn announcement(observed: &mut Observed, status: &Value) {
         },
         "status": status,
     });
-    observed
-        .announcements
-        .insert(key(), Arc::new(serde_json::from_value(object).unwrap()));
+    let kept = Announcement::of(&serde_json::from_value(object).unwrap());
+    observed.announcements.insert(key(), Arc::new(kept));
 }
 
 fn reports_on(observed: &Observed, failed: &[(&str, &str)], second: i64) -> Vec<Report> {
     let decision = decide(observed);
-    let world = world(observed, &decision, CLASS);
+    let world = world(observed, &decision);
     let desired = desired(&world);
     let failed = failed
         .iter()
@@ -91,7 +90,7 @@ fn agree(observed: &Observed, about: &Report, reports: &[Report]) {
     let written = reports.iter().find(|report| report.target == target(&key));
     let stands = observed.announcements.get(&key);
     let status = written.map_or_else(
-        || serde_json::to_value(&stands.unwrap().status).unwrap(),
+        || json!({"conditions": stands.unwrap().conditions()}),
         |report| report.status.clone(),
     );
     let conditions = status["conditions"].as_array().unwrap();
@@ -278,17 +277,17 @@ fn a_new_service_of_the_same_name_becomes_the_owner_and_orphans_are_found() {
         report.object.unwrap()["metadata"]["ownerReferences"][0]["uid"],
         "u2"
     );
-    assert_eq!(orphans(&observed, CLASS), []);
+    assert_eq!(orphans(&observed), []);
     for changes in [
         json!({"spec": {"type": "ClusterIP"}}),
         json!({"spec": {"loadBalancerClass": "example.com/other"}}),
     ] {
         let mut observed = scene(&changes);
         announcement(&mut observed, &json!({}));
-        assert_eq!(orphans(&observed, CLASS), [(key(), "a1".to_owned())]);
+        assert_eq!(orphans(&observed), [(key(), "a1".to_owned())]);
     }
     observed.services.clear();
-    assert_eq!(orphans(&observed, CLASS).len(), 1);
+    assert_eq!(orphans(&observed).len(), 1);
 }
 
 #[test]

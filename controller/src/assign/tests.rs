@@ -6,6 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::book::Book;
 use crate::decision::Decision;
+use crate::kept::Announcement;
 use crate::observed::Observed;
 
 const CLASS: &str = "heraldlb.io/herald";
@@ -23,7 +24,11 @@ pub(crate) fn service(changes: &Value) -> Arc<Service> {
         },
     });
     merge(&mut object, changes);
-    Arc::new(serde_json::from_value(object).unwrap())
+    Arc::new(kept(&object))
+}
+
+pub(crate) fn kept(object: &Value) -> Service {
+    Service::of(&serde_json::from_value(object.clone()).unwrap(), CLASS)
 }
 
 pub(crate) fn merge(into: &mut Value, changes: &Value) {
@@ -47,7 +52,7 @@ pub(crate) fn pool(name: &str, address: &str) -> herald_crds::IPAddressPool {
 
 pub(crate) fn observed(service: Arc<Service>, pools: &[(&str, &str)]) -> Observed {
     let mut observed = Observed {
-        services: [(service::key(&service), service)].into(),
+        services: [(ServiceKey::new("shop", "web"), service)].into(),
         ..Observed::default()
     };
     observed.objects.pools = pools
@@ -61,7 +66,7 @@ pub(crate) fn observed(service: Arc<Service>, pools: &[(&str, &str)]) -> Observe
 
 /// What a new book says of everything.
 pub(crate) fn decide(observed: &Observed) -> Decision {
-    let mut book = Book::new(CLASS);
+    let mut book = Book::default();
     book.configure(&observed.objects);
     for (key, object) in &observed.services {
         book.enter(key, Some(object));
@@ -75,11 +80,10 @@ fn patches_of(observed: &Observed) -> Vec<Patch> {
     let write = |(key, object): (&ServiceKey, &Arc<Service>)| {
         let given = || {
             let announcement = observed.announcements.get(key);
-            let status = announcement.and_then(|a| a.status.clone());
-            let addresses = status.map(|status| status.addresses).unwrap_or_default();
-            addresses.into_iter().map(|one| one.address).collect()
+            let listed = announcement.into_iter().flat_map(|a| &a.addresses);
+            listed.map(|one| one.address.clone()).collect()
         };
-        patch(key, object, &plan, CLASS, given, Timestamp::UNIX_EPOCH)
+        patch(key, object, &plan, given, Timestamp::UNIX_EPOCH)
     };
     services.filter_map(write).collect()
 }
@@ -261,7 +265,7 @@ fn a_service_that_went_to_another_class_keeps_what_others_gave_it() {
     let key = ServiceKey::new("shop", "web");
     observed
         .announcements
-        .insert(key, Arc::new(announcement.unwrap()));
+        .insert(key, Arc::new(Announcement::of(&announcement.unwrap())));
     let patches = patches_of(&observed);
     let [patch] = patches.as_slice() else {
         panic!("{patches:?}")

@@ -3,6 +3,7 @@
 //! Not here: what a range is for (`pool`) or who holds an address in it (`alloc`).
 
 mod count;
+mod few;
 mod parse;
 mod range;
 mod set;
@@ -11,6 +12,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use count::Count;
+pub use few::FewAddresses;
 pub use parse::{RangeError, parse_address};
 pub use range::AddressRange;
 pub use set::RangeSet;

@@ -195,7 +195,7 @@ impl Ledger {
         let new = matches!(entry, Entry::Vacant(_));
         if let Some(shelf) = &mut shelf {
             let known = match &entry {
-                Entry::Occupied(held) => held.get().has_namespace(&service.key.namespace),
+                Entry::Occupied(held) => held.get().has_namespace(service.key.namespace()),
                 Entry::Vacant(_) => false,
             };
             let ports = shelf.has_ports.then_some(address);
@@ -228,7 +228,7 @@ impl Ledger {
             if let Some(group) = &tenancy.group {
                 shelf.part(address, group, &tenant.ports, last);
             }
-            let known = !last && tenancy.has_namespace(&service.namespace);
+            let known = !last && tenancy.has_namespace(service.namespace());
             let ports = shelf.has_ports.then_some(address);
             shelf
                 .tally
@@ -342,7 +342,7 @@ impl Ledger {
         };
         let joinable = |address| {
             let tenancy: Option<&Tenancy> = tenancies.get(&address);
-            tenancy.is_some_and(|tenancy| tenancy.has_namespace(&service.key.namespace))
+            tenancy.is_some_and(|tenancy| tenancy.has_namespace(service.key.namespace()))
         };
         shelf.pick(family, sharer, in_use, joinable)
     }

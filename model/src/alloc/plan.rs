@@ -121,8 +121,9 @@ pub struct PoolCounts {
 pub struct Plan {
     /// Services whose addresses change.
     pub assign: BTreeMap<ServiceKey, Assignment>,
-    /// Services that keep exactly the addresses they have.
-    pub keep: BTreeMap<ServiceKey, Vec<Place>>,
+    /// Services that keep exactly the addresses they have: nearly all, so copies of the plan share
+    /// what is said of them.
+    pub keep: BTreeMap<ServiceKey, Arc<[Place]>>,
     /// Services that lose all they have.
     pub release: BTreeMap<ServiceKey, Release>,
     /// Services that ask for something they do not get.
@@ -144,7 +145,7 @@ impl Plan {
     pub fn places(&self, key: &ServiceKey) -> &[Place] {
         let assigned = self.assign.get(key).map(|a| a.places.as_slice());
         assigned
-            .or_else(|| self.keep.get(key).map(Vec::as_slice))
+            .or_else(|| self.keep.get(key).map(AsRef::as_ref))
             .unwrap_or_default()
     }
 
@@ -161,7 +162,7 @@ impl Plan {
         if places.len() > 1 {
             places.sort_by_key(|p| service.held.iter().position(|a| *a == p.address));
         }
-        self.keep.insert(service.key.clone(), places);
+        self.keep.insert(service.key.clone(), places.into());
     }
 
     pub(super) fn record(&mut self, service: &Service, tally: Tally) {

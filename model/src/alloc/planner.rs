@@ -303,8 +303,8 @@ impl Planner {
         match self.busy.remove(&InTurn(Arc::clone(service))) {
             Some(tally) => unsettle(service, &tally.places, &tally.lost, &mut self.ledger),
             None => {
-                let places = self.plan.keep.remove(&service.key);
-                unsettle(service, &places.unwrap_or_default(), &[], &mut self.ledger);
+                let places = self.plan.keep.remove(&service.key).unwrap_or_default();
+                unsettle(service, &places, &[], &mut self.ledger);
             }
         }
     }

@@ -317,7 +317,7 @@ impl fmt::Display for Refusal {
                 f,
                 "Service {service} gets no further address of pool {pool}: quotas[{index}] allows \
                  namespace {} {max}, and it has {used}; release one or raise maxAddresses",
-                service.namespace
+                service.namespace()
             ),
             Self::NoPool {
                 service,

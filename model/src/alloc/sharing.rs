@@ -41,7 +41,7 @@ impl Rules {
         Some(Group {
             key: key.cloned(),
             namespace: (!self.crosses_namespaces(key.is_some()))
-                .then(|| service.key.namespace.clone()),
+                .then(|| service.key.namespace().to_owned()),
             backend: service.backend_key.clone(),
         })
     }

@@ -64,7 +64,7 @@ impl ShelfTally {
     /// where ports are counted.
     pub(super) fn enter(&mut self, service: &Service, further: bool, ports: Option<IpAddr>) {
         if further {
-            let namespace = service.key.namespace.clone();
+            let namespace = service.key.namespace().to_owned();
             *self.by_namespace.entry(namespace).or_default() += 1;
         }
         if let Some(address) = ports {
@@ -74,10 +74,10 @@ impl ShelfTally {
 
     /// As before [`ShelfTally::enter`].
     pub(super) fn leave(&mut self, service: &Service, further: bool, ports: Option<IpAddr>) {
-        if further && let Some(count) = self.by_namespace.get_mut(&service.key.namespace) {
+        if further && let Some(count) = self.by_namespace.get_mut(service.key.namespace()) {
             *count -= 1;
             if *count == 0 {
-                self.by_namespace.remove(&service.key.namespace);
+                self.by_namespace.remove(service.key.namespace());
             }
         }
         if let Some(Entry::Occupied(mut taken)) = ports.map(|address| self.ports.entry(address)) {

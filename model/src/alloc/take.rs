@@ -73,7 +73,7 @@ impl Chooser<'_> {
             });
         }
         if ledger.reserved.by(address).is_none()
-            && !ledger.is_held_by(&service.key.namespace, address)
+            && !ledger.is_held_by(service.key.namespace(), address)
             && let Some(full) = self.full_quota(service, pool, ledger)
         {
             return Err(full);
@@ -198,7 +198,7 @@ impl Chooser<'_> {
         if pool.quotas.is_empty() {
             return None;
         }
-        let namespace = &service.key.namespace;
+        let namespace = service.key.namespace();
         let used = ledger.held_by_namespace(&pool.name, namespace);
         let full = pool.quotas.iter().enumerate().filter(|(_, quota)| {
             quota.max_addresses <= used && quota.limits(namespace, &self.snapshot.namespaces)

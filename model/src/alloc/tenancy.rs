@@ -84,11 +84,11 @@ impl Tenancy {
     /// Whether somebody of the namespace is among them.
     pub(super) fn has_namespace(&self, namespace: &str) -> bool {
         match &self.tenants {
-            Tenants::One(tenant) => tenant.key.namespace == namespace,
+            Tenants::One(tenant) => tenant.key.namespace() == namespace,
             Tenants::Several { by_name, .. } => {
                 let from = ServiceKey::new(namespace, "");
                 let first = by_name.range::<ServiceKey, _>(from..).next();
-                first.is_some_and(|Named(tenant)| tenant.key.namespace == namespace)
+                first.is_some_and(|Named(tenant)| tenant.key.namespace() == namespace)
             }
         }
     }

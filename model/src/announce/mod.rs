@@ -20,6 +20,7 @@ use eligible::Judge;
 pub use verdict::{NodeObstacle, Obstacle, Verdict};
 pub use world::{L2Advertisement, Node, World};
 
+use crate::address::FewAddresses;
 use crate::service::{Service, ServiceKey};
 
 /// What shall be announced and by whom it may be.
@@ -28,7 +29,7 @@ pub struct Desired {
     /// The addresses that have at least one candidate.
     pub addresses: BTreeMap<IpAddr, Announcement>,
     /// For every address of every Service that holds one: whether and why not.
-    pub verdicts: BTreeMap<ServiceKey, BTreeMap<IpAddr, Verdict>>,
+    pub verdicts: BTreeMap<ServiceKey, FewAddresses<Verdict>>,
 }
 
 /// One address to announce.
@@ -96,7 +97,7 @@ impl Reluctance {
 pub fn desired(world: &World) -> Desired {
     let mut judge = Judge::new(world);
     let mut desired = Desired::default();
-    let mut services: Vec<&Service> = world.services.values().collect();
+    let mut services: Vec<&Arc<Service>> = world.services.values().collect();
     services.sort_by_key(|s| (s.created, &s.key));
     for service in services {
         for address in &service.held {

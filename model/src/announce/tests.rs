@@ -81,7 +81,10 @@ fn world(services: impl IntoIterator<Item = Service>) -> World {
         (name.to_owned(), Pool::new(name, ranges))
     };
     World {
-        services: services.into_iter().map(|s| (s.key.clone(), s)).collect(),
+        services: services
+            .into_iter()
+            .map(|s| (s.key.clone(), Arc::new(s)))
+            .collect(),
         pools: [pool("p", "192.0.2.0/24"), pool("q", "198.51.100.0/24")].into(),
         quarantined_pools: BTreeSet::new(),
         advertisements: vec![ad("all")],
@@ -106,8 +109,13 @@ fn candidates(world: &World) -> String {
         .join(" ")
 }
 
+fn verdict_on(desired: &Desired, name: &str, address: &str) -> Verdict {
+    let verdicts = &desired.verdicts[&key(name)];
+    verdicts.get(ip(address)).unwrap().clone()
+}
+
 fn verdict(world: &World, name: &str) -> Verdict {
-    desired(world).verdicts[&key(name)][&ip(VIP)].clone()
+    verdict_on(&desired(world), name, VIP)
 }
 
 #[test]
@@ -481,9 +489,7 @@ fn an_address_in_no_pool_is_not_announced_unless_its_pool_is_only_set_aside() {
     let mut world = world([stray]);
     let obstacle = |world: &World| {
         let desired = desired(world);
-        desired.verdicts[&key("s")][&ip("203.0.113.1")]
-            .obstacle
-            .clone()
+        verdict_on(&desired, "s", "203.0.113.1").obstacle.clone()
     };
     assert_eq!(
         obstacle(&world).unwrap().to_string(),
@@ -505,7 +511,7 @@ fn each_address_of_a_dual_stack_service_has_its_own_verdict() {
     let desired = desired(&world);
     assert_eq!(desired.addresses.keys().collect::<Vec<_>>(), [&ip(VIP)]);
     assert_eq!(
-        desired.verdicts[&key("s")][&ip("198.51.100.1")]
+        verdict_on(&desired, "s", "198.51.100.1")
             .obstacle
             .as_ref()
             .unwrap()

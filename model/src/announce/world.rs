@@ -1,6 +1,7 @@
 //! What eligibility is decided from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::labels::{Labels, Selector};
 use crate::pool::Pool;
@@ -10,7 +11,7 @@ use crate::service::{Service, ServiceKey};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct World {
     /// Services with the addresses they hold.
-    pub services: BTreeMap<ServiceKey, Service>,
+    pub services: BTreeMap<ServiceKey, Arc<Service>>,
     /// The pools in force, by name.
     pub pools: BTreeMap<String, Pool>,
     /// Pools that exist but are set aside for a mistake in them: addresses that came from one of

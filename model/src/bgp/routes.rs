@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::bandwidth::Scales;
 use super::{Advertisement, Attributes, Policy};
+use crate::address::FewAddresses;
 use crate::announce::{Node, World};
 use crate::labels::any_or_all;
 use crate::service::{Service, ServiceKey, TrafficPolicy};
@@ -18,7 +19,7 @@ pub struct Routes {
     /// For every peer the node is to speak to, what it is told.
     pub peers: BTreeMap<String, BTreeMap<IpNet, Attributes>>,
     /// For every address of every Service that holds one.
-    pub verdicts: BTreeMap<ServiceKey, BTreeMap<IpAddr, Verdict>>,
+    pub verdicts: BTreeMap<ServiceKey, FewAddresses<Verdict>>,
 }
 
 /// To whom an address is announced, or why to nobody.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -96,7 +97,7 @@ fn world(services: &[Service]) -> World {
     World {
         services: services
             .iter()
-            .map(|s| (s.key.clone(), s.clone()))
+            .map(|s| (s.key.clone(), Arc::new(s.clone())))
             .collect(),
         pools: BTreeMap::from([("lan".to_owned(), Pool::new("lan", ranges))]),
         nodes: BTreeMap::from([
@@ -171,20 +172,20 @@ fn the_first_failing_test_is_the_reason() {
     };
     let excluded: Change = |world| world.nodes.get_mut("n1").unwrap().excluded = true;
     let no_endpoints: Change = |world| {
-        let service = world.services.values_mut().next().unwrap();
+        let service = Arc::make_mut(world.services.values_mut().next().unwrap());
         service.endpoints = vec![endpoint("n1", false, false)];
     };
     let elsewhere_only: Change = |world| {
-        let service = world.services.values_mut().next().unwrap();
+        let service = Arc::make_mut(world.services.values_mut().next().unwrap());
         service.endpoints = vec![endpoint("n2", true, true)];
     };
     let local: Change = |world| {
-        let service = world.services.values_mut().next().unwrap();
+        let service = Arc::make_mut(world.services.values_mut().next().unwrap());
         service.traffic_policy = TrafficPolicy::Local;
         service.endpoints = vec![endpoint("n2", true, true), endpoint("n1", false, false)];
     };
     let terminating: Change = |world| {
-        let service = world.services.values_mut().next().unwrap();
+        let service = Arc::make_mut(world.services.values_mut().next().unwrap());
         service.traffic_policy = TrafficPolicy::Local;
         service.endpoints = vec![endpoint("n1", false, true)];
     };

@@ -33,11 +33,13 @@ pub enum Discard {
     AdminDown,
     /// An echo that this session did not send, or no longer waits for.
     Echo,
+    /// An echo of the neighbour beyond what it was offered: none, or not as often.
+    EchoOffer,
 }
 
 impl Discard {
     /// All of them, for metrics.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Ttl,
         Self::Port,
         Self::Version,
@@ -52,6 +54,7 @@ impl Discard {
         Self::AuthenticationSequence,
         Self::AdminDown,
         Self::Echo,
+        Self::EchoOffer,
     ];
 
     /// A name for metrics.
@@ -72,6 +75,7 @@ impl Discard {
             Self::AuthenticationSequence => "authentication_sequence",
             Self::AdminDown => "admin_down",
             Self::Echo => "echo",
+            Self::EchoOffer => "echo_offer",
         }
     }
 }

@@ -7,7 +7,7 @@
 //! ```text
 //! set_config, admin_down, admin_up ──► Session ──► poll_transmit: control and echo packets
 //! handle_packet, handle_echo       ──►         ──► poll_event, poll_timeout
-//! handle_timeout                   ──►         ──► snapshot, path
+//! loop_back, handle_timeout        ──►         ──► snapshot, path
 //! ```
 //!
 //! Which session a packet is for is told by [`Demultiplexer`]. Time is the time since any fixed moment,

@@ -17,14 +17,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use drive::wanted;
-use echo::Echo;
+use echo::{Echo, Returned};
 use jitter::Jitter;
 use neighbor::Neighbor;
 pub use terms::{Cause, Event, Negotiated, Packets, Path, Snapshot, Transmit};
 use timing::Timing;
 
 use crate::auth::Sequence;
-use crate::{Config, ConfigError, Diagnostic, Discard, Discriminator, State, Time};
+use crate::{Config, ConfigError, Diagnostic, Discard, Discriminator, State, TTL, Time};
 
 /// A watched path, and the neighbour at its other end.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub struct Session {
     jitter: Jitter,
     sequence: Sequence,
     echo: Option<Echo>,
+    returned: Returned,
     /// When the last packet that counted was received.
     heard_at: Option<Time>,
     /// When the neighbour's sequence numbers are forgotten, once it is silent.
@@ -85,6 +86,7 @@ impl Session {
             neighbor: Neighbor::default(),
             jitter,
             echo: None,
+            returned: Returned::default(),
             heard_at: None,
             stale_at: None,
             sent_at: None,
@@ -109,6 +111,9 @@ impl Session {
         if config != self.config {
             if config.authentication != self.config.authentication {
                 self.sequence.forget();
+            }
+            if config.echo != self.config.echo {
+                self.returned = Returned::default();
             }
             self.config = config;
             self.news = true;
@@ -183,9 +188,29 @@ impl Session {
         Ok(())
     }
 
+    /// An echo packet of the neighbour arrived with that TTL or hop limit at this node instead of being
+    /// forwarded by it. It is to be sent back as it is, one hop less: that is what was offered.
+    ///
+    /// # Errors
+    /// Why it is not: it was forwarded before, the session is not up, no echo is offered, or not so many.
+    pub fn loop_back(&mut self, ttl: u8, now: Time) -> Result<(), Discard> {
+        if ttl != TTL {
+            return Err(Discard::Ttl);
+        }
+        if self.state != State::Up {
+            return Err(Discard::State);
+        }
+        let interval = self.config.echo.ok_or(Discard::EchoOffer)?;
+        self.returned.take(interval, self.config.multiplier, now)
+    }
+
     /// Lets due timers expire.
     pub fn handle_timeout(&mut self, now: Time) {
         let due = |at: Option<Time>| at.is_some_and(|at| at <= now);
+        // Echo first: with it ends the patience for slow control packets. Silence explains missing echo.
+        if due(self.echo_missing_at()) && !due(self.silent_at()) {
+            self.change(State::Down, Diagnostic::ECHO_FAILED, Cause::EchoFailed, now);
+        }
         if due(self.silent_at()) {
             // RFC 5880 section 6.8.1: twice the detection time.
             let detection = self.negotiated().map(|negotiated| negotiated.detection);
@@ -195,9 +220,6 @@ impl Session {
             }
             self.neighbor = Neighbor::default();
             self.heard_at = None;
-        }
-        if due(self.echo_missing_at()) {
-            self.change(State::Down, Diagnostic::ECHO_FAILED, Cause::EchoFailed, now);
         }
         if due(self.stale_at) {
             self.sequence.forget();

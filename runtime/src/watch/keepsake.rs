@@ -163,10 +163,7 @@ mod tests {
         keepsake.include("services", &watched);
         {
             let mut replica = watched.replica.write().expect("not poisoned");
-            let named = |object: String| {
-                let (namespace, name) = (String::new(), object.clone());
-                (ObjectName { namespace, name }, object)
-            };
+            let named = |object: String| (ObjectName::new("", &object), object);
             replica.apply(Event::Apply("web".to_owned()), named);
         }
         keepsake.write(&directory).expect("written");

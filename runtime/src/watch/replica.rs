@@ -1,28 +1,36 @@
 //! The copy itself: watch events in, a map out. Pure.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use kube::runtime::watcher::Event;
-use serde::Serialize;
 
-/// What identifies an object of one kind. Cluster-scoped objects have an empty namespace.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct ObjectName {
-    /// Namespace, empty for a cluster-scoped kind.
-    pub namespace: String,
+/// What identifies an object of one kind, ordered by namespace, then name. Cluster-scoped objects
+/// have an empty namespace. A copy is another pointer to the same text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName(Arc<str>);
+
+/// Between namespace and name; before everything that either may contain, so that texts are ordered
+/// as the pairs are.
+const BETWEEN: char = '\0';
+
+impl ObjectName {
+    /// The object of this name in a namespace.
+    #[must_use]
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self(format!("{namespace}{BETWEEN}{name}").into())
+    }
+
+    /// Namespace, empty for a cluster-scoped kind, and name.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str) {
+        self.0.split_once(BETWEEN).unwrap_or_default()
+    }
+
     /// Name.
-    pub name: String,
-}
-
-impl fmt::Display for ObjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.namespace.is_empty() {
-            write!(f, "{}", self.name)
-        } else {
-            write!(f, "{}/{}", self.namespace, self.name)
-        }
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.parts().1
     }
 }
 
@@ -112,11 +120,7 @@ mod tests {
     type Pair = (&'static str, u32);
 
     fn named(pair: Pair) -> (ObjectName, Pair) {
-        let name = ObjectName {
-            namespace: String::new(),
-            name: pair.0.to_owned(),
-        };
-        (name, pair)
+        (ObjectName::new("", pair.0), pair)
     }
 
     fn seen(replica: &Replica<Pair>) -> Vec<Pair> {

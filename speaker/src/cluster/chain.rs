@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use herald_beacon::{NodeId, View};
 use herald_runtime::client;
+use herald_runtime::watch::ObjectName;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
@@ -105,16 +106,16 @@ impl Membership {
         lost: &BTreeSet<NodeId>,
     ) -> BTreeMap<String, Applicant> {
         let nodes = self.sources.nodes.snapshot();
-        let zones: BTreeMap<&String, Option<&String>> = nodes
+        let zones: BTreeMap<&str, Option<&String>> = nodes
             .iter()
             .map(|(name, node)| {
                 let labels = node.metadata.labels.as_ref();
-                (&name.name, labels.and_then(|labels| labels.get(ZONE)))
+                (name.name(), labels.and_then(|labels| labels.get(ZONE)))
             })
             .collect();
         let applicant = |name: String| {
             let applicant = Applicant {
-                zone: zones.get(&name).copied().flatten().cloned(),
+                zone: zones.get(&*name).copied().flatten().cloned(),
                 heard: heard.contains(&id(&name)),
                 lost: lost.contains(&id(&name)),
             };
@@ -126,11 +127,14 @@ impl Membership {
     /// A view with the names of its members, if they are all known.
     fn named(&self, view: &View, speakers: &BTreeMap<String, Applicant>) -> Option<NamedView> {
         let nodes = self.sources.nodes.snapshot();
-        let names = nodes.keys().map(|name| &name.name).chain(speakers.keys());
-        let by_id: BTreeMap<NodeId, &String> = names.map(|name| (id(name), name)).collect();
+        let names = nodes
+            .keys()
+            .map(ObjectName::name)
+            .chain(speakers.keys().map(String::as_str));
+        let by_id: BTreeMap<NodeId, &str> = names.map(|name| (id(name), name)).collect();
         let names = |ids: &BTreeSet<NodeId>| {
             let names = ids.iter();
-            let names = names.map(|id| by_id.get(id).map(|name| (*name).clone()));
+            let names = names.map(|id| by_id.get(id).map(|name| (*name).to_owned()));
             names.collect::<Option<BTreeSet<String>>>()
         };
         let (members, voters) = (names(&view.members)?, names(&view.voters)?);

@@ -242,7 +242,7 @@ impl Membership {
         }
         known.peers = self.addresses().map(|(name, at)| (id(&name), at)).collect();
         let nodes = self.sources.nodes.snapshot();
-        let existing: BTreeSet<NodeId> = nodes.keys().map(|name| id(&name.name)).collect();
+        let existing: BTreeSet<NodeId> = nodes.keys().map(|name| id(name.name())).collect();
         let members = known.view.iter().flat_map(|view| &view.members);
         known.gone = members
             .filter(|id| !existing.contains(id))
@@ -262,7 +262,7 @@ impl Membership {
         speakers.filter_map(move |(name, speaker)| {
             nodes.get(&name)?;
             let address = speaker.status.as_ref()?.beacon_address.as_ref()?;
-            Some((name.name, address.parse().ok()?))
+            Some((name.name().to_owned(), address.parse().ok()?))
         })
     }
 

@@ -42,20 +42,7 @@ impl BfdListener {
     /// # Errors
     /// When the port is taken, or there is no such device.
     pub(crate) fn open(ipv6: bool, port: u16, device: Option<&str>) -> io::Result<Self> {
-        let socket = socket(ipv6, device)?;
-        // The port of the node and that of a VRF do not exclude each other; another daemon does.
-        socket.set_reuse_address(device.is_some())?;
-        if ipv6 {
-            socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into())?;
-            enable(&socket, libc::SOL_IPV6, libc::IPV6_RECVHOPLIMIT)?;
-            enable(&socket, libc::SOL_IPV6, libc::IPV6_RECVPKTINFO)?;
-        } else {
-            socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
-            enable(&socket, libc::SOL_IP, libc::IP_RECVTTL)?;
-            enable(&socket, libc::SOL_IP, libc::IP_PKTINFO)?;
-        }
-        socket.set_reuse_address(true)?;
-        Ok(Self(socket))
+        bound(ipv6, port, device).map(Self)
     }
 
     /// The next queued datagram, if there is one.
@@ -129,6 +116,25 @@ impl BfdSender {
     pub(crate) fn send(&self, octets: &[u8], to: SocketAddr) -> io::Result<()> {
         self.0.send_to(octets, &to.into()).map(drop)
     }
+}
+
+/// A socket that datagrams come to, on every address, or on those of a VRF's device; it says of each how
+/// far it came and where it arrived.
+pub(super) fn bound(ipv6: bool, port: u16, device: Option<&str>) -> io::Result<Socket> {
+    let socket = socket(ipv6, device)?;
+    // The port of the node and that of a VRF do not exclude each other; another daemon does.
+    socket.set_reuse_address(device.is_some())?;
+    if ipv6 {
+        socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into())?;
+        enable(&socket, libc::SOL_IPV6, libc::IPV6_RECVHOPLIMIT)?;
+        enable(&socket, libc::SOL_IPV6, libc::IPV6_RECVPKTINFO)?;
+    } else {
+        socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+        enable(&socket, libc::SOL_IP, libc::IP_RECVTTL)?;
+        enable(&socket, libc::SOL_IP, libc::IP_PKTINFO)?;
+    }
+    socket.set_reuse_address(true)?;
+    Ok(socket)
 }
 
 fn socket(ipv6: bool, device: Option<&str>) -> io::Result<Socket> {

@@ -1,6 +1,6 @@
-//! A packet socket for BFD over IPv4 on one interface: echo packets, which the kernel would not send to an
-//! address of its own by way of another host, nor take back from there, and control packets, which say
-//! where that host is.
+//! A packet socket for BFD on one interface, over IPv4 or IPv6: echo packets, which the kernel would not
+//! send to an address of its own by way of another host, nor, over IPv4, take back from there, and control
+//! packets, which say where that host is.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,10 +8,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use super::filter;
 use super::packet::PacketSocket;
 
-/// EtherType of IPv4.
 const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
 
-/// The socket of one interface.
+/// The socket of one interface and family.
 #[derive(Debug)]
 pub(crate) struct EchoSocket(PacketSocket);
 
@@ -20,10 +20,14 @@ impl EchoSocket {
     ///
     /// # Errors
     /// When the capability is missing, or there is no such interface.
-    pub(crate) fn open(index: u32) -> io::Result<Self> {
-        let mut program = Vec::from(filter::bfd());
+    pub(crate) fn open(index: u32, ipv6: bool) -> io::Result<Self> {
+        let (ethertype, mut program) = if ipv6 {
+            (ETHERTYPE_IPV6, Vec::from(filter::bfd_over_ipv6()))
+        } else {
+            (ETHERTYPE_IPV4, Vec::from(filter::bfd()))
+        };
         program.push(filter::accept());
-        PacketSocket::open(ETHERTYPE_IPV4, index, &program).map(Self)
+        PacketSocket::open(ethertype, index, &program).map(Self)
     }
 
     /// The next queued Ethernet frame without a VLAN tag: its length.

@@ -64,6 +64,20 @@ pub(super) fn bfd() -> [SockFilter; 11] {
     ]
 }
 
+/// The same over IPv6, without extension headers.
+pub(super) fn bfd_over_ipv6() -> [SockFilter; 8] {
+    [
+        SockFilter::new(LOAD_HALF, 0, 0, 12),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 5, 0x86dd),
+        SockFilter::new(LOAD_BYTE, 0, 0, 20),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 3, 17),
+        SockFilter::new(LOAD_HALF, 0, 0, 56),
+        SockFilter::new(JUMP_IF_EQUAL, 2, 0, 3784),
+        SockFilter::new(JUMP_IF_EQUAL, 1, 0, 3785),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ]
+}
+
 /// The instruction after each program: what passed is handed up.
 pub(super) fn accept() -> SockFilter {
     SockFilter::new(RETURN, 0, 0, SNAP)

@@ -1,13 +1,14 @@
 //! Receiving with what the kernel adds: when it took the message from the wire, its VLAN tag, how far it
-//! came and where it arrived, or that it is one of ours that came back.
+//! came and where it arrived, or that it is one of ours that came back. Sending from where one arrived.
 
 use std::io;
 use std::mem::{self, MaybeUninit};
+use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use libc::c_int;
-use socket2::Socket;
+use socket2::{SockAddr, Socket};
 
 /// A message that arrived.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,8 @@ pub(crate) struct Arrival {
     pub ttl: Option<u8>,
     /// Index of the interface it arrived on, where that is asked for.
     pub interface: Option<u32>,
+    /// The address of IPv6 it was sent to, where that is asked for.
+    pub here: Option<Ipv6Addr>,
 }
 
 /// The next queued message, if there is one; `from` is filled as far as the kernel fills it.
@@ -83,9 +86,59 @@ fn take<A>(
         refused: false,
         ttl: None,
         interface: None,
+        here: None,
     };
     read_control(&message, &mut arrival);
     Ok(Some(arrival))
+}
+
+/// Sends a datagram from this address of the node, over this interface.
+pub(super) fn send_from(
+    socket: &Socket,
+    here: Ipv6Addr,
+    interface: u32,
+    octets: &[u8],
+    to: SocketAddrV6,
+) -> io::Result<()> {
+    let to = SockAddr::from(to);
+    let info = libc::in6_pktinfo {
+        ipi6_addr: libc::in6_addr {
+            s6_addr: here.octets(),
+        },
+        ipi6_ifindex: interface,
+    };
+    let mut control = ControlBuffer([0; 128]);
+    let mut part = libc::iovec {
+        iov_base: octets.as_ptr().cast_mut().cast(),
+        iov_len: octets.len(),
+    };
+    // SAFETY: msghdr is plain data for which all zeros is valid.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_name = to.as_ptr().cast_mut().cast();
+    message.msg_namelen = to.len();
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    // SAFETY: the CMSG functions compute lengths and places; an in6_pktinfo and its header fit into the
+    // control buffer with room to spare, and data is written unaligned.
+    unsafe {
+        let length = length_of::<libc::in6_pktinfo>();
+        message.msg_controllen = usize::try_from(libc::CMSG_SPACE(length)).unwrap_or_default();
+        if let Some(header) = libc::CMSG_FIRSTHDR(&raw const message).as_mut() {
+            header.cmsg_level = libc::SOL_IPV6;
+            header.cmsg_type = libc::IPV6_PKTINFO;
+            header.cmsg_len = usize::try_from(libc::CMSG_LEN(length)).unwrap_or_default();
+            let data = libc::CMSG_DATA(header).cast::<libc::in6_pktinfo>();
+            data.write_unaligned(info);
+        }
+    }
+    // SAFETY: every pointer in `message` points to memory of the stated length that outlives the call and
+    // that the kernel only reads; the descriptor is open because `socket` is.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, 0) };
+    if sent < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Control messages need the alignment of their header.
@@ -119,6 +172,7 @@ fn read_control(message: &libc::msghdr, arrival: &mut Arrival) {
                 (libc::SOL_IPV6, libc::IPV6_PKTINFO) => {
                     let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
                     arrival.interface = Some(info.ipi6_ifindex);
+                    arrival.here = Some(info.ipi6_addr.s6_addr.into());
                 }
                 (libc::SOL_PACKET, libc::PACKET_AUXDATA) => {
                     let aux = data.cast::<libc::tpacket_auxdata>().read_unaligned();

@@ -1,4 +1,4 @@
-//! Frames with BFD packets over IPv4, as the socket for echo packets reads them: one octet per octet.
+//! Frames with BFD packets over IPv4 and IPv6, as the sockets for echo packets read them: one octet per octet.
 //!
 //! What is read lies within the frame, where its lengths say; what is sent back is read as what it was.
 //!
@@ -19,7 +19,8 @@ pub fn run(octets: &[u8]) {
     let Some(said) = read(octets) else {
         return;
     };
-    assert!(said.payload.len() + 42 <= octets.len());
+    let headers = if said.source.is_ipv4() { 42 } else { 62 };
+    assert!(said.payload.len() + headers <= octets.len());
     assert_eq!(octets[..6], said.back.here.0);
     assert_eq!(octets[6..12], said.back.neighbour.0);
     let again = echo(&said.back, said.port, said.payload);
@@ -35,7 +36,7 @@ pub fn run(octets: &[u8]) {
     assert_eq!(heard.payload, said.payload);
 }
 
-/// An echo packet, plain, padded, and with options of IPv4.
+/// Echo packets, plain and padded, and with options of IPv4.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let road = Road {
@@ -48,5 +49,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut options = plain.clone();
     options.splice(34..34, [1; 4]);
     (options[14], options[17]) = (0x46, 48);
-    vec![plain, padded, options]
+    let road = Road {
+        address: [0x2001, 0xdb8, 0, 0, 0, 0, 0, 11].into(),
+        ..road
+    };
+    let six = echo(&road, 50_000, b"sixteen octets!!");
+    let six_padded = [&six[..], &[0; 20]].concat();
+    vec![plain, padded, options, six, six_padded]
 }

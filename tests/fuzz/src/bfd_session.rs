@@ -10,7 +10,7 @@
 //! 6    time: microseconds u16, or milliseconds
 //! 7    another configuration: three octets, of this end alone
 //! 8    this end is switched off, or on
-//! 9    the echo packets that are under way come back, changed or not; or a packet of before comes again
+//! 9    the echo packets that are under way come back, changed or not; or one of the neighbour's comes: TTL
 //! ```
 //!
 //! A session is up only after packets that counted said Init or Up, never by packets without the right
@@ -247,6 +247,12 @@ pub fn run(octets: &[u8]) {
             },
             _ => {
                 let how = script.u8();
+                if how & 2 == 2 {
+                    let (ttl, before) = (script.u8(), scene.session.snapshot().state);
+                    let back = scene.session.loop_back(ttl, now).is_ok();
+                    let offered = scene.session.config().echo.is_some();
+                    assert!(!back || offered && ttl == TTL && before == State::Up);
+                }
                 for mut echo in std::mem::take(&mut scene.echoes) {
                     if how & 1 == 1 {
                         script.change(&mut echo);
@@ -276,7 +282,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for bits in [0, 3, 4, 5, 6, 7, 8, 0x10, 0x20, 0x21] {
         let begin = [&[bits, 0x1b, 0x33][..], &meet].concat();
-        let echo = [5, 9, 0, 5, 9, 0, 5, 9, 1, 1, 0, 4, 9];
+        let echo = [5, 9, 0, 5, 9, 2, 255, 5, 9, 1, 1, 0, 4, 9];
         let slower = [7, bits, 0x3f, 0x55, 5, 0, 0, 5, 0, 0];
         seeds.push([&begin[..], &echo, &[6, 1, 0, 1]].concat());
         seeds.push([&begin[..], &slower, &[8, 0, 5, 0, 0, 8, 1]].concat());

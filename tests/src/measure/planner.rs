@@ -56,7 +56,7 @@ fn service(number: u32) -> Service {
     };
     Service {
         created: i64::from(number),
-        labels: [("app".to_owned(), key.name.clone())].into(),
+        labels: [("app".to_owned(), key.name().to_owned())].into(),
         ports: [port(80), port(443)].into(),
         ..Service::new(key)
     }

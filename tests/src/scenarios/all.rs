@@ -310,7 +310,7 @@ pub const ALL: &[Scenario] = &[
         run: bgp::proved,
     },
     Scenario {
-        name: "frr_and_a_node_watch_each_other_by_bfd_echo",
+        name: "frr_and_nodes_watch_each_other_by_bfd_echo",
         herald: true,
         run: bgp::echoed,
     },

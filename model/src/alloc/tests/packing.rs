@@ -31,7 +31,7 @@ fn first_that_fits(plain: &Plain, service: &Service) -> Option<IpAddr> {
             .values()
             .filter(|(_, at)| at == address)
             .all(|(other, _)| {
-                other.key.namespace == service.key.namespace
+                other.key.namespace() == service.key.namespace()
                     && other.ports.is_disjoint(&service.ports)
             })
     };
@@ -71,7 +71,7 @@ proptest! {
             let ports: Vec<u16> = ports.into_iter().collect();
             let mut service = Service { sharing_key: None, ..shared(&name, "", &ports) };
             if other {
-                service.key.namespace = "other".into();
+                service.key = ServiceKey::new("other", service.key.name());
             }
             let picked = ledger.pick("p", Family::V4, &service, true).address;
             prop_assert_eq!(picked, first_that_fits(&plain, &service));

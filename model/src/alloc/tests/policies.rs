@@ -37,7 +37,7 @@ fn free(snapshot: &mut Snapshot, address: &str, holder: &str, at: i64, deleted: 
 }
 
 fn of_namespace(namespace: &str, service: Service) -> Service {
-    let key = ServiceKey::new(namespace, &service.key.name);
+    let key = ServiceKey::new(namespace, service.key.name());
     Service { key, ..service }
 }
 

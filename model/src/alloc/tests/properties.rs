@@ -176,7 +176,7 @@ prop_compose! {
         };
         let pools = [pools.0, pools.1, pools.2].into_iter().flatten();
         let named = services.into_iter().enumerate().map(|(i, mut service)| {
-            service.key.name = format!("s{i}");
+            service.key = ServiceKey::new(service.key.namespace(), format!("s{i}"));
             (service.key.clone(), Arc::new(service))
         });
         Snapshot {
@@ -212,7 +212,7 @@ fn written_out(pool: &Pool) -> Vec<IpAddr> {
 }
 
 fn may_use(snapshot: &Snapshot, pool: &Pool, service: &Service) -> bool {
-    let namespace = &service.key.namespace;
+    let namespace = service.key.namespace();
     let in_team = snapshot.namespaces[namespace].contains_key("team");
     pool.allocation
         .as_ref()
@@ -229,7 +229,7 @@ fn compatible(snapshot: &Snapshot, address: IpAddr, a: &Service, b: &Service) ->
     let Some(pool) = pools.find(|pool| pool.ranges.contains(address)) else {
         return a.ports.is_disjoint(&b.ports);
     };
-    let same_namespace = a.key.namespace == b.key.namespace;
+    let same_namespace = a.key.namespace() == b.key.namespace();
     let by_policy = match (pool.sharing, &a.sharing_key, &b.sharing_key) {
         (Sharing::Never, _, _) | (Sharing::ByKey, None, None) => false,
         (Sharing::ByKey | Sharing::Automatic, Some(one), Some(other)) => {
@@ -271,7 +271,7 @@ fn held_back(snapshot: &Snapshot, pool: &Pool, address: IpAddr, key: &ServiceKey
 fn of_namespace(snapshot: &Snapshot, plan: &Plan, pool: &str, namespace: &str) -> BTreeSet<IpAddr> {
     let services = snapshot.services.keys();
     let places = services
-        .filter(|key| key.namespace == namespace)
+        .filter(|key| key.namespace() == namespace)
         .flat_map(|key| plan.places(key));
     places
         .filter(|p| p.pool == pool)
@@ -349,7 +349,7 @@ proptest! {
                 let mut after = of_namespace(&snapshot, &plan, name, namespace);
                 after.retain(|address| reservation(&snapshot, *address).is_none());
                 let services = snapshot.services.values();
-                let mine = services.filter(|s| s.key.namespace == namespace);
+                let mine = services.filter(|s| s.key.namespace() == namespace);
                 let before: BTreeSet<_> = mine.flat_map(|s| s.held.iter().copied()).collect();
                 let max = allowed(pool, namespace).unwrap_or(u64::MAX);
                 prop_assert!(after.is_subset(&before) || after.len() as u64 <= max, "{name} {namespace}");
@@ -396,7 +396,7 @@ proptest! {
             }
             for pool in snapshot.pools.values() {
                 if pool.auto_assign && !pool.draining && may_use(&snapshot, pool, service) {
-                    let namespace = &service.key.namespace;
+                    let namespace = service.key.namespace();
                     let mine = of_namespace(&snapshot, &plan, &pool.name, namespace);
                     let room = allowed(pool, namespace).is_none_or(|max| (mine.len() as u64) < max);
                     let free = written_out(pool).into_iter().find(|a| {

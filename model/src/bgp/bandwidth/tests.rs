@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::collection::vec;
@@ -114,7 +115,9 @@ fn world(services: &[Service]) -> World {
         .into_iter()
         .map(|range| range.parse::<AddressRange>().unwrap())
         .collect();
-    let services = services.iter().map(|s| (s.key.clone(), s.clone()));
+    let services = services
+        .iter()
+        .map(|s| (s.key.clone(), Arc::new(s.clone())));
     World {
         services: services.collect(),
         pools: BTreeMap::from([("lan".to_owned(), Pool::new("lan", ranges))]),
@@ -412,7 +415,7 @@ proptest! {
         let before = world(&services(&made));
         let mut after = before.clone();
         for service in after.services.values_mut() {
-            if let Some(there) = service.serving.get_mut("n2") {
+            if let Some(there) = Arc::make_mut(service).serving.get_mut("n2") {
                 there.insert(IpAddr::from([10, 0, 1, 1]));
                 there.insert(IpAddr::from(Ipv6Addr::from([0xfd00, 0, 0, 0, 0, 0, 1, 1])));
             }

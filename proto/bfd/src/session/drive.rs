@@ -121,7 +121,7 @@ impl Session {
             }
         };
         match &mut self.echo {
-            Some(echo) => echo.set_interval(interval),
+            Some(echo) => echo.set_interval(interval, now),
             None => self.echo = Some(Echo::new(interval, self.jitter.draw(), now)),
         }
     }

@@ -1,5 +1,5 @@
 //! The echo function (RFC 5880 sections 6.4 and 6.8.8): packets that the neighbour's forwarding sends
-//! back unread.
+//! back unread; and how many of the neighbour's go back where that is not left to forwarding.
 //!
 //! Not by the letter: echo packets that do not come back count as a failure only after one of them did.
 //! Many a neighbour offers to loop packets back and does not.
@@ -21,7 +21,7 @@ pub(crate) struct Echo {
     number: u32,
     /// Makes packets hard to guess.
     word: u64,
-    /// When the last one came back, if one did.
+    /// When the last one came back, if one did, or the interval was shortened after that.
     back_at: Option<Time>,
 }
 
@@ -40,7 +40,12 @@ impl Echo {
         self.interval
     }
 
-    pub(crate) const fn set_interval(&mut self, interval: Duration) {
+    /// What was in order by a longer interval is not late by the new one.
+    pub(crate) fn set_interval(&mut self, interval: Duration, now: Time) {
+        if interval < self.interval {
+            self.next_at = self.next_at.min(now);
+            self.back_at = self.back_at.map(|at| at.max(now));
+        }
         self.interval = interval;
     }
 
@@ -101,5 +106,32 @@ impl Echo {
     /// A word for each number that others cannot foretell.
     fn seal(&self, number: u32) -> u64 {
         Jitter::new(self.word ^ u64::from(number) << 16).draw()
+    }
+}
+
+/// The neighbour's echo packets that are sent back: no more than it was told to send.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Returned {
+    /// When the next one would come of a neighbour that never was early.
+    next_at: Time,
+}
+
+impl Returned {
+    /// One more goes back now, `interval` being what the neighbour was told (RFC 5880 section 6.8.9). It
+    /// may take a quarter off, and those that waited for a busy reader come all at once.
+    pub(crate) fn take(
+        &mut self,
+        interval: Duration,
+        multiplier: u8,
+        now: Time,
+    ) -> Result<(), Discard> {
+        let least = interval * 3 / 4;
+        let at = self.next_at.max(now);
+        // What is older than would be waited for is of no use to the neighbour.
+        if at - now > least * u32::from(multiplier) * 2 {
+            return Err(Discard::EchoOffer);
+        }
+        self.next_at = at + least;
+        Ok(())
     }
 }

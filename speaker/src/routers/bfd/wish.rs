@@ -68,9 +68,8 @@ pub(in crate::routers) fn watch(
         echo,
         authentication,
     } = profile;
-    // Over IPv6, FRR sends its echo packets to the neighbour and not by way of it; and what is
-    // link-local is not sent back by anybody.
-    let echo = echo.filter(|_| !multihop && place.router.is_ipv4());
+    // RFC 5883 section 3: who is further away would not be the one that sends them back.
+    let echo = echo.filter(|_| !multihop);
     let authentication = match authentication {
         Some(wished) => Some(prove(wished, password)?),
         None => None,
@@ -239,6 +238,30 @@ mod tests {
             let watch = watch(&peer, &PROFILE, at(router), &links(), None).unwrap();
             let route = watch.route;
             assert_eq!(route.multihop, expected, "{router} {remote_as:?}");
+        }
+    }
+
+    /// RFC 5881 and 5883 section 3: echo is for one hop, whatever the family and the scope of the address.
+    #[test]
+    fn echo_is_for_routers_on_the_link() {
+        let zone = || Zone {
+            index: 7,
+            name: "eth1".to_owned(),
+        };
+        let cases = [
+            ("192.0.2.1", false, None, true),
+            ("2001:db8::1", false, None, true),
+            ("fe80::1", false, Some(zone()), true),
+            ("192.0.2.1", true, None, false),
+            ("2001:db8::1", true, None, false),
+        ];
+        for (router, multihop, zone, expected) in cases {
+            let peer = peer(router, RemoteAs::External, multihop);
+            let place = Place { zone, ..at(router) };
+            let watch = watch(&peer, &PROFILE, place, &links(), None).unwrap();
+            let echo = expected.then_some(Duration::from_millis(70));
+            assert_eq!(watch.config.echo, echo, "{router} {multihop}");
+            assert_eq!(watch.config.check(), Ok(()));
         }
     }
 

@@ -6,6 +6,7 @@
 mod echoes;
 mod frame;
 mod gates;
+mod mirrors;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use crate::io::{best, wait_readable};
 use crate::routers::metrics::BfdMetrics;
 use echoes::Echoes;
 use gates::Gates;
+use mirrors::Mirrors;
 use watched::Watched;
 
 /// Orders that could not be taken at once are tried again after this.
@@ -41,6 +43,7 @@ pub(super) struct Worker {
     metrics: BfdMetrics,
     gates: Gates,
     echoes: Echoes,
+    mirrors: Mirrors,
     watched: BTreeMap<Route, Watched>,
     /// Those that are not wished for any more, until the router knows.
     leaving: Vec<(Watched, Time)>,
@@ -62,6 +65,7 @@ impl Worker {
             metrics,
             gates: Gates::default(),
             echoes: Echoes::default(),
+            mirrors: Mirrors::default(),
             watched: BTreeMap::new(),
             leaving: Vec::new(),
             retry_at: Time::ZERO,
@@ -92,6 +96,7 @@ impl Worker {
             let mut descriptors = vec![self.woken.as_fd()];
             descriptors.extend(self.gates.descriptors());
             descriptors.extend(self.echoes.descriptors());
+            descriptors.extend(self.mirrors.descriptors());
             wait_readable(&descriptors, limit)?;
         }
     }
@@ -175,6 +180,7 @@ impl Worker {
         if self.retry_at > now {
             return;
         }
+        self.reflect(now);
         let wanted = self.watched.values().filter_map(Watched::echo_on);
         self.echoes.set(&wanted.collect());
         for watched in self.watched.values_mut() {
@@ -193,11 +199,25 @@ impl Worker {
         }
     }
 
+    /// Opens the ports that echo packets of routers come to, and no others.
+    fn reflect(&mut self, now: Time) {
+        let wanted = self.watched.values().filter(|w| w.wants_mirror());
+        let devices = wanted.map(|watched| watched.route().device.clone());
+        self.mirrors.retain(&devices.collect());
+        for watched in self.watched.values_mut() {
+            let wanted = watched.wants_mirror();
+            let device = watched.route().device.as_deref();
+            let dull = wanted.then(|| self.mirrors.open(device).err()).flatten();
+            watched.mirror(dull, now);
+        }
+    }
+
     /// Reads what has arrived; true when there may be more.
     fn read(&mut self) -> bool {
         let Self {
             gates,
             echoes,
+            mirrors,
             watched,
             leaving,
             ..
@@ -209,12 +229,19 @@ impl Worker {
                 watched.hear(datagram, from, clock::boot());
             }
         });
-        let more_echoes = echoes.read(&mut |interface, said| {
+        let more_echoes = echoes.read(&mut |wire, said| {
             for watched in watched.values_mut() {
-                watched.hear_frame(interface, said, clock::boot());
+                watched.hear_frame(wire, said, clock::boot());
             }
         });
-        more || more_echoes
+        let more_foreign = mirrors.read(&mut |device, echoed| {
+            let mut every = watched.values_mut();
+            let its =
+                |w: &&mut Watched| w.route().device.as_deref() == device && w.is_echoed(echoed);
+            let watched = every.find(its);
+            watched.is_some_and(|watched| watched.loops_back(echoed, clock::boot()))
+        });
+        more || more_echoes || more_foreign
     }
 
     fn step(&mut self) {

@@ -1,4 +1,4 @@
-//! The sockets of echo packets, one for each interface on which a router is watched by them.
+//! The sockets of echo packets, one for each interface and family in which a router is watched by them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -12,47 +12,56 @@ const LONGEST: usize = 512;
 /// How many frames of one interface are read before deadlines are judged.
 const BATCH: usize = 256;
 
-/// Open sockets, by the index of their interface.
+/// What echo packets go over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Wire {
+    /// Index of the interface.
+    pub(super) interface: u32,
+    pub(super) ipv6: bool,
+}
+
+/// Open sockets.
 #[derive(Debug, Default)]
-pub(super) struct Echoes(BTreeMap<u32, Arc<EchoSocket>>);
+pub(super) struct Echoes(BTreeMap<Wire, Arc<EchoSocket>>);
 
 impl Echoes {
     /// Has these sockets and no others, as far as they can be had.
-    pub(super) fn set(&mut self, interfaces: &BTreeSet<u32>) {
-        self.0.retain(|index, _| interfaces.contains(index));
-        for index in interfaces {
-            if self.0.contains_key(index) {
+    pub(super) fn set(&mut self, wires: &BTreeSet<Wire>) {
+        self.0.retain(|wire, _| wires.contains(wire));
+        for wire in wires {
+            if self.0.contains_key(wire) {
                 continue;
             }
-            match EchoSocket::open(*index) {
+            let Wire { interface, ipv6 } = *wire;
+            match EchoSocket::open(interface, ipv6) {
                 Ok(socket) => {
-                    self.0.insert(*index, Arc::new(socket));
+                    self.0.insert(*wire, Arc::new(socket));
                 }
                 Err(error) => {
-                    tracing::warn!(interface = index, %error, "no BFD echo on an interface");
+                    tracing::warn!(interface, ipv6, %error, "no BFD echo on an interface");
                 }
             }
         }
     }
 
-    pub(super) fn get(&self, interface: u32) -> Option<Arc<EchoSocket>> {
-        self.0.get(&interface).cloned()
+    pub(super) fn get(&self, wire: Wire) -> Option<Arc<EchoSocket>> {
+        self.0.get(&wire).cloned()
     }
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.0.values().map(|socket| socket.as_fd())
     }
 
-    /// Hands out what has arrived, with its interface; true when there may be more.
-    pub(super) fn read(&self, hand: &mut dyn FnMut(u32, &Said<'_>)) -> bool {
+    /// Hands out what has arrived, and over what; true when there may be more.
+    pub(super) fn read(&self, hand: &mut dyn FnMut(Wire, &Said<'_>)) -> bool {
         let mut more = false;
-        for (index, socket) in &self.0 {
+        for (wire, socket) in &self.0 {
             let mut buffer = [0; LONGEST];
             let mut count = 0;
             while let Ok(Some(length)) = socket.receive(&mut buffer) {
                 let said = buffer.get(..length).and_then(frame::read);
                 if let Some(said) = said {
-                    hand(*index, &said);
+                    hand(*wire, &said);
                 }
                 count += 1;
                 if count == BATCH {

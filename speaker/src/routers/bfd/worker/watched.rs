@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use herald_bfd::{
     Cause, Config, Discard, Discriminator, ECHO_PORT, Event, Hops, MULTIHOP_PORT, Packets, Path,
@@ -10,8 +11,9 @@ use herald_bfd::{
 };
 use prometheus_client::metrics::gauge::Gauge;
 
+use super::echoes::Wire;
 use super::frame::{self, Road, Said};
-use crate::io::{BfdSender, EchoSocket, From};
+use crate::io::{BfdSender, EchoSocket, Echoed, From};
 use crate::routers::bfd::Seen;
 use crate::routers::bfd::wish::Route;
 use crate::routers::metrics::{BfdCounters, BfdMetrics};
@@ -23,6 +25,8 @@ const FIRST_PORT: u16 = 49_152;
 pub(super) struct Watched {
     session: Session,
     route: Route,
+    /// The interval of echo packets that is wished for.
+    echo_wished: Option<Duration>,
     sender: Option<BfdSender>,
     /// The BGPPeers it is watched for.
     peers: BTreeMap<String, BfdCounters>,
@@ -36,6 +40,8 @@ pub(super) struct Watched {
     deaf: Option<String>,
     dumb: Option<String>,
     far: Option<String>,
+    /// Why nothing of the router's can be sent back to it.
+    dull: Option<String>,
 }
 
 impl Watched {
@@ -47,10 +53,12 @@ impl Watched {
         seed: u64,
         now: Time,
     ) -> Option<Self> {
+        let echo_wished = config.echo;
         let session = Session::new(config, number, seed, now).ok()?;
         Some(Self {
             session,
             route,
+            echo_wished,
             sender: None,
             peers: BTreeMap::new(),
             counted: Packets::default(),
@@ -60,6 +68,7 @@ impl Watched {
             deaf: None,
             dumb: None,
             far: None,
+            dull: None,
         })
     }
 
@@ -80,11 +89,12 @@ impl Watched {
 
     pub(super) fn seen(&self) -> Seen {
         let trouble = self.deaf.as_ref().or(self.dumb.as_ref());
-        Seen::of(&self.session, trouble.or(self.far.as_ref()).cloned())
+        let trouble = trouble.or(self.far.as_ref()).or(self.dull.as_ref());
+        Seen::of(&self.session, trouble.cloned())
     }
 
     pub(super) const fn is_troubled(&self) -> bool {
-        self.deaf.is_some() || self.sender.is_none()
+        self.deaf.is_some() || self.dull.is_some() || self.sender.is_none()
     }
 
     pub(super) fn is_heeded(&self) -> bool {
@@ -118,10 +128,17 @@ impl Watched {
         metrics: &BfdMetrics,
         now: Time,
     ) {
-        if let Err(error) = self.session.set_config(config, now) {
+        self.echo_wished = config.echo;
+        self.configure(config, now);
+        self.name(peers, metrics);
+    }
+
+    /// Echo is offered only where what the router sends can be sent back.
+    fn configure(&mut self, config: Config, now: Time) {
+        let echo = self.echo_wished.filter(|_| self.dull.is_none());
+        if let Err(error) = self.session.set_config(Config { echo, ..config }, now) {
             tracing::warn!(router = %self.route.place, %error, "BFD goes on with its old configuration");
         }
-        self.name(peers, metrics);
     }
 
     /// Tells the router that this end goes.
@@ -160,10 +177,44 @@ impl Watched {
         }
     }
 
-    /// The interface that echo packets go over, once it is known.
-    pub(super) fn echo_on(&self) -> Option<u32> {
-        self.interface
-            .filter(|_| self.session.config().echo.is_some())
+    /// What echo packets go over, once it is known.
+    pub(super) fn echo_on(&self) -> Option<Wire> {
+        let interface = self.interface?;
+        let ipv6 = self.route.place.router.is_ipv6();
+        let echoes = self.session.config().echo.is_some();
+        echoes.then_some(Wire { interface, ipv6 })
+    }
+
+    /// The router may send its echo packets to this node, not through it.
+    pub(super) fn wants_mirror(&self) -> bool {
+        self.echo_wished.is_some() && self.route.place.router.is_ipv6()
+    }
+
+    /// `dull` is why they cannot be sent back, if so.
+    pub(super) fn mirror(&mut self, dull: Option<String>, now: Time) {
+        if dull == self.dull {
+            return;
+        }
+        if let Some(trouble) = &dull {
+            tracing::warn!(router = %self.route.place, trouble, "BFD echo is not offered");
+        }
+        self.dull = dull;
+        self.configure(self.session.config().clone(), now);
+    }
+
+    /// The packet is an echo of this router's.
+    pub(super) fn is_echoed(&self, echoed: &Echoed) -> bool {
+        let on = self.echo_on().map(|wire| wire.interface);
+        on == Some(echoed.interface) && self.route.place.router == IpAddr::V6(echoed.source)
+    }
+
+    /// Whether it is to be sent back.
+    pub(super) fn loops_back(&mut self, echoed: &Echoed, now: Time) -> bool {
+        let outcome = self.session.loop_back(echoed.ttl, now);
+        if let Err(reason) = &outcome {
+            tracing::trace!(router = %self.route.place, %reason, "a BFD echo packet is not sent back");
+        }
+        outcome.is_ok()
     }
 
     /// Echo packets leave by this.
@@ -178,8 +229,8 @@ impl Watched {
 
     /// Hears a frame: an echo packet of its own that came back, or a control packet of the router, which
     /// says where echo packets are to go.
-    pub(super) fn hear_frame(&mut self, interface: u32, said: &Said<'_>, now: Time) {
-        if self.echo_on() != Some(interface) {
+    pub(super) fn hear_frame(&mut self, wire: Wire, said: &Said<'_>, now: Time) {
+        if self.echo_on() != Some(wire) {
             return;
         }
         if said.port == ECHO_PORT {
@@ -187,7 +238,7 @@ impl Watched {
             if own && let Err(reason) = self.session.handle_echo(said.payload, now) {
                 tracing::trace!(router = %self.route.place, %reason, "BFD echo packet dropped");
             }
-        } else if IpAddr::from(said.source) == self.route.place.router && said.ttl == 255 {
+        } else if said.source == self.route.place.router && said.ttl == 255 {
             // A frame proves nothing: where packets have to, one does not turn a path that is up.
             let open = self.session.config().authentication.is_none();
             if open || self.road.is_none() || self.session.path() != Path::Up {
@@ -314,3 +365,6 @@ fn too_far(hops: Hops, ttl: u8) -> String {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;
