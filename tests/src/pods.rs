@@ -88,11 +88,16 @@ impl Lab {
     }
 }
 
-/// Gives the pods of a node the addresses of one more, or takes them away.
+/// Gives the pods of a node the addresses of one more, or takes them away. Usable at once: nobody is asked
+/// whether he has them.
 fn addresses(node: &NodeNet, number: u8, verb: &str) -> Result<()> {
     let batch = node.number.pod(number).map(|address| {
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        format!("address {verb} {address}/{width} dev eth0")
+        let rest = if address.is_ipv4() {
+            "32 dev eth0"
+        } else {
+            "128 dev eth0 nodad"
+        };
+        format!("address {verb} {address}/{rest}")
     });
     node.pods.ip(&batch.join("\n"))
 }
