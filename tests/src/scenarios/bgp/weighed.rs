@@ -38,6 +38,9 @@ const MEGABIT: u64 = 125_000;
 const PAGES: usize = 300;
 const MOST: std::ops::RangeInclusive<usize> = 160..=240;
 
+/// So many may not come on a busy machine: here it matters who sends those that do.
+const LOST: usize = 3;
+
 /// How long a page may take.
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -269,21 +272,29 @@ fn pages(lab: &Lab, address: IpAddr) -> Result<()> {
     run(client
         .command("ip")
         .args(["route", "replace", POOL[0], "via", ADDRESSES[0]]))?;
-    let count = |pages: usize| -> Result<BTreeMap<String, usize>> {
-        let mut counts = BTreeMap::new();
+    let count = |pages: usize| -> (BTreeMap<String, usize>, Vec<String>) {
+        let (mut counts, mut lost) = (BTreeMap::new(), Vec::new());
         for _ in 0..pages {
-            let page = pod::fetch(client, SocketAddr::new(address, 80), LIMIT)?;
-            *counts.entry(page.node).or_default() += 1;
+            match pod::fetch(client, SocketAddr::new(address, 80), LIMIT) {
+                Ok(page) => *counts.entry(page.node).or_default() += 1,
+                Err(error) => lost.push(error.to_string()),
+            }
         }
-        Ok(counts)
+        (counts, lost)
     };
     // So many in a row are had when both kube-proxies know of the Service.
-    let ready = lab.wait("pages do not come", PATIENCE, |_| Ok(count(20)?.len() == 2));
-    let counted = ready.and_then(|_| count(PAGES));
+    let ready = lab.wait("pages do not come", PATIENCE, |_| {
+        let (counts, lost) = count(20);
+        Ok(counts.len() == 2 && lost.is_empty())
+    });
+    let counted = ready.map(|_| count(PAGES));
     router.sysctl(&[("ipv4/fib_multipath_hash_policy", "0")])?;
     run(client.command("ip").args(["route", "del", POOL[0]]))?;
-    let counts = counted?;
-    tell(&format!("    {PAGES} pages: {counts:?}"));
+    let (counts, lost) = counted?;
+    tell(&format!("    {PAGES} pages: {counts:?} {lost:?}"));
+    if lost.len() > LOST {
+        bail!("{} of {PAGES} pages did not come: {lost:?}", lost.len());
+    }
     let most = counts.get(&ONE.name()).copied().unwrap_or_default();
     if counts.len() != 2 || !MOST.contains(&most) {
         bail!("{PAGES} pages come from {counts:?}, not two to one from node-1 and node-2");
