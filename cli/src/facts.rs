@@ -247,7 +247,8 @@ fn translate(
     for (key, kube_service) in all.iter().filter(|(_, s)| service::is_ours(s, class)) {
         let slices = by_owner.get(key).into_iter().flatten().copied();
         let (mut service, faults) = service::from_service(kube_service);
-        service.endpoints = service::endpoints(slices);
+        service.endpoints = service::endpoints(slices.clone());
+        service.serving = service::serving(slices);
         services.insert(key.clone(), Arc::new(service));
         problems.extend(faults);
     }

@@ -77,9 +77,9 @@ pub(crate) fn compile(objects: &Objects, problems: &mut Vec<Problem>) -> Policy 
             advertisements.push(advertisement);
         }
     }
-    for (name, message) in advertisement::conflicts(&advertisements) {
-        let mut report = report(BGP_ADVERTISEMENT, &name, problems);
-        report.note("spec.localPref", Reason::ConflictingLocalPref, message);
+    for conflict in advertisement::conflicts(&advertisements) {
+        let mut report = report(BGP_ADVERTISEMENT, &conflict.name, problems);
+        report.note(conflict.field, conflict.reason, conflict.message);
     }
     Policy {
         peers,

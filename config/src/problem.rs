@@ -118,6 +118,8 @@ pub enum Reason {
     CommunityDefinedTwice,
     /// Two advertisements that say different things of the same prefixes.
     ConflictingLocalPref,
+    /// Two advertisements that reckon the nodes' shares of the same prefixes in different ways.
+    ConflictingLinkBandwidth,
     /// A peer whose router's connections cannot be told from those of another's.
     AmbiguousRouter,
     /// A value that only a later version knows.
@@ -165,6 +167,7 @@ impl Reason {
             Self::NotACommunity => "NotACommunity",
             Self::CommunityDefinedTwice => "CommunityDefinedTwice",
             Self::ConflictingLocalPref => "ConflictingLocalPref",
+            Self::ConflictingLinkBandwidth => "ConflictingLinkBandwidth",
             Self::AmbiguousRouter => "AmbiguousRouter",
             Self::UnknownValue => "UnknownValue",
             Self::NotAdvertised => "NotAdvertised",

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{CustomResource, KubeSchema};
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::{ConditionsStatus, schema};
@@ -87,6 +87,9 @@ pub struct BGPAdvertisementSpec {
     #[schemars(schema_with = "communities")]
     pub communities: Vec<String>,
 
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_bandwidth: Option<LinkBandwidth>,
+
     /// Pools by name. Joined with ipAddressPoolSelectors; both empty means every pool.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::names")]
@@ -111,6 +114,48 @@ pub struct BGPAdvertisementSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::names")]
     pub peers: Vec<String>,
+}
+
+/// Tells routers how much of the traffic each node is to get (link bandwidth extended community, RFC 10005): a
+/// router that weighs by it, and has it from all nodes, sends each its part. {} is by endpoints. Absent tells
+/// none.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkBandwidth {
+    /// Endpoint: for each endpoint on the node that is ready, or still serving while it terminates. A Service
+    /// with externalTrafficPolicy Cluster counts as one endpoint on every node; of an aggregate, and of
+    /// Services that share an address, the sum is told. Node: for the node, whatever runs on it.
+    #[serde(default)]
+    pub per: BandwidthPer,
+
+    /// Megabits per second for each, told in bytes per second. Nothing is measured or limited: what counts is
+    /// how the nodes' numbers compare.
+    #[serde(default = "one_megabit")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub megabits_per_second: i32,
+
+    /// Whether the router may pass it on to another AS. Absent: true to a router of another AS, since some
+    /// ignore it otherwise (FRR 10.3 to 10.5.1), and false within the AS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transitive: Option<bool>,
+}
+
+/// What a bandwidth is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BandwidthPer {
+    /// An endpoint that takes traffic.
+    #[default]
+    Endpoint,
+    /// The node.
+    Node,
+    /// A value that a later version of the CRD knows.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
+}
+
+fn one_megabit() -> i32 {
+    1
 }
 
 fn ipv4_host() -> i32 {

@@ -29,7 +29,7 @@ mod speaker;
 mod tests;
 
 pub use bfd_profile::{BFDAuthentication, BFDAuthenticationType, BFDProfile, BFDProfileSpec};
-pub use bgp_advertisement::{BGPAdvertisement, BGPAdvertisementSpec};
+pub use bgp_advertisement::{BGPAdvertisement, BGPAdvertisementSpec, BandwidthPer, LinkBandwidth};
 pub use bgp_peer::{
     BGPPeer, BGPPeerSpec, ConnectionMode, DynamicASN, SecretReference, TcpAo, TcpAoAlgorithm,
     TcpAoKey,

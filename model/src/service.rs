@@ -3,7 +3,7 @@
 //! Not here: how it is read from Kubernetes (`config::service`), or what happens to it (`alloc`,
 //! `announce`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -162,6 +162,9 @@ pub struct Service {
     pub traffic_policy: TrafficPolicy,
     /// Its endpoints.
     pub endpoints: Vec<Endpoint>,
+    /// The addresses of those that are ready or serving, by their node: how many there are. Empty
+    /// where nobody counts them ([`Policy::counts_endpoints`](crate::bgp::Policy::counts_endpoints)).
+    pub serving: BTreeMap<String, BTreeSet<IpAddr>>,
 }
 
 impl Service {
@@ -184,6 +187,7 @@ impl Service {
             held_pools: Vec::new(),
             traffic_policy: TrafficPolicy::Cluster,
             endpoints: Vec::new(),
+            serving: BTreeMap::new(),
         }
     }
 }

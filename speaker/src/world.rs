@@ -142,6 +142,7 @@ impl Copies {
             reservations: _,
             bgp,
         } = compile(&objects).config;
+        let is_counted = bgp.counts_endpoints();
         let mut slices: BTreeMap<ServiceKey, Vec<Arc<EndpointSlice>>> = BTreeMap::new();
         for slice in self.slices.snapshot().into_values() {
             if let Some(owner) = service::owner(&slice) {
@@ -155,7 +156,10 @@ impl Copies {
                 let key = service::key(object);
                 let slices = slices.get(&key).into_iter().flatten().map(AsRef::as_ref);
                 let (mut service, _) = service::from_service(object);
-                service.endpoints = service::endpoints(slices);
+                service.endpoints = service::endpoints(slices.clone());
+                if is_counted {
+                    service.serving = service::serving(slices);
+                }
                 (key, Arc::new(service))
             })
             .collect();

@@ -17,6 +17,7 @@ use crate::controlplane::{self, Files};
 use crate::herald::{self, Extra, Herald};
 use crate::netns::run;
 use crate::pod::{self, Page};
+use crate::pods::{Pod, WEB};
 use crate::program::{Launch, Program};
 use crate::programs::Programs;
 use crate::standin::StandIn;
@@ -60,18 +61,6 @@ pub struct Lab {
     pub(crate) apiserver: Program,
     etcd: Program,
 }
-
-/// One of the lab's own pods.
-#[derive(Debug)]
-pub(crate) struct Pod {
-    pub(crate) node: NodeNumber,
-    pub(crate) number: u8,
-    pub(crate) name: String,
-    pub(crate) server: Program,
-}
-
-/// The label of the lab's own pods.
-pub const WEB: &str = "web";
 
 impl Lab {
     /// Brings up network, control plane, nodes and pods, telling each step to `say`.
@@ -157,8 +146,8 @@ impl Lab {
             },
         )?;
         for node in lab.topology.nodes.clone() {
-            for number in 1..=*pods {
-                lab.start_pod(&node, number)?;
+            for _ in 0..*pods {
+                lab.run_pod(WEB, node.number)?;
             }
         }
         say("pods are running");
@@ -249,40 +238,6 @@ impl Lab {
     /// Starts a program whose log is kept with the lab's.
     pub fn start(&self, launch: Launch) -> Result<Program> {
         Program::start(launch, &self.files.logs())
-    }
-
-    fn start_pod(&mut self, node: &NodeNet, number: u8) -> Result<()> {
-        let name = format!("{WEB}-{}-{number}", node.number.0);
-        let mut arguments: Vec<String> = ["pod", "--pod", &name, "--node", &node.number.name()]
-            .map(String::from)
-            .into();
-        let mut batch = Vec::new();
-        for address in node.number.pod(number) {
-            arguments.extend(["--listen".into(), SocketAddr::new(address, 80).to_string()]);
-            let width = if address.is_ipv4() { 32 } else { 128 };
-            batch.push(format!("address add {address}/{width} dev eth0"));
-        }
-        node.pods.ip(&batch.join("\n"))?;
-        let server = self.start(Launch {
-            name: format!("pod-{name}"),
-            netns: node.pods.clone(),
-            path: std::env::current_exe()?,
-            arguments,
-            environment: Vec::new(),
-        })?;
-        self.standin.run_pod(
-            node.number,
-            &name,
-            &json!({"app": WEB, "node": node.number.name()}),
-            number,
-        )?;
-        self.pods.push(Pod {
-            node: node.number,
-            number,
-            name,
-            server,
-        });
-        Ok(())
     }
 }
 

@@ -24,6 +24,7 @@ pub mod measure;
 pub mod neigh;
 pub mod netns;
 pub mod pod;
+pub mod pods;
 pub mod probe;
 pub mod program;
 pub mod programs;

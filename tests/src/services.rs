@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, WEB};
+use crate::lab::Lab;
 use crate::neigh;
 use crate::pod;
+use crate::pods::WEB;
 use crate::topology::NodeNumber;
 
 /// How long an address may take to be given, and a page to be reachable through it.
@@ -17,7 +18,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// kube-proxy returns to an API server that was away after up to half a minute, and some.
 const PROXY_PATIENCE: Duration = Duration::from_secs(75);
 
-/// A Service of type LoadBalancer in `default` for the lab's pods, TCP and UDP.
+/// A Service of type LoadBalancer in `default`, TCP and UDP.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     /// Its name.
@@ -34,6 +35,8 @@ pub struct Wanted {
     pub port: u16,
     /// Its annotations.
     pub annotations: Vec<(&'static str, String)>,
+    /// Whose pods are behind it, by their label `app`.
+    pub app: &'static str,
     /// The node whose pods are behind it; all nodes' if none.
     pub node: Option<NodeNumber>,
 }
@@ -49,6 +52,7 @@ impl Wanted {
             class: None,
             port: 80,
             annotations: Vec::new(),
+            app: WEB,
             node: None,
         }
     }
@@ -109,7 +113,7 @@ impl Wanted {
             "type": "LoadBalancer",
             "ipFamilyPolicy": self.policy,
             "externalTrafficPolicy": self.traffic,
-            "selector": selector(self.node),
+            "selector": selector(self.app, self.node),
             "ports": [
                 {"name": "http", "port": self.port, "targetPort": 80, "protocol": "TCP"},
                 {"name": "echo", "port": self.port, "targetPort": 80, "protocol": "UDP"},
@@ -126,11 +130,11 @@ impl Wanted {
     }
 }
 
-/// The lab's pods on one node, or on all.
-fn selector(node: Option<NodeNumber>) -> Value {
+/// The pods of an application on one node, or on all.
+fn selector(app: &str, node: Option<NodeNumber>) -> Value {
     match node {
-        Some(node) => json!({"app": WEB, "node": node.name()}),
-        None => json!({"app": WEB}),
+        Some(node) => json!({"app": app, "node": node.name()}),
+        None => json!({"app": app}),
     }
 }
 
@@ -234,7 +238,10 @@ impl Lab {
 
     /// Puts the pods of one node alone behind a Service, and waits until every kube-proxy does so.
     pub fn serve_from(&self, name: &str, node: NodeNumber) -> Result<()> {
-        self.change_service(name, &json!({"spec": {"selector": selector(Some(node))}}))?;
+        self.change_service(
+            name,
+            &json!({"spec": {"selector": selector(WEB, Some(node))}}),
+        )?;
         let address = self.cluster_address(name)?;
         let otherwise = format!(
             "{name} is served by other pods than those of {}",

@@ -116,6 +116,11 @@ impl StandIn {
         self.report_pod(node, name, number, true)
     }
 
+    /// Reports a pod no more.
+    pub fn forget_pod(&self, name: &str) {
+        lock(&self.shared).pods.remove(name);
+    }
+
     /// Reports a pod ready or not, and keeps it so.
     pub fn report_pod(&self, node: NodeNumber, name: &str, number: u8, ready: bool) -> Result<()> {
         lock(&self.shared)

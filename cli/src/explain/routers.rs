@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use herald_model::address::FewAddresses;
-use herald_model::bgp::Obstacle;
+use herald_model::bgp::{Attributes, Bandwidth, Obstacle};
 use herald_model::service::ServiceKey;
 
 use super::address::held;
@@ -31,8 +31,9 @@ pub(super) fn nodes(facts: &Facts, key: &ServiceKey) -> Finding {
         for (node, verdict) in facts.route_verdicts(key, address) {
             match verdict {
                 Ok(peers) => {
-                    announcing.push(node);
-                    if is_leaving(facts, node, peers, address) {
+                    let told = told(facts, node, peers, address);
+                    announcing.push(weighed(node, &told));
+                    if told.iter().any(|attributes| attributes.leaving) {
                         details.push(format!(
                             "node {node} is cordoned or about to go, and the routers' last choice"
                         ));
@@ -56,14 +57,30 @@ pub(super) fn nodes(facts: &Facts, key: &ServiceKey) -> Finding {
     Ok(Found::new(found.join("; ")).with(details))
 }
 
-/// Whether a node announces an address as one that is about to be withdrawn.
-fn is_leaving(facts: &Facts, node: &str, peers: &BTreeSet<String>, address: IpAddr) -> bool {
+/// How the prefixes look by which a node tells these peers of an address.
+fn told<'a>(
+    facts: &'a Facts,
+    node: &str,
+    peers: &BTreeSet<String>,
+    address: IpAddr,
+) -> Vec<&'a Attributes> {
     let told = facts.routes.get(node).map(|routes| &routes.peers);
     let told = told.into_iter().flatten();
-    let mut prefixes = told
+    let prefixes = told
         .filter(|(peer, _)| peers.contains(*peer))
         .flat_map(|(_, prefixes)| prefixes);
-    prefixes.any(|(prefix, attributes)| prefix.contains(&address) && attributes.leaving)
+    let there = prefixes.filter(|(prefix, _)| prefix.contains(&address));
+    there.map(|(_, attributes)| attributes).collect()
+}
+
+/// A node, with its share of the traffic where it tells one.
+fn weighed(node: &str, told: &[&Attributes]) -> String {
+    let shares: BTreeSet<Bandwidth> = told.iter().filter_map(|a| a.link_bandwidth).collect();
+    let shares: Vec<String> = shares.iter().map(ToString::to_string).collect();
+    match shares.as_slice() {
+        [] => node.to_owned(),
+        [..] => format!("{node} (link bandwidth {})", shares.join(", ")),
+    }
 }
 
 /// What to do when every node has one of these.

@@ -458,6 +458,33 @@ fn an_address_for_routers_alone_is_followed_to_the_routers() {
     assert!(explanation.ok);
 }
 
+#[test]
+fn the_share_that_a_node_tells_stands_beside_it() {
+    let nodes = |link_bandwidth: Value| {
+        let mut cluster = routed();
+        let spec = json!({"linkBandwidth": link_bandwidth});
+        let object_of = |spec| object(json!({"metadata": {"name": "routed"}, "spec": spec}));
+        cluster.bgp_advertisements = vec![object_of(spec)];
+        let mut slice = slice();
+        slice["endpoints"] = json!([
+            {"addresses": ["10.1.0.1"], "nodeName": "n2"},
+            {"addresses": ["10.1.0.2"], "nodeName": "n2"},
+            {"addresses": ["10.1.0.3"], "nodeName": "n1"},
+        ]);
+        cluster.slices = vec![object(slice)];
+        let spec = cluster.services[0].spec.as_mut().unwrap();
+        spec.external_traffic_policy = Some("Local".to_owned());
+        let checks = explained(cluster).checks;
+        let mut checks = checks.into_iter();
+        checks.find(|c| c.name == "announcing nodes").unwrap().found
+    };
+    assert_eq!(
+        nodes(json!({})),
+        "198.51.100.1 from n1 (link bandwidth 1 Mbit/s), n2 (link bandwidth 2 Mbit/s)"
+    );
+    assert_eq!(nodes(Value::Null), "198.51.100.1 from n1, n2");
+}
+
 /// As [`CASES`], of an address that is announced to routers alone.
 const ROUTED: &[Case] = &[
     (

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use herald_crds::BGPAdvertisementSpec;
-use herald_model::bgp::{Advertisement, Attributes, Community};
+use herald_crds::{BGPAdvertisementSpec, BandwidthPer};
+use herald_model::bgp::{Advertisement, Attributes, Community, LinkBandwidth, Per};
 use herald_model::labels::Labels;
 
 use super::community;
@@ -92,8 +92,13 @@ pub(super) fn translate(
                 .prepend
                 .map_or(0, |value| bounded("spec.prepend", value, 1, 10, report)),
             communities: communities(spec, context, report),
+            link_bandwidth: None,
             leaving: false,
         },
+        link_bandwidth: spec
+            .link_bandwidth
+            .as_ref()
+            .and_then(|written| link_bandwidth(written, report)),
     }
 }
 
@@ -134,30 +139,81 @@ fn communities(
     communities
 }
 
-/// Advertisements that give a prefix of one pool to one peer with different localPref: the second of
-/// each two, by name, and a sentence. The higher one is told.
-pub(super) fn conflicts(advertisements: &[Advertisement]) -> Vec<(String, String)> {
+/// How shares are reckoned; none where only a later version knows.
+fn link_bandwidth(
+    written: &herald_crds::LinkBandwidth,
+    report: &mut Report<'_>,
+) -> Option<LinkBandwidth> {
+    let per = match written.per {
+        BandwidthPer::Endpoint => Per::Endpoint,
+        BandwidthPer::Node => Per::Node,
+        BandwidthPer::Unknown => {
+            let message = "the value is not known to this version; write Endpoint or Node";
+            let field = "spec.linkBandwidth.per";
+            report.reject(field, Reason::UnknownValue, message.to_owned());
+            return None;
+        }
+    };
+    let field = "spec.linkBandwidth.megabitsPerSecond";
+    Some(LinkBandwidth {
+        megabits: bounded(field, written.megabits_per_second, 1, 1_000_000, report),
+        per,
+        transitive: written.transitive,
+    })
+}
+
+/// What may not be said twice, and differently, of one prefix.
+pub(super) struct Conflict {
+    /// The second of two advertisements, by name.
+    pub(super) name: String,
+    pub(super) field: &'static str,
+    pub(super) reason: Reason,
+    pub(super) message: String,
+}
+
+/// Advertisements that give a prefix of one pool to one peer with different localPref or linkBandwidth: the
+/// second of each two, by name, and a sentence. The higher one is told.
+pub(super) fn conflicts(advertisements: &[Advertisement]) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
     for (i, second) in advertisements.iter().enumerate() {
-        let other = advertisements.iter().take(i).find(|first| {
-            first.attributes.local_pref != second.attributes.local_pref
-                && meet(&first.pools, &second.pools)
-                && meet(&first.peers, &second.peers)
-                && (first.aggregation_v4 == second.aggregation_v4
-                    || first.aggregation_v6 == second.aggregation_v6)
-                && first.service_selectors == second.service_selectors
-                && first.node_selectors == second.node_selectors
-        });
-        if let Some(first) = other {
+        let rivals = || {
+            let before = advertisements.iter().take(i);
+            before.filter(|first| announce_the_same(first, second))
+        };
+        let mut note = |first: &Advertisement, field: &'static str, reason| {
+            let what = field.trim_start_matches("spec.");
             let message = format!(
                 "BGPAdvertisement {} announces the same prefixes to the same peers with another \
-                 localPref, and the higher of the two is told; make them agree",
+                 {what}, and the higher of the two is told; make them agree",
                 first.name
             );
-            conflicts.push((second.name.clone(), message));
+            conflicts.push(Conflict {
+                name: second.name.clone(),
+                field,
+                reason,
+                message,
+            });
+        };
+        let preferred = second.attributes.local_pref;
+        if let Some(first) = rivals().find(|first| first.attributes.local_pref != preferred) {
+            note(first, "spec.localPref", Reason::ConflictingLocalPref);
+        }
+        if let Some(first) = rivals().find(|first| first.link_bandwidth != second.link_bandwidth) {
+            let reason = Reason::ConflictingLinkBandwidth;
+            note(first, "spec.linkBandwidth", reason);
         }
     }
     conflicts
+}
+
+/// Whether two advertisements announce prefixes of one pool to one peer from the same nodes.
+fn announce_the_same(first: &Advertisement, second: &Advertisement) -> bool {
+    meet(&first.pools, &second.pools)
+        && meet(&first.peers, &second.peers)
+        && (first.aggregation_v4 == second.aggregation_v4
+            || first.aggregation_v6 == second.aggregation_v6)
+        && first.service_selectors == second.service_selectors
+        && first.node_selectors == second.node_selectors
 }
 
 /// Whether two sets have something in common; none stands for everything.

@@ -1,6 +1,7 @@
 //! EndpointSlices: where a Service's traffic can go.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use herald_model::service::{Endpoint, ServiceKey};
 use k8s_openapi::api::discovery::v1::{Endpoint as KubeEndpoint, EndpointSlice};
@@ -25,6 +26,30 @@ pub fn endpoints<'a>(slices: impl IntoIterator<Item = &'a EndpointSlice>) -> Vec
         .filter(|slice| slice.address_type != "FQDN");
     let all = addresses.flat_map(|slice| &slice.endpoints).map(endpoint);
     all.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The addresses of those endpoints of all slices that are ready or serving, by their node. An endpoint may
+/// be in two slices for a while and counts once; of its addresses the first one stands for it.
+#[must_use]
+pub fn serving<'a>(
+    slices: impl IntoIterator<Item = &'a EndpointSlice>,
+) -> BTreeMap<String, BTreeSet<IpAddr>> {
+    let mut serving: BTreeMap<String, BTreeSet<IpAddr>> = BTreeMap::new();
+    for object in slices.into_iter().flat_map(|slice| &slice.endpoints) {
+        let Some(address) = object.addresses.first().and_then(|text| text.parse().ok()) else {
+            continue;
+        };
+        let Endpoint {
+            node,
+            ready,
+            serving: answers,
+            terminating: _,
+        } = endpoint(object);
+        if let Some(node) = node.filter(|_| ready || answers) {
+            serving.entry(node).or_default().insert(address);
+        }
+    }
+    serving
 }
 
 /// Conditions default as the API documents: ready and serving to true, terminating to false;

@@ -22,7 +22,7 @@ use crate::problem::{ObjectRef, Problem, Reason};
 pub use annotations::{
     ADDRESS_POOL, ALLOCATED_FROM_POOL, ALLOW_SHARED_IP, LOAD_BALANCER_IPS, PREFIXES,
 };
-pub use endpoints::{endpoints, owner};
+pub use endpoints::{endpoints, owner, serving};
 
 /// The class Herald serves unless told otherwise, next to Services without a class.
 pub const DEFAULT_CLASS: &str = "heraldlb.io/herald";

@@ -221,6 +221,49 @@ fn endpoint_conditions_default_as_the_api_documents() {
     );
 }
 
+/// One that is in two slices, as it may be for a while, is one; each family has slices of its own.
+#[test]
+fn endpoints_that_serve_are_counted_once_where_they_are() {
+    let slice = |kind: &str, endpoints: Value| -> EndpointSlice {
+        let slice = json!({
+            "metadata": {"namespace": "shop", "name": "web-1"},
+            "addressType": kind, "endpoints": endpoints,
+        });
+        serde_json::from_value(slice).unwrap()
+    };
+    let slices = [
+        slice(
+            "IPv4",
+            json!([
+                {"addresses": ["10.1.0.1"], "nodeName": "n1"},
+                {"addresses": ["10.1.0.2", "10.1.0.9"], "nodeName": "n1",
+                 "conditions": {"ready": false, "serving": true, "terminating": true}},
+                {"addresses": ["10.1.0.3"], "nodeName": "n1", "conditions": {"ready": false}},
+                {"addresses": ["10.1.0.4"], "nodeName": "n2", "conditions": {"ready": true}},
+                {"addresses": ["10.1.0.5"]},
+            ]),
+        ),
+        slice(
+            "IPv4",
+            json!([{"addresses": ["10.1.0.1"], "nodeName": "n1"}]),
+        ),
+        slice(
+            "IPv6",
+            json!([{"addresses": ["fd00::1"], "nodeName": "n1"}]),
+        ),
+        slice(
+            "FQDN",
+            json!([{"addresses": ["web.example"], "nodeName": "n1"}]),
+        ),
+    ];
+    let of = |texts: &[&str]| addresses(texts).into_iter().collect::<BTreeSet<_>>();
+    let expected = [
+        ("n1".to_owned(), of(&["10.1.0.1", "10.1.0.2", "fd00::1"])),
+        ("n2".to_owned(), of(&["10.1.0.4"])),
+    ];
+    assert_eq!(serving(&slices), expected.into());
+}
+
 /// MetalLB's `address-pool`, `loadBalancerIPs` and `allow-shared-ip`, and the pool it writes, under
 /// its two prefixes and ours.
 #[test]

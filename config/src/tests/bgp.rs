@@ -411,6 +411,7 @@ fn an_advertisement_says_how_a_prefix_looks() {
             bgp::Community::Standard(0xffff_ff01),
         ]
         .into(),
+        link_bandwidth: None,
         leaving: false,
     };
     assert_eq!(ad.attributes, attributes);
@@ -457,6 +458,71 @@ fn two_preferences_for_the_same_prefixes_are_told() {
     assert!(told(json!({"localPref": 100})).is_empty());
     let others = json!({"localPref": 200, "aggregationLength": 24, "aggregationLengthV6": 64});
     assert!(told(others).is_empty());
+}
+
+#[test]
+fn shares_are_reckoned_by_endpoints_unless_somebody_says_otherwise() {
+    let read = |spec: Value| {
+        let compiled = compile(&with(vec![], vec![object("a", spec)]));
+        assert_eq!(compiled.problems, []);
+        compiled.config.bgp.advertisements[0].link_bandwidth
+    };
+    assert_eq!(read(json!({})), None);
+    let plain = bgp::LinkBandwidth {
+        megabits: 1,
+        per: bgp::Per::Endpoint,
+        transitive: None,
+    };
+    assert_eq!(read(json!({"linkBandwidth": {}})), Some(plain));
+    let written = json!({"per": "Node", "megabitsPerSecond": 1_000_000, "transitive": false});
+    let expected = bgp::LinkBandwidth {
+        megabits: 1_000_000,
+        per: bgp::Per::Node,
+        transitive: Some(false),
+    };
+    assert_eq!(read(json!({"linkBandwidth": written})), Some(expected));
+}
+
+#[test]
+fn a_mistake_in_a_bandwidth_sets_the_advertisement_aside() {
+    for (written, field) in [
+        (json!({"megabitsPerSecond": 0}), "megabitsPerSecond"),
+        (json!({"megabitsPerSecond": 1_000_001}), "megabitsPerSecond"),
+        (json!({"per": "Rack"}), "per"),
+    ] {
+        let spec = json!({"linkBandwidth": written});
+        let compiled = compile(&with(vec![], vec![object("a", spec)]));
+        let [problem] = compiled.problems.as_slice() else {
+            panic!("{:?}", compiled.problems)
+        };
+        assert_eq!(problem.field, format!("spec.linkBandwidth.{field}"));
+        assert!(problem.quarantined && problem.message.contains("write "));
+        assert!(compiled.config.bgp.advertisements.is_empty());
+    }
+}
+
+#[test]
+fn two_bandwidths_for_the_same_prefixes_are_told() {
+    let told = |second: Value| {
+        let first = object("a", json!({"linkBandwidth": {}}));
+        let compiled = compile(&with(vec![], vec![first, object("b", second)]));
+        let problems = compiled.problems.iter();
+        let told: Vec<_> = problems
+            .map(|p| (p.object.name.clone(), p.reason, p.quarantined))
+            .collect();
+        assert_eq!(compiled.config.bgp.advertisements.len(), 2);
+        told
+    };
+    let conflict = [("b".to_owned(), Reason::ConflictingLinkBandwidth, false)];
+    assert_eq!(told(json!({"linkBandwidth": {"per": "Node"}})), conflict);
+    assert_eq!(
+        told(json!({"linkBandwidth": {"transitive": true}})),
+        conflict
+    );
+    assert_eq!(told(json!({})), conflict);
+    assert_eq!(told(json!({"linkBandwidth": {"megabitsPerSecond": 1}})), []);
+    let others = json!({"aggregationLength": 24, "aggregationLengthV6": 64});
+    assert_eq!(told(others), []);
 }
 
 #[test]

@@ -6,9 +6,11 @@
 //!
 //! Not here: sessions and messages (`proto/bgp`).
 
+mod bandwidth;
 mod routes;
 mod terms;
 
+pub use bandwidth::{Bandwidth, LinkBandwidth, Per};
 pub use routes::{Obstacle, Routes, Verdict, routes};
 pub use terms::{
     Advertisement, Attributes, BfdAuthentication, BfdMethod, BfdProfile, Community, Dialing,
@@ -26,6 +28,18 @@ pub struct Policy {
     pub bfd_profiles: BTreeMap<String, BfdProfile>,
     /// The advertisements, by name.
     pub advertisements: Vec<Advertisement>,
+}
+
+impl Policy {
+    /// Whether [`Service::serving`](crate::service::Service::serving) matters.
+    #[must_use]
+    pub fn counts_endpoints(&self) -> bool {
+        let mut terms = self
+            .advertisements
+            .iter()
+            .filter_map(|ad| ad.link_bandwidth);
+        terms.any(|terms| terms.per == Per::Endpoint)
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::bandwidth::Scales;
 use super::{Advertisement, Attributes, Policy};
 use crate::address::FewAddresses;
 use crate::announce::{Node, World};
@@ -110,11 +111,19 @@ pub fn routes(world: &World, policy: &Policy, node: &str) -> Routes {
             routes.peers.insert(peer.name.clone(), BTreeMap::new());
         }
     }
+    let weighs = |ad: &Advertisement| ad.link_bandwidth.is_some();
+    let is_weighed = policy.advertisements.iter().any(weighs);
+    let mut scales = Scales::default();
     for service in world.services.values() {
         for address in &service.held {
             let verdict = judge(world, policy, node, this, service, *address);
             let verdict = verdict.and_then(|advertisements| {
-                let told = routes.announce(policy, &advertisements, this, *address);
+                let announced = |peer: &str, prefix, advertisement: &Advertisement| {
+                    if is_weighed {
+                        scales.put((peer, prefix), service, node, advertisement.link_bandwidth);
+                    }
+                };
+                let told = routes.announce(policy, &advertisements, this, *address, announced);
                 if told.is_empty() {
                     let advertisements = names(&advertisements);
                     return Err(Obstacle::NoPeer { advertisements });
@@ -125,17 +134,19 @@ pub fn routes(world: &World, policy: &Policy, node: &str) -> Routes {
             verdicts.insert(*address, verdict);
         }
     }
+    scales.apply(&mut routes.peers);
     routes
 }
 
 impl Routes {
-    /// Adds the prefixes of an address; gives the peers that are told.
+    /// Adds the prefixes of an address, each of which is `announced`; gives the peers that are told.
     fn announce(
         &mut self,
         policy: &Policy,
         advertisements: &[&Advertisement],
         node: &Node,
         address: IpAddr,
+        mut announced: impl FnMut(&str, IpNet, &Advertisement),
     ) -> BTreeSet<String> {
         let mut told = BTreeSet::new();
         for advertisement in advertisements {
@@ -154,6 +165,7 @@ impl Routes {
             };
             for (name, prefixes) in self.peers.iter_mut().filter(|(name, _)| is_for(name)) {
                 told.insert(name.clone());
+                announced(name, prefix, advertisement);
                 prefixes
                     .entry(prefix)
                     .and_modify(|before| before.join(&attributes))

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use super::bandwidth::{Bandwidth, LinkBandwidth};
 use crate::labels::Selector;
 
 /// One `BGPPeer`, checked.
@@ -218,6 +219,8 @@ pub struct Advertisement {
     pub aggregation_v6: u8,
     /// How the prefix looks.
     pub attributes: Attributes,
+    /// How the nodes' shares of the traffic are reckoned; none: they are not told.
+    pub link_bandwidth: Option<LinkBandwidth>,
 }
 
 /// How a prefix looks to a router.
@@ -231,6 +234,8 @@ pub struct Attributes {
     pub prepend: u8,
     /// Communities of every kind.
     pub communities: BTreeSet<Community>,
+    /// The share of the traffic that this node is to get. Not written, but reckoned.
+    pub link_bandwidth: Option<Bandwidth>,
     /// About to be withdrawn: every other path is better (RFC 8326).
     pub leaving: bool,
 }
@@ -255,6 +260,8 @@ impl Attributes {
             med,
             prepend,
             communities,
+            // Reckoned when all that announces the prefix is known.
+            link_bandwidth: _,
             leaving,
         } = other;
         self.local_pref = self.local_pref.max(*local_pref);

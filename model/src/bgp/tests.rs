@@ -55,6 +55,7 @@ fn advertisement(name: &str) -> Advertisement {
         aggregation_v4: 32,
         aggregation_v6: 128,
         attributes: Attributes::default(),
+        link_bandwidth: None,
     }
 }
 
@@ -272,6 +273,7 @@ fn two_advertisements_of_one_prefix_join_what_they_say() {
             med,
             prepend,
             communities: BTreeSet::from([Community::Standard(community)]),
+            link_bandwidth: None,
             leaving: false,
         },
         ..advertisement(name)
@@ -290,6 +292,7 @@ fn two_advertisements_of_one_prefix_join_what_they_say() {
             med: Some(10),
             prepend: 0,
             communities: BTreeSet::from([Community::Standard(1), Community::Standard(2)]),
+            link_bandwidth: None,
             leaving: false,
         }
     );

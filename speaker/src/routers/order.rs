@@ -9,7 +9,7 @@ use herald_bgp::{
     Asn, BfdMode, Community, Config, ExtendedCommunity, Families, Family, GracefulRestart,
     LargeCommunity, Opening, Prefix, RemoteAs, Route, Wish,
 };
-use herald_model::bgp::{self, Attributes, Dialing, Peer, Target};
+use herald_model::bgp::{self, Attributes, Bandwidth, Dialing, Peer, Target};
 use ipnet::IpNet;
 use sha2::{Digest as _, Sha256};
 
@@ -19,6 +19,9 @@ use crate::links::Links;
 
 /// How long a router keeps the routes of a speaker that restarts.
 const RESTART_TIME: Duration = Duration::from_secs(120);
+
+/// Link bandwidth is in octets per second.
+const OCTETS_IN_MEGABIT: f64 = 125_000.0;
 
 /// The TTL of packets that may come from any distance.
 const ANY_DISTANCE: u8 = 255;
@@ -118,7 +121,7 @@ pub(super) fn order(
     Order {
         config: config(peer, facts),
         dial: dial(peer, place, keys),
-        wish: Arc::new(wish(prefixes)),
+        wish: Arc::new(wish(peer, prefixes)),
         drain_time: peer.drain_time,
         leaving: facts.leaving.map(str::to_owned),
         obstacle: unfound.or(unsigned).or(unknown),
@@ -127,8 +130,21 @@ pub(super) fn order(
     }
 }
 
+/// The AS number that the router sees.
+fn local_as(peer: &Peer) -> Asn {
+    Asn(peer.local_asn.unwrap_or(peer.my_asn))
+}
+
+/// Whether the router is of another AS.
+fn is_external(peer: &Peer) -> bool {
+    match peer.remote_as {
+        bgp::RemoteAs::Exactly(asn) => Asn(asn) != local_as(peer),
+        bgp::RemoteAs::Internal => false,
+        bgp::RemoteAs::External => true,
+    }
+}
+
 fn config(peer: &Peer, facts: &Facts<'_>) -> Config {
-    let local_as = Asn(peer.local_asn.unwrap_or(peer.my_asn));
     let remote_as = match peer.remote_as {
         bgp::RemoteAs::Exactly(asn) => RemoteAs::Exactly(Asn(asn)),
         bgp::RemoteAs::Internal => RemoteAs::Internal,
@@ -164,7 +180,7 @@ fn config(peer: &Peer, facts: &Facts<'_>) -> Config {
             (Some(_), false) => BfdMode::Watch,
             (Some(_), true) => BfdMode::Strict,
         },
-        ..Config::new(local_as, remote_as, router_id(peer, facts))
+        ..Config::new(local_as(peer), remote_as, router_id(peer, facts))
     }
 }
 
@@ -189,11 +205,9 @@ fn dial(peer: &Peer, place: Place, keys: Keys) -> Dial {
         vrf,
         multihop,
     } = &peer.dialing;
-    let external = peer.remote_as != bgp::RemoteAs::Internal
-        && peer.remote_as != bgp::RemoteAs::Exactly(peer.local_asn.unwrap_or(peer.my_asn));
     let hops = peer.security.ttl_security;
     // A router of another AS is on this link unless somebody says otherwise.
-    let near = external && !multihop && hops.is_none();
+    let near = is_external(peer) && !multihop && hops.is_none();
     Dial {
         router: place.router,
         zone: place.zone,
@@ -206,7 +220,7 @@ fn dial(peer: &Peer, place: Place, keys: Keys) -> Dial {
     }
 }
 
-fn wish(prefixes: &BTreeMap<IpNet, Attributes>) -> Wish {
+fn wish(peer: &Peer, prefixes: &BTreeMap<IpNet, Attributes>) -> Wish {
     let mut known: BTreeMap<&Attributes, Arc<Route>> = BTreeMap::new();
     let mut wish = Wish::new();
     for (net, attributes) in prefixes {
@@ -215,19 +229,20 @@ fn wish(prefixes: &BTreeMap<IpNet, Attributes>) -> Wish {
         };
         let route = known
             .entry(attributes)
-            .or_insert_with(|| Arc::new(route(attributes)));
+            .or_insert_with(|| Arc::new(route(peer, attributes)));
         wish.insert(prefix, Arc::clone(route));
     }
     wish
 }
 
 /// A route that is about to go is no internal router's choice either (RFC 8326 section 4.1).
-fn route(attributes: &Attributes) -> Route {
+fn route(peer: &Peer, attributes: &Attributes) -> Route {
     let Attributes {
         local_pref,
         med,
         prepend,
         communities,
+        link_bandwidth,
         leaving,
     } = attributes;
     let mut route = Route {
@@ -256,7 +271,18 @@ fn route(attributes: &Attributes) -> Route {
     if *leaving {
         route.communities.insert(Community::GRACEFUL_SHUTDOWN);
     }
+    let link_bandwidth = link_bandwidth.map(|bandwidth| told_bandwidth(peer, bandwidth));
+    route.extended_communities.extend(link_bandwidth);
     route
+}
+
+/// Link bandwidth (RFC 10005). What is not transitive is not to cross the border of an AS (RFC 4360
+/// section 6), so another AS is told what is, unless somebody says otherwise.
+fn told_bandwidth(peer: &Peer, bandwidth: Bandwidth) -> ExtendedCommunity {
+    let transitive = bandwidth.transitive.unwrap_or_else(|| is_external(peer));
+    let rate = bandwidth.megabits as f64 * OCTETS_IN_MEGABIT;
+    // The wire has the 24 leading bits of it.
+    ExtendedCommunity::link_bandwidth(local_as(peer), rate as f32, transitive)
 }
 
 #[cfg(test)]

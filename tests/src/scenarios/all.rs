@@ -290,6 +290,11 @@ pub const ALL: &[Scenario] = &[
         run: bgp::listening,
     },
     Scenario {
+        name: "nodes_get_traffic_in_proportion_to_their_endpoints",
+        herald: true,
+        run: bgp::weighed,
+    },
+    Scenario {
         name: "a_hostile_router_harms_no_other_session",
         herald: true,
         run: bgp::hostile,

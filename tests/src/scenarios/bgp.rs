@@ -3,7 +3,8 @@
 //! Here is what they have in common; the matrix of routers and features is [`matrix`], and what nobody
 //! would call a router [`hostile`]; sessions that are watched are in [`bfd`], with passwords in [`proved`]
 //! and with echo packets in [`echoed`]; routers without an address of their own are in [`unnumbered`], and
-//! what heraldctl says of them all in [`told`]; who opens the connection is [`listening`].
+//! what heraldctl says of them all in [`told`]; who opens the connection is [`listening`], and which node gets
+//! how much of the traffic [`weighed`].
 
 mod bfd;
 mod echoed;
@@ -13,6 +14,7 @@ mod matrix;
 mod proved;
 mod told;
 mod unnumbered;
+mod weighed;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -35,6 +37,7 @@ pub(super) use matrix::matrix;
 pub(super) use proved::proved;
 pub(super) use told::told;
 pub(super) use unnumbered::unnumbered;
+pub(super) use weighed::weighed;
 
 /// How long sessions may take to come up.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -57,6 +57,11 @@ const GOOD: &[Good] = &[
         "BGPAdvertisement",
         "spec: {serviceSelectors: [{matchLabels: {a: b}}]}",
     ),
+    ("BGPAdvertisement", "spec: {linkBandwidth: {}}"),
+    (
+        "BGPAdvertisement",
+        "spec: {linkBandwidth: {per: Node, megabitsPerSecond: 1000000, transitive: false}}",
+    ),
     (
         "BGPPeer",
         "spec: {myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.1}",

@@ -32,7 +32,8 @@ const LINK_BANDWIDTH: u8 = 4;
 const NOT_TRANSITIVE: u8 = 0x40;
 
 impl ExtendedCommunity {
-    /// Weight for unequal-cost multipath, in octets per second (draft-ietf-idr-link-bandwidth).
+    /// Link bandwidth, by which routers weigh paths: a `rate` in octets per second, positive and finite, of the
+    /// AS that tells it (RFC 10005). A route has one at most.
     #[must_use]
     pub fn link_bandwidth(asn: Asn, rate: f32, transitive: bool) -> Self {
         let kind = if transitive { 0 } else { NOT_TRANSITIVE };
@@ -46,7 +47,7 @@ impl ExtendedCommunity {
 mod tests {
     use super::*;
 
-    /// draft-ietf-idr-link-bandwidth section 2: IEEE floating point, octets per second.
+    /// RFC 10005: IEEE floating point, octets per second.
     #[test]
     fn link_bandwidth_is_a_float() {
         let community = ExtendedCommunity::link_bandwidth(Asn(64_512), 125_000_000.0, false);

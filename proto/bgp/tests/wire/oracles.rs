@@ -250,6 +250,60 @@ impl Meaning {
     }
 }
 
+/// AS, bits of the rate, transitive. That subtype 4 of transitive communities is a bandwidth, it does not
+/// know.
+fn bandwidth_of_gauze(message: &Gauze) -> (u32, u32, bool) {
+    use netgauze_bgp_pkt::community::{
+        ExtendedCommunity as C, NonTransitiveTwoOctetExtendedCommunity as Within,
+        TransitiveTwoOctetExtendedCommunity as Across,
+    };
+    let Gauze::Update(update) = message else {
+        panic!("{message:?}");
+    };
+    let mut attributes = update.path_attributes().iter();
+    let communities = attributes.find_map(|attribute| match attribute.value() {
+        PathAttributeValue::ExtendedCommunities(list) => Some(list.communities()),
+        _ => None,
+    });
+    match communities.unwrap() {
+        [
+            C::NonTransitiveTwoOctet(Within::LinkBandwidth {
+                global_admin,
+                local_admin,
+            }),
+        ] => ((*global_admin).into(), *local_admin, false),
+        [
+            C::TransitiveTwoOctet(Across::Unassigned {
+                sub_type: 4,
+                global_admin,
+                local_admin,
+            }),
+        ] => ((*global_admin).into(), *local_admin, true),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn bandwidth_of_kit(message: &Kit) -> (u32, u32, bool) {
+    use bgpkit_parser::models::{ExtendedCommunity as C, LinkBandwidth};
+    let Kit::Update(update) = message else {
+        panic!("{message:?}");
+    };
+    let mut attributes = update.attributes.iter();
+    let communities = attributes.find_map(|attribute| match attribute {
+        AttributeValue::ExtendedCommunities(list) => Some(list.as_slice()),
+        _ => None,
+    });
+    let [C::LinkBandwidth(told)] = communities.unwrap() else {
+        panic!("{communities:?}");
+    };
+    let LinkBandwidth {
+        global_admin,
+        bandwidth,
+        transitive,
+    } = *told;
+    (global_admin.into(), bandwidth.to_bits(), transitive)
+}
+
 fn prefix4() -> impl Strategy<Value = Prefix> {
     (0..0xdfff_ffff_u32, 1..=32_u8)
         .prop_map(|(bits, length)| Prefix::new(Ipv4Addr::from_bits(bits).into(), length).unwrap())
@@ -272,6 +326,12 @@ fn next_hop6() -> impl Strategy<Value = NextHop> {
     })
 }
 
+/// Octets per second, above zero.
+fn rate() -> impl Strategy<Value = f32> {
+    use proptest::num::f32::{NORMAL, POSITIVE, SUBNORMAL};
+    POSITIVE | NORMAL | SUBNORMAL
+}
+
 /// The attributes that routes of a wish can have, ascending.
 fn attributes(wide: bool) -> impl Strategy<Value = Vec<Attribute>> {
     let asn = || (1..=u32::MAX).prop_map(Asn);
@@ -282,11 +342,15 @@ fn attributes(wide: bool) -> impl Strategy<Value = Vec<Attribute>> {
             local2,
         }
     });
-    // The kinds of extended communities a user can write.
-    let extended = (0..3_u8, 2..=3_u8, any::<[u8; 6]>()).prop_map(|(kind, subtype, rest)| {
+    // The kinds of extended communities a user can write, and link bandwidth.
+    let written = (0..3_u8, 2..=3_u8, any::<[u8; 6]>()).prop_map(|(kind, subtype, rest)| {
         let [a, b, c, d, e, f] = rest;
         ExtendedCommunity([kind, subtype, a, b, c, d, e, f])
     });
+    let bandwidth = (asn(), rate(), any::<bool>());
+    let bandwidth =
+        bandwidth.prop_map(|(asn, rate, open)| ExtendedCommunity::link_bandwidth(asn, rate, open));
+    let extended = prop_oneof![3 => written, 1 => bandwidth];
     (
         (vec(asn(), 0..12), of(any::<u32>()), of(any::<u32>())),
         vec(any::<u32>().prop_map(Community), 0..90),
@@ -396,6 +460,38 @@ proptest! {
         let meaning = Meaning::of(&update, wide);
         prop_assert_eq!(&Meaning::of_gauze(&gauze), &meaning);
         prop_assert_eq!(&Meaning::of_kit(&kit), &meaning);
+    }
+
+    /// RFC 10005: whose it is, in two octets; how much, in octets per second; whether it is transitive.
+    #[test]
+    fn a_bandwidth_means_the_same_to_two_other_readers(
+        asn in 1..=u32::MAX, narrow in any::<bool>(), rate in rate(), transitive in any::<bool>(),
+    ) {
+        let asn = if narrow { asn % 65_535 + 1 } else { asn };
+        let community = ExtendedCommunity::link_bandwidth(Asn(asn), rate, transitive);
+        let update = Update {
+            attributes: vec![
+                Attribute::Origin(Origin::Igp),
+                Attribute::AsPath(vec![]),
+                Attribute::NextHop(Ipv4Addr::new(192, 0, 2, 1)),
+                Attribute::ExtendedCommunities(vec![community]),
+            ],
+            announced: vec!["198.51.100.1/32".parse().unwrap()],
+            ..Update::default()
+        };
+        let context = Context {
+            four_octet_as: true,
+            internal: true,
+            families: Families::both(),
+            extended_next_hop: true,
+        };
+        let mut octets = vec![];
+        update.encode(&context, 4096, &mut octets).unwrap();
+        let (gauze, kit) = read(&octets, true);
+        let whose = if asn < 65_536 { asn } else { 23_456 };
+        let expected = (whose, rate.to_bits(), transitive);
+        prop_assert_eq!(bandwidth_of_gauze(&gauze), expected);
+        prop_assert_eq!(bandwidth_of_kit(&kit), expected);
     }
 
     /// What was written is read, all but AS numbers that do not fit.

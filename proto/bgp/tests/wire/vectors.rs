@@ -43,6 +43,11 @@ fn frr() -> Vec<(Kind, Vec<u8>)> {
     messages(include_str!("vectors/frr.txt"))
 }
 
+/// Link bandwidth, to a peer of another AS and to one of the same.
+fn frr_bandwidth() -> Vec<(Kind, Vec<u8>)> {
+    messages(include_str!("vectors/frr-bandwidth.txt"))
+}
+
 fn updates(messages: &[(Kind, Vec<u8>)]) -> Vec<Update> {
     let bodies = messages.iter().filter(|(kind, _)| *kind == Kind::Update);
     bodies
@@ -241,6 +246,34 @@ fn what_frr_says_is_understood() {
     assert_eq!(*kind, Kind::Notification);
     let told = Notification::decode(body).unwrap();
     assert_eq!(told.to_string(), "Bad Message Length (1/2), length 20");
+}
+
+/// 100 Mbit/s as FRR encodes them: transitive ones for another AS, others within its own.
+#[test]
+fn the_bandwidth_that_frr_tells_is_the_one_that_is_told_here() {
+    let said = frr_bandwidth();
+    let told = |internal| {
+        let context = Context {
+            internal,
+            ..CONTEXT
+        };
+        let decode = move |body: &Vec<u8>| Update::decode(body, &context).unwrap().attributes;
+        said.iter().map(move |(_, body)| decode(body))
+    };
+    let bandwidths = [
+        (65_003, true),
+        (65_003, false),
+        (4_200_000_001, true),
+        (4_200_000_001, false),
+    ];
+    assert_eq!(said.len(), bandwidths.len());
+    let octets = 100_000_000.0 / 8.0;
+    for (i, (asn, transitive)) in bandwidths.into_iter().enumerate() {
+        let community = ExtendedCommunity::link_bandwidth(Asn(asn), octets, transitive);
+        let expected = Attribute::ExtendedCommunities(vec![community]);
+        let attributes = told(!transitive).nth(i).unwrap();
+        assert!(attributes.contains(&expected), "{asn} {attributes:?}");
+    }
 }
 
 /// Written again, in the same order, the messages have the same octets, but for attributes that the

@@ -193,6 +193,53 @@ fn a_route_that_is_about_to_go_says_so() {
     assert_eq!(routes[1].large_communities.len(), 1);
 }
 
+/// RFC 10005: octets per second as a float, the AS in two octets. RFC 4360 section 6: what is not transitive
+/// does not cross the border of an AS.
+#[test]
+fn a_share_is_told_as_fits_the_session() {
+    let octets = |change: &dyn Fn(&mut Peer), transitive, megabits| {
+        let mut peer = peer();
+        change(&mut peer);
+        let attributes = Attributes {
+            link_bandwidth: Some(Bandwidth {
+                megabits,
+                transitive,
+            }),
+            leaving: true,
+            ..Attributes::default()
+        };
+        let prefixes = BTreeMap::from([("198.51.100.1/32".parse().unwrap(), attributes)]);
+        let order = order(&peer, &prefixes, Ok(Keys::None), &FACTS);
+        let route = order.wish.values().next().unwrap();
+        assert!(route.communities.contains(&Community::GRACEFUL_SHUTDOWN));
+        let told = route.extended_communities.iter();
+        told.map(|community| community.0).collect::<Vec<_>>()
+    };
+    // 3 Mbit/s are 375 000 octets, 2^18 times 1.430511474609375.
+    let three = [0x48, 0xb7, 0x1b, 0x00];
+    let with = |kind, [a, b]: [u8; 2]| {
+        let [c, d, e, f] = three;
+        vec![[kind, 4, a, b, c, d, e, f]]
+    };
+    let same = |_: &mut Peer| {};
+    let as_of_cluster = [0xfc, 0x00];
+    assert_eq!(octets(&same, None, 3), with(0, as_of_cluster));
+    assert_eq!(octets(&same, Some(false), 3), with(0x40, as_of_cluster));
+    for internal in [bgp::RemoteAs::Internal, bgp::RemoteAs::Exactly(64_512)] {
+        let within = move |peer: &mut Peer| peer.remote_as = internal;
+        assert_eq!(octets(&within, None, 3), with(0x40, as_of_cluster));
+        assert_eq!(octets(&within, Some(true), 3), with(0, as_of_cluster));
+    }
+    let shown = |peer: &mut Peer| peer.local_asn = Some(64_999);
+    assert_eq!(octets(&shown, None, 3), with(0, [0xfd, 0xe7]));
+    let wide = |peer: &mut Peer| peer.my_asn = 4_200_000_000;
+    assert_eq!(octets(&wide, None, 3), with(0, [0x5b, 0xa0]), "AS_TRANS");
+    // 2^64 megabits are a number still.
+    let [a, b, c, d] = 2_305_843_009_213_693_952_000_000_f32.to_be_bytes();
+    let most = vec![[0, 4, 0xfc, 0x00, a, b, c, d]];
+    assert_eq!(octets(&same, None, u64::MAX), most);
+}
+
 /// A profile that is named and does not exist does not make a strict session less strict.
 #[test]
 fn a_profile_watches_and_strictness_waits() {

@@ -189,6 +189,16 @@ pub(super) const BAD: &[Bad] = &[
     ("BGPAdvertisement", "spec: {prepend: 0}", &["spec.prepend"]),
     (
         "BGPAdvertisement",
+        "spec: {linkBandwidth: {megabitsPerSecond: 0}}",
+        &["spec.linkBandwidth.megabitsPerSecond"],
+    ),
+    (
+        "BGPAdvertisement",
+        "spec: {linkBandwidth: {per: Rack}}",
+        &["spec.linkBandwidth.per"],
+    ),
+    (
+        "BGPAdvertisement",
         "spec: {communities: ['64512:1:2']}",
         &["spec.communities[0]", "write numbers (64512:100"],
     ),

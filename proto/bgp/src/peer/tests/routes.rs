@@ -1,6 +1,7 @@
 //! What a router is told, as octets on the connection.
 
 use super::*;
+use crate::ExtendedCommunity;
 
 fn host(number: u32) -> Prefix {
     Prefix::host(Ipv4Addr::from_bits(0xc612_0000 + number).into())
@@ -69,6 +70,37 @@ fn ten_thousand_prefixes_take_thirteen_messages() {
         (13, 814)
     );
     assert_eq!(scene.peer.snapshot().sent, 0);
+}
+
+/// R2, R4: routes with different shares of the traffic are in different messages. One that changes is told
+/// anew by itself, in place of what was told before (RFC 4271 section 3.1), and never withdrawn.
+#[test]
+fn shares_of_five_sizes_take_fifteen_messages_and_one_that_changes_one() {
+    let (mut scene, connection) = Scene::established(config(), &router());
+    let share = |megabits: u8| {
+        let rate = f32::from(megabits) * 125_000.0;
+        let bandwidth = ExtendedCommunity::link_bandwidth(Asn(64_512), rate, true);
+        Arc::new(Route {
+            extended_communities: [bandwidth].into(),
+            ..Route::default()
+        })
+    };
+    let shares = [1, 2, 3, 4, 5].map(share);
+    let shared = (0..10_000).zip(shares.iter().cycle());
+    let mut wish: Wish = shared
+        .map(|(number, share)| (host(number), Arc::clone(share)))
+        .collect();
+    scene.peer.set_wish(Arc::new(wish.clone()), scene.now);
+    assert_eq!(scene.heard(connection).len(), 15);
+    scene.pass(secs(1));
+    wish.insert(host(7), share(6));
+    scene.peer.set_wish(Arc::new(wish), scene.now);
+    let said = updates(&scene.heard(connection));
+    assert_eq!(said.len(), 1);
+    assert_eq!(
+        (&said[0].announced, said[0].withdrawn.len()),
+        (&vec![host(7)], 0)
+    );
 }
 
 /// R4 and B24: 237 to a message; everything in one where messages may be long.
