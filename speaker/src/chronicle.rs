@@ -174,7 +174,7 @@ fn reference(service: &ServiceKey, view: &View) -> ObjectReference {
         kind: Some("Service".to_owned()),
         namespace: Some(service.namespace().to_owned()),
         name: Some(service.name().to_owned()),
-        uid: view.service_uids.get(service).cloned(),
+        uid: view.uid(service),
         ..ObjectReference::default()
     }
 }

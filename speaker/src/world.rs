@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use herald_config::{Config, NodeFacts, Objects, compile, service};
+use herald_config::{Config, NodeFacts, Objects, compile};
 use herald_crds::{
     BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement,
     ServiceAnnouncement, Speaker,
@@ -20,8 +20,11 @@ use herald_runtime::watch::{ObjectName, Watched, Watches};
 use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{Api, Client};
+use services::{Services, Shown};
 
 use crate::intent::Claim;
+
+mod services;
 
 /// Type of the condition by which a speaker says whether it works.
 pub(crate) const READY: &str = "Ready";
@@ -42,6 +45,7 @@ pub(crate) struct Copies {
     bgp_advertisements: Watched<BGPAdvertisement>,
     bfd_profiles: Watched<BFDProfile>,
     communities: Watched<Community>,
+    translated: Mutex<Services>,
 }
 
 /// One snapshot, translated.
@@ -59,8 +63,16 @@ pub(crate) struct View {
     pub node: Option<Arc<Node>>,
     /// This node's Speaker object.
     pub speaker: Option<Arc<Speaker>>,
-    /// UIDs of Services, for Events.
-    pub service_uids: BTreeMap<ServiceKey, String>,
+    /// Every Service as it is written.
+    services: Shown<Service>,
+}
+
+impl View {
+    /// The UID of a Service, for Events.
+    pub(crate) fn uid(&self, service: &ServiceKey) -> Option<String> {
+        let name = ObjectName::new(service.namespace(), service.name());
+        self.services.get(&name)?.metadata.uid.clone()
+    }
 }
 
 impl Copies {
@@ -77,6 +89,7 @@ impl Copies {
             bgp_advertisements: watches.watch(tasks, "bgpadvertisements", Api::all(client.clone())),
             bfd_profiles: watches.watch(tasks, "bfdprofiles", Api::all(client.clone())),
             communities: watches.watch(tasks, "communities", Api::all(client.clone())),
+            translated: Mutex::default(),
         }
     }
 
@@ -98,9 +111,9 @@ impl Copies {
                 .iter()
                 .find(|(name, _)| own(name))
                 .map(|(_, speaker)| Arc::clone(speaker)),
-            service_uids: uids(&services),
             world: self.world(&services, nodes, class).0,
             announcements,
+            services,
         }
     }
 
@@ -116,7 +129,7 @@ impl Copies {
 
     fn world(
         &self,
-        services: &BTreeMap<ObjectName, Arc<Service>>,
+        services: &Shown<Service>,
         nodes: BTreeMap<String, NodeFacts>,
         class: &str,
     ) -> (World, Policy) {
@@ -142,27 +155,12 @@ impl Copies {
             reservations: _,
             bgp,
         } = compile(&objects).config;
-        let is_counted = bgp.counts_endpoints();
-        let mut slices: BTreeMap<ServiceKey, Vec<Arc<EndpointSlice>>> = BTreeMap::new();
-        for slice in self.slices.snapshot().into_values() {
-            if let Some(owner) = service::owner(&slice) {
-                slices.entry(owner).or_default().push(slice);
-            }
-        }
-        let services = services
-            .values()
-            .filter(|object| service::is_ours(object, class))
-            .map(|object| {
-                let key = service::key(object);
-                let slices = slices.get(&key).into_iter().flatten().map(AsRef::as_ref);
-                let (mut service, _) = service::from_service(object);
-                service.endpoints = service::endpoints(slices.clone());
-                if is_counted {
-                    service.serving = service::serving(slices);
-                }
-                (key, Arc::new(service))
-            })
-            .collect();
+        let mut translated = self
+            .translated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let counted = bgp.counts_endpoints();
+        let services = translated.look(services, &self.slices.snapshot(), class, counted);
         let world = World {
             services,
             pools,
@@ -255,18 +253,6 @@ fn by_service(
         .map(|(name, object)| {
             let (namespace, name) = name.parts();
             (ServiceKey::new(namespace, name), object)
-        })
-        .collect()
-}
-
-fn uids(services: &BTreeMap<ObjectName, Arc<Service>>) -> BTreeMap<ServiceKey, String> {
-    services
-        .values()
-        .map(|object| {
-            (
-                service::key(object),
-                object.metadata.uid.clone().unwrap_or_default(),
-            )
         })
         .collect()
 }
