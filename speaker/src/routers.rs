@@ -98,9 +98,12 @@ impl Routers {
         let mut bfd = Bfd::start(self.metrics.bfd.clone())?;
         let mut listening = Listening::start(self.port, self.metrics.listening.clone());
         let mut due = true;
+        let mut decided = None;
         loop {
             if due && self.watches.usable() {
                 changes.borrow_and_update();
+                // Asked first: what changes meanwhile is looked at again.
+                decided = Some(self.copies.routing_revision());
                 found.borrow_and_update();
                 let mut helpers = Helpers {
                     bfd: &bfd,
@@ -114,7 +117,8 @@ impl Routers {
             due = tokio::select! {
                 changed = changes.changed() => {
                     anyhow::ensure!(changed.is_ok(), "the watches ended");
-                    true
+                    // Much of what is watched says nothing of routes.
+                    decided != Some(self.copies.routing_revision())
                 }
                 _ = states.changed() => false,
                 Ok(()) = links.changed() => true,

@@ -14,13 +14,13 @@ use herald_crds::{
 use herald_l2::Mac;
 use herald_model::announce::World;
 use herald_model::bgp::Policy;
-use herald_model::service::ServiceKey;
+use herald_model::service::{Service as ModelService, ServiceKey};
 use herald_runtime::supervise::Tasks;
 use herald_runtime::watch::{ObjectName, Watched, Watches};
 use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{Api, Client};
-use services::{Services, Shown};
+use services::Services;
 
 use crate::intent::Claim;
 
@@ -63,15 +63,16 @@ pub(crate) struct View {
     pub node: Option<Arc<Node>>,
     /// This node's Speaker object.
     pub speaker: Option<Arc<Speaker>>,
-    /// Every Service as it is written.
-    services: Shown<Service>,
+    /// Every Service as it is written, by now.
+    services: Watched<Service>,
 }
 
 impl View {
     /// The UID of a Service, for Events.
     pub(crate) fn uid(&self, service: &ServiceKey) -> Option<String> {
         let name = ObjectName::new(service.namespace(), service.name());
-        self.services.get(&name)?.metadata.uid.clone()
+        self.services
+            .read(|all| all.get(&name)?.metadata.uid.clone())
     }
 }
 
@@ -102,7 +103,6 @@ impl Copies {
         let node = node.map(|(_, node)| Arc::clone(node));
         let nodes = facts(raw, &speakers);
         let announcements = by_service(self.announcements.snapshot());
-        let services = self.services.snapshot();
         View {
             claims: claims(announcements.values()),
             peers: peers(&speakers, me),
@@ -111,10 +111,27 @@ impl Copies {
                 .iter()
                 .find(|(name, _)| own(name))
                 .map(|(_, speaker)| Arc::clone(speaker)),
-            world: self.world(&services, nodes, class).0,
+            world: self.world(nodes, class).0,
             announcements,
-            services,
+            services: self.services.clone(),
         }
+    }
+
+    /// A number that grows when anything changes that routes are decided from.
+    pub(crate) fn routing_revision(&self) -> u64 {
+        [
+            self.services.revision(),
+            self.slices.revision(),
+            self.nodes.revision(),
+            self.speakers.revision(),
+            self.pools.revision(),
+            self.bgp_peers.revision(),
+            self.bgp_advertisements.revision(),
+            self.bfd_profiles.revision(),
+            self.communities.revision(),
+        ]
+        .into_iter()
+        .sum()
     }
 
     /// What routes are decided from, and the first internal IPv4 address of node `me`.
@@ -123,16 +140,26 @@ impl Copies {
         let own = raw.iter().find(|(name, _)| name.name() == me);
         let address = own.and_then(|(_, node)| internal_ipv4(node));
         let nodes = facts(raw, &self.speakers.snapshot());
-        let (world, policy) = self.world(&self.services.snapshot(), nodes, class);
+        let (world, policy) = self.world(nodes, class);
         (world, policy, address)
     }
 
-    fn world(
-        &self,
-        services: &Shown<Service>,
-        nodes: BTreeMap<String, NodeFacts>,
-        class: &str,
-    ) -> (World, Policy) {
+    /// The Services that are ours, translated. What changes while it looks is seen the next time.
+    fn services(&self, class: &str, counted: bool) -> BTreeMap<ServiceKey, Arc<ModelService>> {
+        let mut translated = self
+            .translated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let revisions = (self.services.revision(), self.slices.revision());
+        self.services.read(|services| {
+            self.slices.read(|slices| {
+                let (services, slices) = ((revisions.0, services), (revisions.1, slices));
+                translated.look(services, slices, class, counted)
+            })
+        })
+    }
+
+    fn world(&self, nodes: BTreeMap<String, NodeFacts>, class: &str) -> (World, Policy) {
         let model_nodes = nodes
             .iter()
             .map(|(name, facts)| (name.clone(), facts.to_model()))
@@ -155,12 +182,7 @@ impl Copies {
             reservations: _,
             bgp,
         } = compile(&objects).config;
-        let mut translated = self
-            .translated
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let counted = bgp.counts_endpoints();
-        let services = translated.look(services, &self.slices.snapshot(), class, counted);
+        let services = self.services(class, bgp.counts_endpoints());
         let world = World {
             services,
             pools,

@@ -19,76 +19,97 @@ pub(super) type Shown<K> = BTreeMap<ObjectName, Arc<K>>;
 /// What was translated last.
 #[derive(Debug, Default)]
 pub(super) struct Services {
-    slices: Slices,
-    /// Those that are ours.
     entries: BTreeMap<ObjectName, Entry>,
+    /// The EndpointSlices of each Service.
+    slices: BTreeMap<ServiceKey, Vec<Arc<EndpointSlice>>>,
     counted: bool,
+    /// The revisions of both kinds that this is of.
+    seen: Option<(u64, u64)>,
+    /// Those that are ours.
+    services: BTreeMap<ServiceKey, Arc<Service>>,
 }
 
-/// EndpointSlices with the Service that each belongs to.
-#[derive(Debug, Default)]
-struct Slices(BTreeMap<ObjectName, (Arc<EndpointSlice>, Option<ServiceKey>)>);
-
+/// One Service, ours or not.
 #[derive(Debug)]
 struct Entry {
     object: Arc<KubeService>,
     slices: Vec<Arc<EndpointSlice>>,
-    service: Arc<Service>,
+    /// None when it is not ours.
+    service: Option<Arc<Service>>,
 }
 
 impl Services {
     /// The Services of a class that are shown, with their endpoints, which are `counted` where that matters.
+    /// What is shown comes with its revision: the same one, the same objects.
     pub(super) fn look(
         &mut self,
-        services: &Shown<KubeService>,
-        slices: &Shown<EndpointSlice>,
+        services: (u64, &Shown<KubeService>),
+        slices: (u64, &Shown<EndpointSlice>),
         class: &str,
         counted: bool,
     ) -> BTreeMap<ServiceKey, Arc<Service>> {
         if self.counted != counted {
-            self.entries.clear();
+            *self = Self::default();
             self.counted = counted;
         }
-        let mut by_service = self.slices.look(slices);
-        let is_ours = |object: &KubeService| service::is_ours(object, class);
-        self.entries
-            .retain(|name, _| services.get(name).is_some_and(|object| is_ours(object)));
-        let ours = services.iter().filter(|(_, object)| is_ours(object));
-        ours.map(|(name, object)| {
-            let key = self
-                .entries
-                .get(name)
-                .map(|entry| entry.service.key.clone());
-            let key = key.unwrap_or_else(|| service::key(object));
-            let slices = by_service.remove(&key).unwrap_or_default();
-            let entry = self.entries.get(name);
-            let service = match entry.filter(|entry| entry.is_of(object, &slices)) {
-                Some(entry) => Arc::clone(&entry.service),
+        let revisions = (services.0, slices.0);
+        if self.seen != Some(revisions) {
+            if self.seen.is_none_or(|(_, seen)| seen != slices.0) {
+                self.slices = by_service(slices.1);
+            }
+            self.translate(services.1, class);
+            self.seen = Some(revisions);
+        }
+        self.services.clone()
+    }
+
+    fn translate(&mut self, shown: &Shown<KubeService>, class: &str) {
+        self.services.clear();
+        for (name, object) in shown {
+            let (namespace, own_name) = name.parts();
+            let known = self.entries.get(name);
+            let key = known.and_then(|entry| Some(entry.service.as_ref()?.key.clone()));
+            let key = key.unwrap_or_else(|| ServiceKey::new(namespace, own_name));
+            let slices = self.slices.get(&key).map_or(&[][..], Vec::as_slice);
+            let service = match known.filter(|entry| entry.is_of(object, slices)) {
+                Some(entry) => entry.service.clone(),
                 None => {
-                    let entry = Entry::new(object, slices, counted);
-                    let service = Arc::clone(&entry.service);
+                    let entry = Entry::new(object, slices, class, self.counted);
+                    let service = entry.service.clone();
                     self.entries.insert(name.clone(), entry);
                     service
                 }
             };
-            (key, service)
-        })
-        .collect()
+            if let Some(service) = service {
+                self.services.insert(key, service);
+            }
+        }
+        if self.entries.len() > shown.len() {
+            self.entries.retain(|name, _| shown.contains_key(name));
+        }
     }
 }
 
 impl Entry {
-    fn new(object: &Arc<KubeService>, slices: Vec<Arc<EndpointSlice>>, counted: bool) -> Self {
+    fn new(
+        object: &Arc<KubeService>,
+        slices: &[Arc<EndpointSlice>],
+        class: &str,
+        counted: bool,
+    ) -> Self {
         let all = || slices.iter().map(AsRef::as_ref);
-        let (mut service, _) = service::from_service(object);
-        service.endpoints = service::endpoints(all());
-        if counted {
-            service.serving = service::serving(all());
-        }
+        let translate = || {
+            let (mut service, _) = service::from_service(object);
+            service.endpoints = service::endpoints(all());
+            if counted {
+                service.serving = service::serving(all());
+            }
+            Arc::new(service)
+        };
         Self {
             object: Arc::clone(object),
-            service: Arc::new(service),
-            slices,
+            slices: slices.to_vec(),
+            service: service::is_ours(object, class).then(translate),
         }
     }
 
@@ -102,31 +123,14 @@ impl Entry {
     }
 }
 
-impl Slices {
-    /// The slices that are shown, by the Service they belong to.
-    fn look(
-        &mut self,
-        shown: &Shown<EndpointSlice>,
-    ) -> BTreeMap<ServiceKey, Vec<Arc<EndpointSlice>>> {
-        self.0.retain(|name, _| shown.contains_key(name));
-        let mut by_service: BTreeMap<ServiceKey, Vec<_>> = BTreeMap::new();
-        for (name, slice) in shown {
-            let known = self.0.get(name);
-            let owner = match known.filter(|(known, _)| Arc::ptr_eq(known, slice)) {
-                Some((_, owner)) => owner.clone(),
-                None => {
-                    let owner = service::owner(slice);
-                    let entry = (Arc::clone(slice), owner.clone());
-                    self.0.insert(name.clone(), entry);
-                    owner
-                }
-            };
-            if let Some(owner) = owner {
-                by_service.entry(owner).or_default().push(Arc::clone(slice));
-            }
+fn by_service(shown: &Shown<EndpointSlice>) -> BTreeMap<ServiceKey, Vec<Arc<EndpointSlice>>> {
+    let mut by_service: BTreeMap<ServiceKey, Vec<_>> = BTreeMap::new();
+    for slice in shown.values() {
+        if let Some(owner) = service::owner(slice) {
+            by_service.entry(owner).or_default().push(Arc::clone(slice));
         }
-        by_service
     }
+    by_service
 }
 
 #[cfg(test)]
@@ -184,11 +188,23 @@ mod tests {
         prop::collection::vec(step, 1..40)
     }
 
-    fn put<K>(shown: &mut Shown<K>, name: ObjectName, object: Option<Arc<K>>) {
+    /// Shows an object, or no more.
+    fn put<K>(shown: &mut (u64, Shown<K>), name: ObjectName, object: Option<Arc<K>>) {
         match object {
-            Some(object) => shown.insert(name, object),
-            None => shown.remove(&name),
+            Some(object) => shown.1.insert(name, object),
+            None => shown.1.remove(&name),
         };
+        shown.0 += 1;
+    }
+
+    fn look(
+        kept: &mut Services,
+        services: &(u64, Shown<KubeService>),
+        slices: &(u64, Shown<EndpointSlice>),
+        counted: bool,
+    ) -> BTreeMap<ServiceKey, Arc<Service>> {
+        let (services, slices) = ((services.0, &services.1), (slices.0, &slices.1));
+        kept.look(services, slices, DEFAULT_CLASS, counted)
     }
 
     /// Translated from nothing.
@@ -219,8 +235,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_kept_is_what_a_new_translation_gives(steps in steps()) {
-            let (mut kept, mut services, mut slices) =
-                (Services::default(), Shown::new(), Shown::new());
+            let mut kept = Services::default();
+            let (mut services, mut slices) = ((0, Shown::new()), (0, Shown::new()));
             for step in steps {
                 match step {
                     Step::Service(number, object) => {
@@ -232,8 +248,8 @@ mod tests {
                         put(&mut slices, name(number), object);
                     }
                     Step::Look(counted) => {
-                        let seen = kept.look(&services, &slices, DEFAULT_CLASS, counted);
-                        prop_assert_eq!(seen, plain(&services, &slices, counted));
+                        let seen = look(&mut kept, &services, &slices, counted);
+                        prop_assert_eq!(seen, plain(&services.1, &slices.1, counted));
                     }
                 }
             }
@@ -242,12 +258,13 @@ mod tests {
 
     #[test]
     fn what_did_not_change_is_not_translated_again() {
-        let services = Shown::from([0, 1].map(|n| (name(n), service(n, 80, true))));
-        let mut slices = Shown::from([(name(0), slice(0, 0)), (name(1), slice(1, 0))]);
+        let services = (0, [0, 1].map(|n| (name(n), service(n, 80, true))).into());
+        let slices = [(name(0), slice(0, 0)), (name(1), slice(1, 0))];
+        let mut slices = (0, Shown::from(slices));
         let mut kept = Services::default();
-        let first = kept.look(&services, &slices, DEFAULT_CLASS, false);
-        slices.insert(name(1), slice(1, 1));
-        let second = kept.look(&services, &slices, DEFAULT_CLASS, false);
+        let first = look(&mut kept, &services, &slices, false);
+        put(&mut slices, name(1), Some(slice(1, 1)));
+        let second = look(&mut kept, &services, &slices, false);
         let same: Vec<bool> = first
             .values()
             .zip(second.values())
