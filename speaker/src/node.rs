@@ -53,6 +53,11 @@ const FAREWELL: Duration = Duration::from_secs(3);
 const RELEASE: Duration = Duration::from_millis(200);
 /// Ports that could not be opened are tried again this often.
 const RETRY: Duration = Duration::from_secs(10);
+/// Changes of objects come in bursts: a round waits this long for the rest of one, and as long as the last
+/// round took if that was longer, so that at most half of the time goes into rounds. Interfaces and
+/// ownership wait for nothing.
+const SETTLE: Duration = Duration::from_millis(2);
+const SETTLE_LIMIT: Duration = Duration::from_millis(100);
 
 /// What the node is made of.
 pub(crate) struct Node {
@@ -108,7 +113,9 @@ impl Node {
         let mut farewell: Option<Instant> = None;
         loop {
             changes.borrow_and_update();
+            let began = clock::now();
             self.round(&mut memory, farewell.is_some());
+            let took = clock::now().saturating_duration_since(began);
             if let Some(until) = farewell
                 && (memory.held.is_empty() || clock::now() >= until)
             {
@@ -121,32 +128,38 @@ impl Node {
                 RETRY
             };
             let mut pause = pin!(tokio::time::sleep(pause));
-            // News changes no decision: it is passed on.
-            while let Some(news) = tokio::select! {
-                _ = changes.changed() => None,
-                changed = self.links.changed() => {
-                    anyhow::ensure!(changed.is_ok(), "the view of the interfaces ended");
-                    None
+            let mut settling = false;
+            loop {
+                tokio::select! {
+                    changed = changes.changed(), if !settling => {
+                        anyhow::ensure!(changed.is_ok(), "the watches ended");
+                        settling = true;
+                        let settled = clock::now() + took.clamp(SETTLE, SETTLE_LIMIT);
+                        pause.as_mut().reset(settled.into());
+                    }
+                    changed = self.links.changed() => {
+                        anyhow::ensure!(changed.is_ok(), "the view of the interfaces ended");
+                        break;
+                    }
+                    changed = self.telling.changed() => {
+                        anyhow::ensure!(changed.is_ok(), "the announcing thread ended");
+                        break;
+                    }
+                    changed = self.sessions.changed() => {
+                        anyhow::ensure!(changed.is_ok(), "speaking to routers ended");
+                        break;
+                    }
+                    news = self.news.recv() => match news {
+                        // It changes no decision: it is passed on.
+                        Some(news) => self.hear(&memory, &news),
+                        None => anyhow::bail!("the announcing thread ended"),
+                    },
+                    () = &mut pause => break,
+                    () = stop.wait(), if farewell.is_none() => {
+                        farewell = Some(clock::now() + FAREWELL);
+                        break;
+                    }
                 }
-                changed = self.telling.changed() => {
-                    anyhow::ensure!(changed.is_ok(), "the announcing thread ended");
-                    None
-                }
-                changed = self.sessions.changed() => {
-                    anyhow::ensure!(changed.is_ok(), "speaking to routers ended");
-                    None
-                }
-                news = self.news.recv() => {
-                    anyhow::ensure!(news.is_some(), "the announcing thread ended");
-                    news
-                }
-                () = &mut pause => None,
-                () = stop.wait(), if farewell.is_none() => {
-                    farewell = Some(clock::now() + FAREWELL);
-                    None
-                }
-            } {
-                self.hear(&memory, &news);
             }
         }
     }
