@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::apply::Refused;
 
-/// Waits after looks in a row that could not write everything; the last one repeats.
-const RETRY: [Duration; 5] = [
+/// Waits after attempts in a row of which something was refused; the last one repeats.
+pub(crate) const RETRY: [Duration; 5] = [
     Duration::from_millis(100),
     Duration::from_millis(500),
     Duration::from_secs(2),

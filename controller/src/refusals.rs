@@ -10,15 +10,7 @@ use std::time::{Duration, Instant};
 use herald_model::service::ServiceKey;
 
 use crate::assign::Patch;
-
-/// Waits after attempts in a row that were refused; the last one repeats.
-const RETRY: [Duration; 5] = [
-    Duration::from_millis(100),
-    Duration::from_millis(500),
-    Duration::from_secs(2),
-    Duration::from_secs(10),
-    Duration::from_secs(30),
-];
+use crate::noted::RETRY;
 
 /// Those whose last write was refused.
 #[derive(Debug, Default)]

@@ -17,7 +17,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn peer(name: &str) -> Peer {
+pub(super) fn peer(name: &str) -> Peer {
     Peer {
         name: name.to_owned(),
         node_selectors: Vec::new(),
@@ -45,7 +45,7 @@ fn peer(name: &str) -> Peer {
     }
 }
 
-fn advertisement(name: &str) -> Advertisement {
+pub(super) fn advertisement(name: &str) -> Advertisement {
     Advertisement {
         name: name.to_owned(),
         pools: None,

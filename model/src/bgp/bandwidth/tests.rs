@@ -1,15 +1,13 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-use super::super::{
-    Advertisement, Attributes, Dialing, Opening, Peer, Policy, RemoteAs, Security, Target, routes,
-};
+use super::super::tests::{self, peer};
+use super::super::{Advertisement, Policy, routes};
 use super::*;
 use crate::address::{AddressRange, RangeSet};
 use crate::announce::{Node, World};
@@ -18,34 +16,6 @@ use crate::service::{Endpoint, Service};
 
 const PEERS: [&str; 2] = ["tor-a", "tor-b"];
 const NODES: [&str; 2] = ["n1", "n2"];
-
-fn peer(name: &str) -> Peer {
-    Peer {
-        name: name.to_owned(),
-        node_selectors: Vec::new(),
-        my_asn: 64_512,
-        local_asn: None,
-        remote_as: RemoteAs::External,
-        dialing: Dialing {
-            target: Target::Address(IpAddr::from([192, 0, 2, 254])),
-            port: 179,
-            opening: Opening::Active,
-            source: None,
-            vrf: None,
-            multihop: false,
-        },
-        security: Security::default(),
-        hold_time: Duration::from_secs(90),
-        keepalive_time: None,
-        connect_time: Duration::from_secs(5),
-        router_id: None,
-        bfd_profile: None,
-        bfd_strict: false,
-        graceful_restart: false,
-        drain_time: Duration::ZERO,
-        dual_stack: true,
-    }
-}
 
 fn terms(megabits: u32, per: Per, transitive: Option<bool>) -> LinkBandwidth {
     LinkBandwidth {
@@ -57,15 +27,8 @@ fn terms(megabits: u32, per: Per, transitive: Option<bool>) -> LinkBandwidth {
 
 fn advertisement(name: &str, link_bandwidth: Option<LinkBandwidth>) -> Advertisement {
     Advertisement {
-        name: name.to_owned(),
-        pools: None,
-        node_selectors: Vec::new(),
-        service_selectors: Vec::new(),
-        peers: None,
-        aggregation_v4: 32,
-        aggregation_v6: 128,
-        attributes: Attributes::default(),
         link_bandwidth,
+        ..tests::advertisement(name)
     }
 }
 
