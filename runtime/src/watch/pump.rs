@@ -1,0 +1,197 @@
+//! One kind's watch: events go into its copy, failures into its report, and are tried again for ever.
+//!
+//! `Apply` before `Init` cannot happen.
+
+use std::fmt::Debug;
+use std::pin::pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch as channel;
+
+use super::{ObjectName, Replica, Report, Reports, Watched, Watches};
+use crate::client;
+
+/// Waits between attempts of a failing watch; the last one repeats.
+const RETRY: [Duration; 6] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+];
+
+/// Failures in a row after which a watch lists again instead of going on where it stopped, 3.8 s:
+/// an API server that was away for that long may come back with older data, and a watch from a
+/// version it has not reached yet would be silent until it does.
+const RELIST: usize = 5;
+
+/// How long an API server may take to say everything before a watch goes by what an earlier life of
+/// the process wrote down.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A whole object once more, as an annotation.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Feeds the copy of one kind.
+pub(super) struct Pump<K, V> {
+    pub(super) name: &'static str,
+    keep: Box<dyn Fn(K) -> (ObjectName, V) + Send>,
+    replica: Arc<RwLock<Replica<V>>>,
+    reports: Reports,
+    changed: channel::Sender<()>,
+    /// What an earlier life wrote down; none where nothing ever was.
+    recalled: Option<Vec<(ObjectName, V)>>,
+}
+
+impl<K, V> Pump<K, V> {
+    pub(super) fn new(
+        name: &'static str,
+        watches: &Watches,
+        watched: &Watched<V>,
+        keep: impl Fn(K) -> (ObjectName, V) + Send + 'static,
+        recalled: Option<Vec<(ObjectName, V)>>,
+    ) -> Self {
+        Self {
+            name,
+            keep: Box::new(keep),
+            replica: Arc::clone(&watched.replica),
+            reports: watches.reports.clone(),
+            changed: watches.changed.clone(),
+            recalled,
+        }
+    }
+
+    pub(super) async fn run(mut self, api: Api<K>, config: watcher::Config) -> anyhow::Result<()>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        let watch = || watcher::watcher(api.clone(), config.clone());
+        let mut stream = pin!(watch());
+        let mut failures = 0;
+        let mut patience = pin!(tokio::time::sleep(PATIENCE));
+        loop {
+            let step = tokio::select! {
+                step = stream.next() => step,
+                () = &mut patience, if self.recalled.is_some() => {
+                    self.recall();
+                    continue;
+                }
+            };
+            let Some(step) = step else { break };
+            match step {
+                Ok(event) => {
+                    failures = 0;
+                    self.apply(event);
+                }
+                Err(error) => {
+                    self.report(self.was_synced(), Some(describe(&error)));
+                    tokio::time::sleep(RETRY[failures.min(RETRY.len() - 1)]).await;
+                    failures += 1;
+                    if failures == RELIST {
+                        stream.set(watch());
+                    }
+                }
+            }
+        }
+        anyhow::bail!("the watch of {} ended", self.name)
+    }
+
+    /// Stands on what an earlier life wrote down until the API server has said everything.
+    fn recall(&mut self) {
+        let Some(objects) = self.recalled.take().filter(|_| !self.was_synced()) else {
+            return;
+        };
+        let count = objects.len();
+        self.replica
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recall(objects);
+        if let Some(report) = self.reports.locked().get_mut(self.name) {
+            report.recalled = true;
+        }
+        tracing::warn!(
+            watch = self.name,
+            count,
+            "the API server does not answer: going by what was last known"
+        );
+        self.changed.send_replace(());
+    }
+
+    fn apply(&self, event: Event<K>) {
+        let changed = {
+            let mut replica = self.replica.write().unwrap_or_else(PoisonError::into_inner);
+            replica.apply(event, &self.keep)
+        };
+        let synced = self
+            .replica
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_complete();
+        self.report(synced, None);
+        if changed {
+            self.changed.send_replace(());
+        }
+    }
+
+    fn was_synced(&self) -> bool {
+        self.reports
+            .locked()
+            .get(self.name)
+            .is_some_and(|report| report.synced)
+    }
+
+    pub(super) fn report(&self, synced: bool, error: Option<String>) {
+        let mut locked = self.reports.locked();
+        let recalled = locked.get(self.name).is_some_and(|report| report.recalled);
+        let report = Report {
+            name: self.name,
+            synced,
+            recalled: recalled && !synced,
+            error,
+        };
+        let before = locked.insert(self.name, report.clone());
+        drop(locked);
+        if before.as_ref() == Some(&report) {
+            return;
+        }
+        match (&report.error, before.and_then(|before| before.error)) {
+            (Some(error), _) => tracing::warn!(watch = self.name, %error, "watch fails, retrying"),
+            (None, Some(_)) => tracing::info!(watch = self.name, "watch runs again"),
+            (None, None) => {}
+        }
+        self.changed.send_replace(());
+    }
+}
+
+/// Leaves out what nobody here reads and what makes most of many objects: who wrote which field, what
+/// kubectl applied last, and the room for more that lists have while they are read.
+pub(super) fn trim<K: Resource + Clone>(object: &mut K) {
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+    *object = object.clone();
+}
+
+pub(super) fn name_of<K: Resource>(object: &K) -> ObjectName {
+    let meta = object.meta();
+    let name = meta.name.as_deref().unwrap_or_default();
+    ObjectName::new(meta.namespace.as_deref().unwrap_or_default(), name)
+}
+
+fn describe(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(cause)
+        | watcher::Error::WatchStartFailed(cause)
+        | watcher::Error::WatchFailed(cause) => client::describe(cause),
+        watcher::Error::WatchError(status) => format!("{} ({})", status.message, status.code),
+        watcher::Error::NoResourceVersion => error.to_string(),
+    }
+}
