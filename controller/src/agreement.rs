@@ -15,8 +15,8 @@ use prometheus_client::registry::Registry;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::allocated::ADDRESS_ALLOCATED;
 use crate::book::Book;
+use crate::condition::ADDRESS_ALLOCATED;
 use crate::decision::world;
 use crate::facts::Facts;
 use crate::metrics::Metrics;

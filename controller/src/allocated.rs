@@ -12,13 +12,10 @@ use k8s_openapi::jiff::Timestamp;
 use kube::core::ApiResource;
 use serde_json::json;
 
-use crate::condition::{Wanted, merged};
+use crate::condition::{ADDRESS_ALLOCATED, Wanted, merged};
 use crate::facts::Facts;
 use crate::kept;
 use crate::report::{Report, Sent, Target};
-
-/// Type of the condition on a Service.
-pub(crate) const ADDRESS_ALLOCATED: &str = "heraldlb.io/AddressAllocated";
 
 /// What the condition says of a Service that has these addresses and is refused something.
 pub(crate) fn wanted(type_: &'static str, has: &[Place], refusal: Option<&Refusal>) -> Wanted {

@@ -14,8 +14,8 @@ use k8s_openapi::api::core::v1::LoadBalancerIngress;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::allocated::{self, ADDRESS_ALLOCATED, named};
-use crate::condition::merged;
+use crate::allocated::{self, named};
+use crate::condition::{ADDRESS_ALLOCATED, merged};
 use crate::kept::{Ingress, Service};
 
 /// One write to a Service: a strategic merge patch of its status subresource that the API server takes only

@@ -3,6 +3,9 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
+/// Type of the condition on a Service that says whether it has what it asks for.
+pub(crate) const ADDRESS_ALLOCATED: &str = "heraldlb.io/AddressAllocated";
+
 /// A condition's message may be this long, in bytes; longer ones are cut.
 const MESSAGE_LIMIT: usize = 4096;
 

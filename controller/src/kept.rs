@@ -20,8 +20,7 @@ use k8s_openapi::api::core::v1::{LoadBalancerIngress, ObjectReference, Service a
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::allocated::ADDRESS_ALLOCATED;
-use crate::condition::Standing;
+use crate::condition::{ADDRESS_ALLOCATED, Standing};
 use crate::standing::version;
 
 /// A Service, ours or not.

@@ -85,7 +85,7 @@ fn reports_on(observed: &Observed, failed: &[(&str, &str)], second: i64) -> Vec<
 /// A Service's own condition says what its ServiceAnnouncement says.
 fn agree(observed: &Observed, about: &Report, reports: &[Report]) {
     let own = &about.status["conditions"][0];
-    assert_eq!(own["type"], allocated::ADDRESS_ALLOCATED);
+    assert_eq!(own["type"], crate::condition::ADDRESS_ALLOCATED);
     let key = ServiceKey::new(&about.target.namespace, &about.target.name);
     let written = reports.iter().find(|report| report.target == target(&key));
     let stands = observed.announcements.get(&key);
