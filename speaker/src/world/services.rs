@@ -32,6 +32,7 @@ pub(super) struct Services {
 /// One Service, ours or not.
 #[derive(Debug)]
 struct Entry {
+    key: ServiceKey,
     object: Arc<KubeService>,
     slices: Vec<Arc<EndpointSlice>>,
     /// None when it is not ours.
@@ -66,15 +67,13 @@ impl Services {
     fn translate(&mut self, shown: &Shown<KubeService>, class: &str) {
         self.services.clear();
         for (name, object) in shown {
-            let (namespace, own_name) = name.parts();
             let known = self.entries.get(name);
-            let key = known.and_then(|entry| Some(entry.service.as_ref()?.key.clone()));
-            let key = key.unwrap_or_else(|| ServiceKey::new(namespace, own_name));
+            let key = known.map_or_else(|| service::key(object), |entry| entry.key.clone());
             let slices = self.slices.get(&key).map_or(&[][..], Vec::as_slice);
             let service = match known.filter(|entry| entry.is_of(object, slices)) {
                 Some(entry) => entry.service.clone(),
                 None => {
-                    let entry = Entry::new(object, slices, class, self.counted);
+                    let entry = Entry::new(key.clone(), object, slices, class, self.counted);
                     let service = entry.service.clone();
                     self.entries.insert(name.clone(), entry);
                     service
@@ -92,6 +91,7 @@ impl Services {
 
 impl Entry {
     fn new(
+        key: ServiceKey,
         object: &Arc<KubeService>,
         slices: &[Arc<EndpointSlice>],
         class: &str,
@@ -107,6 +107,7 @@ impl Entry {
             Arc::new(service)
         };
         Self {
+            key,
             object: Arc::clone(object),
             slices: slices.to_vec(),
             service: service::is_ours(object, class).then(translate),
