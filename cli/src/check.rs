@@ -10,7 +10,8 @@ mod live;
 #[cfg(test)]
 mod tests;
 
-use herald_config::{Objects, Problem, compile, service};
+use herald_config::service::{self, Class};
+use herald_config::{Objects, Problem, compile};
 use k8s_openapi::api::core::v1::Service;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -48,7 +49,7 @@ pub(crate) fn check(documents: &[Document]) -> Report {
 }
 
 /// Compiles the documents laid over a cluster's objects, and says what that changes.
-pub(crate) fn check_live(documents: &[Document], cluster: Cluster, class: &str) -> Report {
+pub(crate) fn check_live(documents: &[Document], cluster: Cluster, class: &Class) -> Report {
     let (mut report, objects, services) = read_all(documents);
     let outcome = live::compare(cluster, objects, services, class);
     report.add(outcome.problems.into_iter());

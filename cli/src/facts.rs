@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use herald_config::{Compiled, NodeFacts, Objects, Problem, compile, service};
+use herald_config::service::{self, Class};
+use herald_config::{Compiled, NodeFacts, Objects, Problem, compile};
 use herald_crds::{BgpAnnouncement, ServiceAnnouncement, Speaker};
 use herald_model::alloc::{Plan, Snapshot, plan};
 use herald_model::announce::{Desired, Obstacle, World, desired};
@@ -22,8 +23,8 @@ use crate::cluster::Cluster;
 pub(crate) struct Facts {
     /// What is read but not compiled.
     pub(crate) cluster: Cluster,
-    /// The class this installation serves.
-    pub(crate) class: String,
+    /// Which Services this installation serves.
+    pub(crate) class: Class,
     /// Pools and advertisements in force, and what is wrong with the others.
     pub(crate) compiled: Compiled,
     /// Every Service, ours or not.
@@ -45,8 +46,8 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Computes everything; `class` is the loadBalancerClass that is ours.
-    pub(crate) fn new(cluster: Cluster, class: &str) -> Self {
+    /// Computes everything; `class` says which Services are ours.
+    pub(crate) fn new(cluster: Cluster, class: &Class) -> Self {
         let speakers = named(&cluster.speakers, |speaker| speaker.name_any());
         let announcements = named(&cluster.announcements, object_key);
         let all_services = named(&cluster.services, service::key);
@@ -110,7 +111,7 @@ impl Facts {
             plan: plan(&snapshot),
             desired: desired(&world),
             routes,
-            class: class.to_owned(),
+            class: class.clone(),
             compiled,
             all_services,
             services,
@@ -234,7 +235,7 @@ fn object_key<K: Resource>(object: &K) -> ServiceKey {
 fn translate(
     all: &BTreeMap<ServiceKey, KubeService>,
     slices: &[EndpointSlice],
-    class: &str,
+    class: &Class,
 ) -> (BTreeMap<ServiceKey, Arc<Service>>, Vec<Problem>) {
     let mut by_owner: BTreeMap<ServiceKey, Vec<&EndpointSlice>> = BTreeMap::new();
     for slice in slices {
@@ -244,7 +245,7 @@ fn translate(
     }
     let mut services = BTreeMap::new();
     let mut problems = Vec::new();
-    for (key, kube_service) in all.iter().filter(|(_, s)| service::is_ours(s, class)) {
+    for (key, kube_service) in all.iter().filter(|(_, s)| class.serves(s)) {
         let slices = by_owner.get(key).into_iter().flatten().copied();
         let (mut service, faults) = service::from_service(kube_service);
         service.endpoints = service::endpoints(slices.clone());

@@ -147,5 +147,5 @@ pub(crate) fn routed() -> Cluster {
 }
 
 pub(crate) fn facts(cluster: Cluster) -> Facts {
-    Facts::new(cluster, herald_config::service::DEFAULT_CLASS)
+    Facts::new(cluster, &herald_config::service::Class::default())
 }

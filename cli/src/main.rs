@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
+use herald_config::service::Class;
 use herald_model::service::ServiceKey;
 use serde::Serialize;
 
@@ -37,9 +38,13 @@ struct Arguments {
     #[arg(long, global = true, default_value = "herald-system")]
     herald_namespace: String,
 
-    /// loadBalancerClass that Herald serves, besides Services without a class
+    /// loadBalancerClass that Herald serves, as its programs are told
     #[arg(long, global = true, default_value = herald_config::service::DEFAULT_CLASS)]
     lb_class: String,
+
+    /// Whether Herald serves Services without a loadBalancerClass, too, as its programs are told
+    #[arg(long, global = true, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    classless: bool,
 
     /// Form of the output
     #[arg(long, short, global = true, value_enum, default_value_t = Output::Text)]
@@ -150,7 +155,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
                 false => check::check(&documents),
                 true => {
                     let cluster = objects(&arguments).await?;
-                    check::check_live(&documents, cluster, &arguments.lb_class)
+                    check::check_live(&documents, cluster, &class(&arguments))
                 }
             };
             print(output, &report, check::text)?;
@@ -166,7 +171,14 @@ async fn objects(arguments: &Arguments) -> anyhow::Result<cluster::Cluster> {
 
 async fn live(arguments: &Arguments) -> anyhow::Result<facts::Facts> {
     let objects = objects(arguments).await?;
-    Ok(facts::Facts::new(objects, &arguments.lb_class))
+    Ok(facts::Facts::new(objects, &class(arguments)))
+}
+
+fn class(arguments: &Arguments) -> Class {
+    Class {
+        name: arguments.lb_class.clone(),
+        classless: arguments.classless,
+    }
 }
 
 fn service_key(text: &str) -> anyhow::Result<ServiceKey> {

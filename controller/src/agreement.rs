@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use herald_config::service;
+use herald_config::service::{self, Class};
 use herald_model::announce::desired;
 use herald_model::service::ServiceKey;
 use k8s_openapi::api::core::v1::Service;
@@ -23,8 +23,6 @@ use crate::metrics::Metrics;
 use crate::observed::Observed;
 use crate::report::{Report, Sent};
 use crate::{accepted, announcements, assign, kept};
-
-const CLASS: &str = "heraldlb.io/herald";
 
 /// What somebody does.
 #[derive(Debug, Clone)]
@@ -143,7 +141,7 @@ impl Server {
     }
 
     fn observed(&self) -> Observed {
-        let read = |object: &Value| kept::Service::of(&typed(object), CLASS);
+        let read = |object: &Value| kept::Service::of(&typed(object), &Class::default());
         let mut observed = Observed {
             services: self
                 .services
@@ -252,7 +250,7 @@ fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
 fn services_agree(server: &Server) -> Result<(), TestCaseError> {
     for (key, object) in &server.services {
         let announcement = server.announcements.get(key);
-        if !service::is_ours(&typed(object), CLASS) {
+        if !Class::default().serves(&typed(object)) {
             prop_assert!(announcement.is_none() && condition(object, ADDRESS_ALLOCATED).is_none());
             continue;
         }

@@ -82,8 +82,8 @@ pub(crate) struct Writer {
     client: Client,
     /// Where Herald is installed.
     namespace: String,
-    /// The loadBalancerClass that is served.
-    class: String,
+    /// Which Services are served.
+    class: service::Class,
     leadership: Leadership,
     events: Events,
 }
@@ -92,7 +92,7 @@ impl Writer {
     pub(crate) fn new(
         client: Client,
         namespace: String,
-        class: String,
+        class: service::Class,
         leadership: Leadership,
         events: Events,
     ) -> Self {

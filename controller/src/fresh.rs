@@ -192,7 +192,7 @@ impl Fresh {
 
 #[cfg(test)]
 mod tests {
-    use herald_config::service::DEFAULT_CLASS;
+    use herald_config::service::{Class, DEFAULT_CLASS};
     use serde_json::json;
 
     use super::*;
@@ -208,7 +208,7 @@ mod tests {
             "spec": {"type": "LoadBalancer", "loadBalancerClass": class},
             "status": {"loadBalancer": {"ingress": ingress}},
         }));
-        Service::of(&object.unwrap(), DEFAULT_CLASS)
+        Service::of(&object.unwrap(), &Class::default())
     }
 
     fn shown(objects: &[Service]) -> BTreeMap<ObjectName, Arc<Service>> {

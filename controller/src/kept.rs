@@ -42,9 +42,10 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// What is kept where `class` is served.
-    pub(crate) fn of(object: &KubeService, class: &str) -> Self {
-        let (meaning, problems) = service::is_ours(object, class)
+    /// What is kept where Services of `class` are served.
+    pub(crate) fn of(object: &KubeService, class: &service::Class) -> Self {
+        let (meaning, problems) = class
+            .serves(object)
             .then(|| service::from_service(object))
             .unzip();
         let annotations = object.metadata.annotations.as_ref();
@@ -303,7 +304,11 @@ mod tests {
                 "spec": spec,
                 "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1", "ipMode": "VIP"}]}},
             });
-            Service::of(&serde_json::from_value(object).unwrap(), "example.com/ours")
+            let class = service::Class {
+                name: "example.com/ours".to_owned(),
+                classless: true,
+            };
+            Service::of(&serde_json::from_value(object).unwrap(), &class)
         };
         let ours = of(json!({"type": "LoadBalancer"}));
         assert!(ours.ours.is_some() && ours.balanced && ours.holds());

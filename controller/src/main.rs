@@ -43,6 +43,7 @@ use std::time::Duration;
 
 use args::Args;
 use clap::Parser as _;
+use herald_config::service::Class;
 use herald_runtime::events::Events;
 use herald_runtime::lease::election::Timing;
 use herald_runtime::supervise::Tasks;
@@ -82,16 +83,17 @@ async fn run(args: Args) -> anyhow::Result<()> {
         lease_duration,
     } = args;
     logging::init(common.log_format, &common.log_level)?;
+    let class = Class {
+        name: common.lb_class,
+        classless: common.classless,
+    };
     let identity = identity.map_or_else(args::own_identity, Ok)?;
     let client = client::connect(common.kubeconfig.as_deref()).await?;
 
     let mut tasks = Tasks::new();
     let watches = Arc::new(Watches::new());
     let sources = Arc::new(sources::Sources::start(
-        &watches,
-        &mut tasks,
-        &client,
-        &common.lb_class,
+        &watches, &mut tasks, &client, &class,
     ));
     let view = Arc::new(view::View::new(Arc::clone(&watches), Arc::clone(&sources)));
     let mut registry = Registry::default();
@@ -121,13 +123,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         tasks.spawn_service("eviction", eviction.run(leadership.clone()));
     }
     admin::serve(&mut tasks, admin_address, registry, Arc::clone(&view)).await?;
-    let writer = apply::Writer::new(
-        client,
-        common.namespace,
-        common.lb_class,
-        leadership.clone(),
-        events,
-    );
+    let writer = apply::Writer::new(client, common.namespace, class, leadership.clone(), events);
     let desk = Arc::new(desk::Desk::default());
     let reporter = reporter::Reporter {
         sources: Arc::clone(&sources),

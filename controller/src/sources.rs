@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use herald_config::Objects;
+use herald_config::service::Class;
 use herald_crds::{
     BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, IPReservation,
     L2Advertisement, Speaker,
@@ -41,14 +42,14 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Starts every watch. `class` is the loadBalancerClass that is served.
+    /// Starts every watch. `class` says which Services are served.
     pub(crate) fn start(
         watches: &Watches,
         tasks: &mut Tasks,
         client: &Client,
-        class: &str,
+        class: &Class,
     ) -> Self {
-        let class = class.to_owned();
+        let class = class.clone();
         let mut start = Starter {
             watches,
             tasks,

@@ -16,9 +16,14 @@ pub struct Common {
     #[arg(long, env = "HERALD_NAMESPACE", default_value = "herald-system")]
     pub namespace: String,
 
-    /// loadBalancerClass that Herald serves, besides Services without a class
+    /// loadBalancerClass that Herald serves
     #[arg(long, default_value = "heraldlb.io/herald", value_name = "CLASS")]
     pub lb_class: String,
+
+    /// Whether Herald serves Services without a loadBalancerClass, too; false leaves them to others, so
+    /// that another load balancer can run beside it
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub classless: bool,
 
     /// Form of the log
     #[arg(long, env = "HERALD_LOG_FORMAT", value_enum, default_value_t = Format::Text)]

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, RwLock};
 
 use clap::Parser as _;
+use herald_config::service::Class;
 use herald_runtime::events::Events;
 use herald_runtime::supervise::Tasks;
 use herald_runtime::watch::{Keepsake, Watches};
@@ -58,6 +59,10 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let metrics = metrics::Metrics::new(&mut registry);
     let router_metrics = routers::Metrics::register(&mut registry);
 
+    let class = Class {
+        name: args.common.lb_class.clone(),
+        classless: args.common.classless,
+    };
     let keepsake = args.state_directory.as_ref();
     let keepsake = keepsake.map(|directory| Keepsake::new(directory.join("objects")));
     let watches = Arc::new(Watches::with(keepsake.unwrap_or_default()));
@@ -97,7 +102,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let routes = Arc::default();
     let routers = routers::Routers {
         name: args.node_name.clone(),
-        class: args.common.lb_class.clone(),
+        class: class.clone(),
         watches: Arc::clone(&watches),
         copies: Arc::clone(&copies),
         links: links.clone(),
@@ -121,7 +126,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let node = node::Node {
         chronicle: chronicle::Chronicle::new(&args.node_name, events),
         name: args.node_name,
-        class: args.common.lb_class,
+        class,
         excluded: args.exclude_interfaces,
         rebalances: args.rebalance,
         beacons: node::Beacons {

@@ -19,6 +19,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use herald_beacon::NodeId;
+use herald_config::service::Class;
 use herald_model::announce;
 use herald_model::bgp::Routes;
 use herald_model::placement;
@@ -62,7 +63,7 @@ const SETTLE_LIMIT: Duration = Duration::from_millis(100);
 /// What the node is made of.
 pub(crate) struct Node {
     pub name: String,
-    pub class: String,
+    pub class: Class,
     pub excluded: Vec<String>,
     pub rebalances: bool,
     pub beacons: Beacons,

@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use herald_config::service::Class;
 use herald_model::announce::World;
 use herald_model::bgp::{Peer, Routes, Target, routes as decide};
 use herald_runtime::clock;
@@ -56,7 +57,7 @@ const FAREWELL: Duration = Duration::from_secs(9);
 /// What speaking to routers needs.
 pub(crate) struct Routers {
     pub name: String,
-    pub class: String,
+    pub class: Class,
     pub watches: Arc<Watches>,
     pub copies: Arc<Copies>,
     pub links: watch::Receiver<Links>,

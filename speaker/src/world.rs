@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use herald_config::service::Class;
 use herald_config::{Config, NodeFacts, Objects, compile};
 use herald_crds::{
     BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement,
@@ -95,7 +96,7 @@ impl Copies {
     }
 
     /// The snapshot of this moment, for the speaker of node `me`.
-    pub(crate) fn view(&self, me: &str, class: &str) -> View {
+    pub(crate) fn view(&self, me: &str, class: &Class) -> View {
         let speakers = self.speakers.snapshot();
         let raw = self.nodes.snapshot();
         let own = |name: &ObjectName| name.name() == me;
@@ -135,7 +136,7 @@ impl Copies {
     }
 
     /// What routes are decided from, and the first internal IPv4 address of node `me`.
-    pub(crate) fn routing(&self, me: &str, class: &str) -> (World, Policy, Option<Ipv4Addr>) {
+    pub(crate) fn routing(&self, me: &str, class: &Class) -> (World, Policy, Option<Ipv4Addr>) {
         let raw = self.nodes.snapshot();
         let own = raw.iter().find(|(name, _)| name.name() == me);
         let address = own.and_then(|(_, node)| internal_ipv4(node));
@@ -145,7 +146,7 @@ impl Copies {
     }
 
     /// The Services that are ours, translated. What changes while it looks is seen the next time.
-    fn services(&self, class: &str, counted: bool) -> BTreeMap<ServiceKey, Arc<ModelService>> {
+    fn services(&self, class: &Class, counted: bool) -> BTreeMap<ServiceKey, Arc<ModelService>> {
         let mut translated = self
             .translated
             .lock()
@@ -159,7 +160,7 @@ impl Copies {
         })
     }
 
-    fn world(&self, nodes: BTreeMap<String, NodeFacts>, class: &str) -> (World, Policy) {
+    fn world(&self, nodes: BTreeMap<String, NodeFacts>, class: &Class) -> (World, Policy) {
         let model_nodes = nodes
             .iter()
             .map(|(name, facts)| (name.clone(), facts.to_model()))

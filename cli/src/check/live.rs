@@ -8,7 +8,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use herald_config::service::{ALLOCATED_FROM_POOL, key};
+use herald_config::service::{ALLOCATED_FROM_POOL, Class, key};
 use herald_config::{Objects, Problem};
 use herald_model::alloc::{Change, Lost, Place};
 use herald_model::service::ServiceKey;
@@ -33,7 +33,7 @@ pub(super) fn compare(
     cluster: Cluster,
     objects: Objects,
     services: Vec<Service>,
-    class: &str,
+    class: &Class,
 ) -> Outcome {
     let laid_over = lay_over(cluster.clone(), objects, services);
     let before = Facts::new(cluster, class);

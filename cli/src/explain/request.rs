@@ -54,15 +54,22 @@ pub(super) fn ours(facts: &Facts, key: &ServiceKey) -> Finding {
         ));
     }
     match class {
-        None => Ok(Found::new("LoadBalancer, no class")),
-        Some(class) if class == facts.class => {
+        None if facts.class.classless => Ok(Found::new("LoadBalancer, no class")),
+        None => Err(Failure::new(
+            "the Service has no spec.loadBalancerClass, and Herald runs with --classless=false",
+            format!(
+                "create the Service anew with class {} (the field cannot be changed), or run Herald without --classless=false",
+                facts.class.name
+            ),
+        )),
+        Some(class) if class == facts.class.name => {
             Ok(Found::new(format!("LoadBalancer, class {class}")))
         }
         Some(class) => Err(Failure::new(
             format!("spec.loadBalancerClass is {class}, which another implementation serves"),
             format!(
                 "create the Service anew without class or with class {} (the field cannot be changed), or give heraldctl the --lb-class that Herald runs with",
-                facts.class
+                facts.class.name
             ),
         )),
     }

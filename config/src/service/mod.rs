@@ -27,17 +27,37 @@ pub use endpoints::{endpoints, owner, serving};
 /// The class Herald serves unless told otherwise, next to Services without a class.
 pub const DEFAULT_CLASS: &str = "heraldlb.io/herald";
 
-/// True for a Service of type LoadBalancer without class or of class `class`.
-#[must_use]
-pub fn is_ours(service: &KubeService, class: &str) -> bool {
-    let Some(spec) = &service.spec else {
-        return false;
-    };
-    let class_matches = spec
-        .load_balancer_class
-        .as_deref()
-        .is_none_or(|theirs| theirs == class);
-    spec.type_.as_deref() == Some("LoadBalancer") && class_matches
+/// Which Services of type LoadBalancer Herald serves, by `spec.loadBalancerClass`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Class {
+    /// The class it serves.
+    pub name: String,
+    /// Whether it serves Services without a class, too.
+    pub classless: bool,
+}
+
+impl Default for Class {
+    fn default() -> Self {
+        Self {
+            name: DEFAULT_CLASS.to_owned(),
+            classless: true,
+        }
+    }
+}
+
+impl Class {
+    /// Whether a Service is of type LoadBalancer and of a class that is served.
+    #[must_use]
+    pub fn serves(&self, service: &KubeService) -> bool {
+        let Some(spec) = &service.spec else {
+            return false;
+        };
+        let is_served = match spec.load_balancer_class.as_deref() {
+            Some(class) => class == self.name,
+            None => self.classless,
+        };
+        spec.type_.as_deref() == Some("LoadBalancer") && is_served
+    }
 }
 
 /// Namespace and name.
@@ -60,7 +80,7 @@ pub fn object_ref(key: &ServiceKey) -> ObjectRef {
     }
 }
 
-/// The Service (of which [`is_ours`] holds), without its [`endpoints`]. A request that cannot be
+/// The Service (which [`Class::serves`]), without its [`endpoints`]. A request that cannot be
 /// understood is a problem and also stands in the result, so that the Service keeps what it holds
 /// and is given nothing it did not ask for.
 #[must_use]

@@ -42,7 +42,7 @@ fn ours_are_load_balancers_without_class_or_of_our_class() {
     ];
     for (spec, wanted) in cases {
         assert_eq!(
-            is_ours(&service(json!({}), spec.clone()), DEFAULT_CLASS),
+            Class::default().serves(&service(json!({}), spec.clone())),
             wanted,
             "{spec}"
         );
@@ -51,7 +51,13 @@ fn ours_are_load_balancers_without_class_or_of_our_class() {
         json!({}),
         json!({"type": "LoadBalancer", "loadBalancerClass": "mine/lb"}),
     );
-    assert!(is_ours(&mine, "mine/lb"));
+    let class = |classless| Class {
+        name: "mine/lb".to_owned(),
+        classless,
+    };
+    assert!(class(true).serves(&mine) && class(false).serves(&mine));
+    let without = service(json!({}), json!({"type": "LoadBalancer"}));
+    assert!(class(true).serves(&without) && !class(false).serves(&without));
 }
 
 #[test]

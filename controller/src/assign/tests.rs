@@ -1,15 +1,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use herald_config::service::Class;
 use serde_json::json;
 
 use super::*;
+
 use crate::book::Book;
 use crate::decision::Decision;
 use crate::kept::Announcement;
 use crate::observed::Observed;
-
-const CLASS: &str = "heraldlb.io/herald";
 
 /// A Service of type LoadBalancer with changes merged in.
 pub(crate) fn service(changes: &Value) -> Arc<Service> {
@@ -28,7 +28,10 @@ pub(crate) fn service(changes: &Value) -> Arc<Service> {
 }
 
 pub(crate) fn kept(object: &Value) -> Service {
-    Service::of(&serde_json::from_value(object.clone()).unwrap(), CLASS)
+    Service::of(
+        &serde_json::from_value(object.clone()).unwrap(),
+        &Class::default(),
+    )
 }
 
 pub(crate) fn merge(into: &mut Value, changes: &Value) {

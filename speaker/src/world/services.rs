@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use herald_config::service;
+use herald_config::service::{self, Class};
 use herald_model::service::{Service, ServiceKey};
 use herald_runtime::watch::ObjectName;
 use k8s_openapi::api::core::v1::Service as KubeService;
@@ -46,7 +46,7 @@ impl Services {
         &mut self,
         services: (u64, &Shown<KubeService>),
         slices: (u64, &Shown<EndpointSlice>),
-        class: &str,
+        class: &Class,
         counted: bool,
     ) -> BTreeMap<ServiceKey, Arc<Service>> {
         if self.counted != counted {
@@ -64,7 +64,7 @@ impl Services {
         self.services.clone()
     }
 
-    fn translate(&mut self, shown: &Shown<KubeService>, class: &str) {
+    fn translate(&mut self, shown: &Shown<KubeService>, class: &Class) {
         self.services.clear();
         for (name, object) in shown {
             let known = self.entries.get(name);
@@ -94,7 +94,7 @@ impl Entry {
         key: ServiceKey,
         object: &Arc<KubeService>,
         slices: &[Arc<EndpointSlice>],
-        class: &str,
+        class: &Class,
         counted: bool,
     ) -> Self {
         let all = || slices.iter().map(AsRef::as_ref);
@@ -110,7 +110,7 @@ impl Entry {
             key,
             object: Arc::clone(object),
             slices: slices.to_vec(),
-            service: service::is_ours(object, class).then(translate),
+            service: class.serves(object).then(translate),
         }
     }
 
@@ -205,7 +205,7 @@ mod tests {
         counted: bool,
     ) -> BTreeMap<ServiceKey, Arc<Service>> {
         let (services, slices) = ((services.0, &services.1), (slices.0, &slices.1));
-        kept.look(services, slices, DEFAULT_CLASS, counted)
+        kept.look(services, slices, &Class::default(), counted)
     }
 
     /// Translated from nothing.
@@ -214,9 +214,7 @@ mod tests {
         slices: &Shown<EndpointSlice>,
         counted: bool,
     ) -> BTreeMap<ServiceKey, Arc<Service>> {
-        let ours = services
-            .values()
-            .filter(|s| service::is_ours(s, DEFAULT_CLASS));
+        let ours = services.values().filter(|s| Class::default().serves(s));
         ours.map(|object| {
             let key = service::key(object);
             let its = slices

@@ -6,8 +6,8 @@ use crate::fixture::{object, pool, service, working};
 use crate::manifests::parse;
 
 fn checked(cluster: Cluster, manifests: &str) -> Report {
-    let class = herald_config::service::DEFAULT_CLASS;
-    check_live(&parse("f.yaml", manifests), cluster, class)
+    let class = herald_config::service::Class::default();
+    check_live(&parse("f.yaml", manifests), cluster, &class)
 }
 
 fn changes(cluster: Cluster, manifests: &str) -> Vec<String> {
