@@ -142,7 +142,12 @@ impl Allocation {
         ) {
             return Some(Restriction::Namespace);
         }
-        (!any_or_all(&self.service_selectors, &service.labels)).then_some(Restriction::Service)
+        self.refuses_labels_of(service)
+    }
+
+    fn refuses_labels_of(&self, service: &Service) -> Option<Restriction> {
+        let selected = any_or_all(&self.service_selectors, &service.labels);
+        (!selected).then_some(Restriction::Service)
     }
 }
 
@@ -184,11 +189,28 @@ impl Pool {
         let allocation = self.allocation.as_ref();
         allocation
             .and_then(|allocation| allocation.restriction(service, namespaces))
-            .or_else(|| {
-                self.ports
-                    .first_outside(&service.ports)
-                    .map(Restriction::Port)
-            })
+            .or_else(|| self.refuses_ports_of(service))
+    }
+
+    /// What takes an address of the pool from this Service when it holds one, if anything. Labels of its
+    /// namespace decide who gets an address, and take none away.
+    #[must_use]
+    pub fn eviction(&self, service: &Service) -> Option<Restriction> {
+        let by_allocation = self.allocation.as_ref().and_then(|allocation| {
+            let by_name = allocation.namespace_selectors.is_empty()
+                && !allocation.namespaces.is_empty()
+                && !allocation.namespaces.contains(service.key.namespace());
+            match by_name {
+                true => Some(Restriction::Namespace),
+                false => allocation.refuses_labels_of(service),
+            }
+        });
+        by_allocation.or_else(|| self.refuses_ports_of(service))
+    }
+
+    fn refuses_ports_of(&self, service: &Service) -> Option<Restriction> {
+        let outside = self.ports.first_outside(&service.ports);
+        outside.map(Restriction::Port)
     }
 
     /// What keeps anyone from having this address, one of the pool's, if anything.

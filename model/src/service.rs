@@ -156,8 +156,11 @@ pub struct Service {
     pub ports: BTreeSet<PortKey>,
     /// The addresses its status says it has.
     pub held: Vec<IpAddr>,
-    /// The pools it says they came from (annotation `ip-allocated-from-pool`).
+    /// The pools it says they came from (annotation `heraldlb.io/ip-allocated-from-pool`).
     pub held_pools: Vec<String>,
+    /// The addresses it had before it stopped being of type LoadBalancer. It gets them again where
+    /// they are free and its request allows it.
+    pub last_addresses: Vec<IpAddr>,
     /// Where traffic may enter.
     pub traffic_policy: TrafficPolicy,
     /// Its endpoints.
@@ -185,6 +188,7 @@ impl Service {
             ports: BTreeSet::new(),
             held: Vec::new(),
             held_pools: Vec::new(),
+            last_addresses: Vec::new(),
             traffic_policy: TrafficPolicy::Cluster,
             endpoints: Vec::new(),
             serving: BTreeMap::new(),

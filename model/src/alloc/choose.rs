@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::ledger::Ledger;
-use super::{Place, Refusal, Snapshot, families_of};
+use super::{Lost, Place, Refusal, Snapshot, families_of};
 use crate::address::Family;
 use crate::pool::Pool;
 use crate::service::{FamilyPolicy, Service};
@@ -41,6 +41,20 @@ impl<'a> Chooser<'a> {
             .filter(contradicts)
             .map(|place| place.address)
             .collect()
+    }
+
+    /// The addresses from somebody else that the Service gives up: it requests another one of the
+    /// family by address.
+    pub(super) fn leaving_alone(&self, service: &Service, alone: &[Lost]) -> Vec<IpAddr> {
+        if service.unreadable_request.is_some() {
+            return Vec::new();
+        }
+        let asked = &service.requested_addresses;
+        let requests_another = |address: &IpAddr| {
+            !asked.contains(address) && asked.iter().any(|a| Family::of(*a) == Family::of(*address))
+        };
+        let alone = alone.iter().map(|left| left.address);
+        alone.filter(requests_another).collect()
     }
 
     /// True when the Service asks for nothing beyond these places.

@@ -22,7 +22,7 @@ use crate::service::{PortKey, Service, ServiceKey};
 #[derive(Debug, Clone)]
 enum Undo {
     Hold(Arc<Service>, IpAddr),
-    Release(Arc<Service>, IpAddr),
+    Release(Arc<Service>, IpAddr, Option<Group>),
     Leave(IpAddr),
 }
 
@@ -129,15 +129,32 @@ impl Ledger {
         if let Some(conflict) = self.conflict(service, address) {
             return Err(conflict);
         }
-        self.enter(service, address);
+        let group = self.group(service, address);
+        self.enter(service, address, group);
         self.done.push(Undo::Hold(Arc::clone(service), address));
         Ok(())
     }
 
+    /// Keeps everybody else off an address of a pool that the Service has from somebody else, unless
+    /// one holds it already.
+    pub(super) fn occupy(&mut self, service: &Arc<Service>, address: IpAddr) {
+        if self.shelf_of(address).is_some() && !self.is_held(address) {
+            self.enter(service, address, None);
+            self.done.push(Undo::Hold(Arc::clone(service), address));
+        }
+    }
+
+    /// Those who hold the address, by name.
+    pub(super) fn holders(&self, address: IpAddr) -> Vec<Arc<Service>> {
+        let tenancy = self.tenancies.get(&address);
+        tenancy.map(Tenancy::tenants).unwrap_or_default()
+    }
+
     /// The Service holds the address no longer.
     pub(super) fn release(&mut self, service: &ServiceKey, address: IpAddr) {
+        let group = self.tenancies.get(&address).and_then(|t| t.group.clone());
         if let Some(tenant) = self.strike(service, address) {
-            self.done.push(Undo::Release(tenant, address));
+            self.done.push(Undo::Release(tenant, address, group));
         }
     }
 
@@ -171,7 +188,9 @@ impl Ledger {
                 Some(Undo::Hold(service, address)) => {
                     self.strike(&service.key, address);
                 }
-                Some(Undo::Release(service, address)) => self.enter(&service, address),
+                Some(Undo::Release(service, address, group)) => {
+                    self.enter(&service, address, group);
+                }
                 Some(Undo::Leave(address)) => {
                     self.held_back.unleave(address);
                     self.refresh(address);
@@ -186,10 +205,9 @@ impl Ledger {
         self.done.clear();
     }
 
-    fn enter(&mut self, service: &Arc<Service>, address: IpAddr) {
+    fn enter(&mut self, service: &Arc<Service>, address: IpAddr, group: Option<Group>) {
         let family = Family::of(address);
         let shelf = self.shelf_of(address);
-        let group = self.group(service, address);
         let mut shelf = shelf.and_then(|i| self.shelves.get_mut(i));
         let entry = self.tenancies.entry(address);
         let new = matches!(entry, Entry::Vacant(_));

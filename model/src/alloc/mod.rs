@@ -1,6 +1,7 @@
 //! Which Service gets which address: one decision for all of them on one snapshot.
 //!
-//! 1. Whoever holds an address and may keep it, keeps it (`settle`).
+//! 1. Whoever holds an address and may keep it, keeps it (`settle`). An address that Herald did not
+//!    give and may not adopt is left alone.
 //! 2. Holders whose user now asks for something else move, if what they ask for can be had;
 //!    otherwise they keep what they have and are told why (`moves`).
 //! 3. The others are served, oldest first (`choose`, `take`).
@@ -12,6 +13,7 @@
 
 mod cause;
 mod choose;
+mod disputes;
 mod heldback;
 mod intervals;
 mod ledger;
@@ -43,6 +45,8 @@ use crate::address::Family;
 struct Tally {
     places: Vec<Place>,
     lost: Vec<Lost>,
+    /// What it has, Herald did not give and may not adopt, and why not.
+    alone: Vec<Lost>,
     refusal: Option<Refusal>,
 }
 

@@ -30,15 +30,17 @@ pub(super) fn move_those_who_ask(chooser: Chooser<'_>, ledger: &mut Ledger, busy
         .iter()
         .enumerate()
         .filter_map(|(index, (service, tally))| {
-            let leaving = chooser.leaving(service, &tally.places);
+            let mut leaving = chooser.leaving(service, &tally.places);
+            leaving.extend(chooser.leaving_alone(service, &tally.alone));
             (!leaving.is_empty()).then_some(Mover { index, leaving })
         });
     let mut movers: Vec<Mover> = movers.collect();
     let mut refused = Vec::new();
     while !movers.is_empty() {
         let before = ledger.moment();
+        let exchanged = exchanged(&movers, busy);
         for mover in &movers {
-            mover.leave(chooser, ledger, busy);
+            mover.leave(chooser, &exchanged, ledger, busy);
         }
         let arrivals = movers
             .iter()
@@ -60,7 +62,7 @@ pub(super) fn move_those_who_ask(chooser: Chooser<'_>, ledger: &mut Ledger, busy
     }
     for mover in refused {
         let before = ledger.moment();
-        mover.leave(chooser, ledger, busy);
+        mover.leave(chooser, &BTreeSet::new(), ledger, busy);
         match mover.arrive(chooser, ledger, busy) {
             Ok(places) => mover.record(places, busy),
             Err(refusal) => {
@@ -73,15 +75,60 @@ pub(super) fn move_those_who_ask(chooser: Chooser<'_>, ledger: &mut Ledger, busy
     }
 }
 
+/// The addresses that movers pass on in a circle: each of these movers requests an address that another
+/// one of them leaves.
+fn exchanged(movers: &[Mover], busy: &[Busy]) -> BTreeSet<IpAddr> {
+    let requests = |mover: &Mover| -> BTreeSet<IpAddr> {
+        let service = busy.get(mover.index).map(|(service, _)| service);
+        let requested = service
+            .into_iter()
+            .flat_map(|service| &service.requested_addresses);
+        requested.copied().collect()
+    };
+    let mut circle: Vec<(&Mover, BTreeSet<IpAddr>)> = movers
+        .iter()
+        .map(|mover| (mover, requests(mover)))
+        .collect();
+    loop {
+        let left: BTreeSet<IpAddr> = circle
+            .iter()
+            .flat_map(|(m, _)| &m.leaving)
+            .copied()
+            .collect();
+        let requested: BTreeSet<IpAddr> = circle.iter().flat_map(|(_, r)| r).copied().collect();
+        let before = circle.len();
+        circle.retain(|(mover, requests)| {
+            !mover.leaving.is_disjoint(&requested) && !requests.is_disjoint(&left)
+        });
+        if circle.len() == before {
+            return &left & &requested;
+        }
+    }
+}
+
 impl Mover {
-    fn leave(&self, chooser: Chooser<'_>, ledger: &mut Ledger, busy: &[Busy]) {
+    /// Gives up what it leaves. Whatever is `exchanged` does not wait for its `reuseDelay`.
+    fn leave(
+        &self,
+        chooser: Chooser<'_>,
+        exchanged: &BTreeSet<IpAddr>,
+        ledger: &mut Ledger,
+        busy: &[Busy],
+    ) {
         let Some((service, tally)) = busy.get(self.index) else {
             return;
         };
         for place in &tally.places {
             if self.leaving.contains(&place.address) {
+                let waits = !exchanged.contains(&place.address);
                 let pool = chooser.snapshot.pools.get(&place.pool);
+                let pool = pool.filter(|_| waits);
                 ledger.leave(&service.key, place.address, pool);
+            }
+        }
+        for left in &tally.alone {
+            if self.leaving.contains(&left.address) {
+                ledger.release(&service.key, left.address);
             }
         }
     }
@@ -107,6 +154,9 @@ impl Mover {
             tally
                 .lost
                 .extend(left.map(|a| Lost::new(*a, Cause::Requested)));
+            tally
+                .alone
+                .retain(|left| !self.leaving.contains(&left.address));
             tally.places = places;
         }
     }

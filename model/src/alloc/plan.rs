@@ -21,11 +21,20 @@ pub struct Snapshot {
     /// Pools that exist but are set aside for a mistake in them: addresses that came from one of
     /// these stay with their holders.
     pub quarantined_pools: BTreeSet<String>,
+    /// Pools that were deleted a moment ago and may be made again: addresses that came from one of
+    /// these stay with their holders.
+    pub suspended_pools: BTreeSet<String>,
     /// Namespaces with their labels.
     pub namespaces: BTreeMap<String, Labels>,
     /// The Services of type LoadBalancer that are ours. One that is the same pointer as the time
     /// before is taken to be unchanged.
     pub services: BTreeMap<ServiceKey, Arc<Service>>,
+    /// Addresses in a Service's status that Herald neither gave nor adopted yet. They are adopted if a
+    /// pool can hold them, and left alone otherwise.
+    pub foreign: BTreeMap<ServiceKey, BTreeSet<IpAddr>>,
+    /// For addresses that several Services claim: those that held one together without conflict, as
+    /// they were then. Who has changed since and conflicts now gives way.
+    pub agreed: BTreeMap<IpAddr, Vec<Arc<Service>>>,
     /// The reservations in force, by name.
     pub reservations: BTreeMap<String, Reservation>,
     /// Addresses that were given up lately, those of Services that are gone among them.
@@ -126,6 +135,9 @@ pub struct Plan {
     pub keep: BTreeMap<ServiceKey, Arc<[Place]>>,
     /// Services that lose all they have.
     pub release: BTreeMap<ServiceKey, Release>,
+    /// Addresses that stay in a Service's status though Herald does not answer for them. Nothing else
+    /// changes on such a Service.
+    pub alone: BTreeMap<ServiceKey, Vec<IpAddr>>,
     /// Services that ask for something they do not get.
     pub refuse: BTreeMap<ServiceKey, Refusal>,
     /// Every pool in force.
@@ -154,6 +166,7 @@ impl Plan {
         if self.assign.remove(key).is_none() && self.keep.remove(key).is_none() {
             self.release.remove(key);
         }
+        self.alone.remove(key);
         self.refuse.remove(key);
     }
 
@@ -169,14 +182,22 @@ impl Plan {
         let Tally {
             mut places,
             lost,
+            alone,
             refusal,
         } = tally;
         let key = service.key.clone();
+        if !alone.is_empty() {
+            let addresses = alone.iter().map(|left| left.address);
+            self.alone.insert(key.clone(), addresses.collect());
+        }
         if let Some(refusal) = refusal {
             self.refuse.insert(key.clone(), refusal);
         }
         let held: BTreeSet<_> = service.held.iter().copied().collect();
-        let now: BTreeSet<_> = places.iter().map(|place| place.address).collect();
+        let placed = places.iter().map(|place| place.address);
+        let now: BTreeSet<_> = placed
+            .chain(alone.iter().map(|left| left.address))
+            .collect();
         if now.is_empty() {
             if !held.is_empty() {
                 self.release.insert(key, Release { lost });

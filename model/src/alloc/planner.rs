@@ -15,7 +15,7 @@ use super::moves::move_those_who_ask;
 use super::named::{InTurn, Named};
 use super::plan::{Snapshot, counts, ports_taken};
 use super::settle::{permitted, settle, unsettle};
-use super::{Place, Plan, Tally};
+use super::{Place, Plan, Refusal, Tally};
 use crate::labels::Labels;
 use crate::pool::{Pool, Reservation};
 use crate::service::{Service, ServiceKey};
@@ -30,6 +30,8 @@ pub struct Planner {
     claims: BTreeMap<IpAddr, Vec<Arc<Service>>>,
     /// What the settled hold.
     ledger: Ledger,
+    /// What those Services have from somebody else.
+    foreign: BTreeMap<ServiceKey, BTreeSet<IpAddr>>,
     /// Those who do not just keep what they have, with what they keep and lose.
     busy: BTreeMap<InTurn, Tally>,
     /// Those whose part of the plan does not outlive it.
@@ -42,6 +44,7 @@ pub struct Planner {
 struct Rules {
     pools: BTreeMap<String, Pool>,
     quarantined_pools: BTreeSet<String>,
+    suspended_pools: BTreeSet<String>,
     /// Empty where their labels decide nothing.
     namespaces: BTreeMap<String, Labels>,
     reservations: BTreeMap<String, Reservation>,
@@ -54,6 +57,7 @@ impl Rules {
         Self {
             pools: snapshot.pools.clone(),
             quarantined_pools: snapshot.quarantined_pools.clone(),
+            suspended_pools: snapshot.suspended_pools.clone(),
             namespaces: namespaces.unwrap_or_default(),
             reservations: snapshot.reservations.clone(),
         }
@@ -62,6 +66,7 @@ impl Rules {
     fn are_those_of(&self, snapshot: &Snapshot) -> bool {
         self.pools == snapshot.pools
             && self.quarantined_pools == snapshot.quarantined_pools
+            && self.suspended_pools == snapshot.suspended_pools
             && self.reservations == snapshot.reservations
             && (!selects_namespaces_by_label(&self.pools) || self.namespaces == snapshot.namespaces)
     }
@@ -100,7 +105,7 @@ impl Planner {
         for service in std::mem::take(&mut self.passing) {
             self.plan.forget(&service.key);
         }
-        let differences = self.differences(&snapshot.services);
+        let differences = self.differences(snapshot);
         self.settle(snapshot, differences);
         self.wait(snapshot);
         self.serve(snapshot);
@@ -121,15 +126,16 @@ impl Planner {
     }
 
     /// The Services that are not what they were. Both maps are walked once, side by side.
-    fn differences(&self, services: &BTreeMap<ServiceKey, Arc<Service>>) -> Vec<Difference> {
+    fn differences(&mut self, snapshot: &Snapshot) -> Vec<Difference> {
+        let adopted = self.reclassified(&snapshot.foreign);
         let mut differences = Vec::new();
         let mut before = self.services.iter().map(|Named(service)| service);
-        let mut after = services.values();
+        let mut after = snapshot.services.values();
         let (mut old, mut new) = (before.next(), after.next());
         loop {
             match (old, new) {
                 (None, None) => return differences,
-                (Some(was), Some(is)) if Arc::ptr_eq(was, is) => {
+                (Some(was), Some(is)) if Arc::ptr_eq(was, is) && !adopted.contains(&is.key) => {
                     (old, new) = (before.next(), after.next());
                 }
                 (Some(was), Some(is)) if was.key == is.key => {
@@ -155,6 +161,29 @@ impl Planner {
                 }
             }
         }
+    }
+
+    /// The Services of which other addresses are somebody else's than before.
+    fn reclassified(
+        &mut self,
+        foreign: &BTreeMap<ServiceKey, BTreeSet<IpAddr>>,
+    ) -> BTreeSet<ServiceKey> {
+        if self.foreign == *foreign {
+            return BTreeSet::new();
+        }
+        let before = std::mem::replace(&mut self.foreign, foreign.clone());
+        let keys = before.keys().chain(foreign.keys());
+        keys.filter(|key| before.get(*key) != foreign.get(*key))
+            .cloned()
+            .collect()
+    }
+
+    /// Those who hold the address as far as the last plan decided, each as it is now; none where at
+    /// most one Service claims the address.
+    #[must_use]
+    pub fn agreed(&self, address: IpAddr) -> Option<Vec<Arc<Service>>> {
+        let claims = self.claims.get(&address)?;
+        (claims.len() > 1).then(|| self.ledger.holders(address))
     }
 
     /// Judges those who changed, and everybody who claims an address together with one of them.
@@ -194,7 +223,8 @@ impl Planner {
             .iter()
             .filter_map(|difference| difference.new.as_ref());
         for (service, tally) in settle(snapshot, services, &mut self.ledger) {
-            if tally.lost.is_empty() && chooser.is_content(service, &tally.places) {
+            let stays = tally.lost.is_empty() && tally.alone.is_empty();
+            if stays && chooser.is_content(service, &tally.places) {
                 self.plan.keep(service, tally.places);
             } else {
                 self.busy.insert(InTurn(Arc::clone(service)), tally);
@@ -301,10 +331,14 @@ impl Planner {
     /// The Service holds nothing, as far as the ledger knows.
     fn unsettle(&mut self, service: &Arc<Service>) {
         match self.busy.remove(&InTurn(Arc::clone(service))) {
-            Some(tally) => unsettle(service, &tally.places, &tally.lost, &mut self.ledger),
+            Some(tally) => unsettle(service, &tally, &mut self.ledger),
             None => {
                 let places = self.plan.keep.remove(&service.key).unwrap_or_default();
-                unsettle(service, &places, &[], &mut self.ledger);
+                let tally = Tally {
+                    places: places.to_vec(),
+                    ..Tally::default()
+                };
+                unsettle(service, &tally, &mut self.ledger);
             }
         }
     }
@@ -343,6 +377,14 @@ impl Planner {
         move_those_who_ask(chooser, &mut self.ledger, &mut busy);
         for (service, tally) in &mut busy {
             if tally.refusal.is_some() {
+                continue;
+            }
+            if let Some(left) = tally.alone.first() {
+                tally.refusal = Some(Refusal::NotAdopted {
+                    service: service.key.clone(),
+                    address: left.address,
+                    why: Box::new(left.cause.clone()),
+                });
                 continue;
             }
             match chooser.complete(service, tally.places.clone(), &mut self.ledger) {

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::Cause;
 use super::sharing::Conflict;
 use crate::address::Family;
 use crate::pool::{Forbidden, Restriction};
@@ -33,6 +34,12 @@ pub enum Refusal {
     FamilyNotOfService {
         service: ServiceKey,
         address: IpAddr,
+    },
+    /// It has an address that Herald did not give and may not adopt.
+    NotAdopted {
+        service: ServiceKey,
+        address: IpAddr,
+        why: Box<Cause>,
     },
     /// A requested address no pool contains.
     OutsideEveryPool {
@@ -136,6 +143,7 @@ impl Refusal {
             Self::NotDualStack { .. } => "NotDualStack",
             Self::TwoOfOneFamily { .. } => "TwoOfOneFamily",
             Self::FamilyNotOfService { .. } => "FamilyNotOfService",
+            Self::NotAdopted { .. } => "NotAdopted",
             Self::OutsideEveryPool { .. } => "OutsideEveryPool",
             Self::AddressForbidden { .. } => "AddressForbidden",
             Self::AddressTaken { .. } => "AddressTaken",
@@ -194,6 +202,16 @@ impl fmt::Display for Refusal {
                 "Service {service} requests {address} but has no {} in spec.ipFamilies: request an \
                  address of a family the Service has",
                 Family::of(*address)
+            ),
+            Self::NotAdopted {
+                service,
+                address,
+                why,
+            } => write!(
+                f,
+                "Service {service} has {address} from somebody else, and Herald leaves it alone: \
+                 {why}; let an IPAddressPool hold it, or request another address with \
+                 heraldlb.io/loadBalancerIPs"
             ),
             Self::OutsideEveryPool {
                 service,

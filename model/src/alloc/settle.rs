@@ -3,18 +3,17 @@
 //! Not here: what becomes of those who may not (`choose`). What one Service keeps depends on those
 //! alone that claim one of its addresses, or an address of one of those, and so on.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::disputes::Disputes;
 use super::ledger::Ledger;
-use super::sharing::Group;
 use super::{Cause, Lost, Place, Snapshot, Tally};
 use crate::address::Family;
 use crate::service::{Service, ServiceKey};
 
 /// Enters every address that may be kept into the ledger. When two Services hold an address they
-/// cannot share, the one that disagrees with fewer of the others keeps it, then the older one.
+/// cannot share, [`Disputes`] says who goes first; whoever has it from somebody else goes last.
 ///
 /// `services` are holders in any order; nobody else claims an address that one of them claims.
 pub(super) fn settle<'s>(
@@ -22,45 +21,88 @@ pub(super) fn settle<'s>(
     services: impl Iterator<Item = &'s Arc<Service>>,
     ledger: &mut Ledger,
 ) -> Vec<(&'s Arc<Service>, Tally)> {
-    let mut order: Vec<_> = services.collect();
-    let disputes = disputes(&order, ledger);
-    order.sort_by_key(|s| (disputes.get(&s.key), s.created, &s.key));
-    let settled = order.into_iter().map(|service| {
-        let mut tally = Tally::default();
-        for address in &service.held {
-            if tally.places.iter().any(|place| place.address == *address) {
-                continue;
-            }
-            let kept = permitted(service, *address, &tally.places, snapshot, ledger);
-            let kept = kept.and_then(|pool| {
-                let held = ledger.hold(service, *address);
-                held.map(|()| pool)
-                    .map_err(|conflict| Cause::Taken { conflict })
-            });
-            match kept {
-                Ok(pool) => tally.places.push(Place {
-                    address: *address,
-                    pool,
-                }),
-                Err(cause) => tally.lost.push(Lost::new(*address, cause)),
-            }
-        }
+    let services: Vec<&Arc<Service>> = services.collect();
+    let disputes = Disputes::new(&services, snapshot, ledger);
+    let claims = services.iter().enumerate().flat_map(|(owner, service)| {
+        let held = service.held.iter().enumerate();
+        held.map(move |(place, address)| (owner, place, *address))
+    });
+    let mut claims: Vec<(usize, usize, IpAddr)> = claims.collect();
+    claims.sort_by_key(|(owner, place, address)| {
+        let service = services[*owner];
+        let is_foreign = snapshot.is_foreign(&service.key, *address);
+        let precedence = disputes.of(&service.key, *address);
+        (
+            is_foreign,
+            precedence,
+            service.created,
+            &service.key,
+            *place,
+        )
+    });
+    let mut tallies = vec![Tally::default(); services.len()];
+    for (owner, _, address) in claims {
+        settle_one(
+            services[owner],
+            address,
+            &mut tallies[owner],
+            snapshot,
+            ledger,
+        );
+    }
+    for (service, tally) in services.iter().zip(&mut tallies) {
+        let place = |address: &IpAddr| service.held.iter().position(|held| held == address);
+        tally.lost.sort_by_key(|lost| place(&lost.address));
         for lost in &tally.lost {
             let pool = ledger.pool_of(lost.address);
             let pool = pool.and_then(|name| snapshot.pools.get(name));
             ledger.leave(&service.key, lost.address, pool);
         }
-        (service, tally)
+        for left in &tally.alone {
+            ledger.occupy(service, left.address);
+        }
+    }
+    services.into_iter().zip(tallies).collect()
+}
+
+/// Enters one address of a Service into the ledger, or notes why it is not kept.
+fn settle_one(
+    service: &Arc<Service>,
+    address: IpAddr,
+    tally: &mut Tally,
+    snapshot: &Snapshot,
+    ledger: &mut Ledger,
+) {
+    let kept = tally.places.iter().map(|place| place.address);
+    let gone = tally
+        .lost
+        .iter()
+        .chain(&tally.alone)
+        .map(|lost| lost.address);
+    if kept.chain(gone).any(|known| known == address) {
+        return;
+    }
+    let kept = permitted(service, address, &tally.places, snapshot, ledger).and_then(|pool| {
+        let held = ledger.hold(service, address);
+        held.map(|()| pool)
+            .map_err(|conflict| Cause::Taken { conflict })
     });
-    settled.collect()
+    match kept {
+        Ok(pool) => tally.places.push(Place { address, pool }),
+        Err(cause) if snapshot.is_foreign(&service.key, address) => {
+            tally.alone.push(Lost::new(address, cause));
+        }
+        Err(cause) => tally.lost.push(Lost::new(address, cause)),
+    }
 }
 
 /// Takes back what [`settle`] did for the Service.
-pub(super) fn unsettle(service: &Service, places: &[Place], lost: &[Lost], ledger: &mut Ledger) {
-    for place in places {
-        ledger.release(&service.key, place.address);
+pub(super) fn unsettle(service: &Service, tally: &Tally, ledger: &mut Ledger) {
+    let placed = tally.places.iter().map(|place| place.address);
+    for address in placed.chain(tally.alone.iter().map(|left| left.address)) {
+        ledger.release(&service.key, address);
     }
-    for lost in lost {
+    for lost in &tally.lost {
         ledger.unleave(&service.key, lost.address);
     }
 }
@@ -105,7 +147,7 @@ pub(super) fn permitted(
                     why,
                 });
             }
-            if let Some(why) = pool.restriction(service, &snapshot.namespaces) {
+            if let Some(why) = pool.eviction(service) {
                 return Err(Cause::Restricted {
                     pool: pool.name.clone(),
                     why,
@@ -113,6 +155,7 @@ pub(super) fn permitted(
             }
             Ok(pool.name.clone())
         }
+        None if snapshot.is_foreign(&service.key, address) => Err(Cause::NoPool),
         None => {
             let frozen = snapshot.frozen(service);
             frozen.ok_or_else(|| gone(service, snapshot))
@@ -121,18 +164,29 @@ pub(super) fn permitted(
 }
 
 impl Snapshot {
-    /// The quarantined pool an address of this Service that is in no pool in force came from. A
-    /// Service that does not know its pool is given the benefit of the doubt.
+    /// Whether the Service has the address from somebody else.
+    fn is_foreign(&self, service: &ServiceKey, address: IpAddr) -> bool {
+        let foreign = self.foreign.get(service);
+        foreign.is_some_and(|addresses| addresses.contains(&address))
+    }
+
+    /// The pool that an address of this Service which is in no pool in force came from, where that
+    /// pool is quarantined or suspended. A Service that does not know its pool is given the benefit
+    /// of the doubt. Without any pool in force nothing is known, and nobody loses anything.
     fn frozen(&self, service: &Service) -> Option<String> {
-        let known = service
-            .held_pools
-            .iter()
-            .find(|pool| self.quarantined_pools.contains(*pool));
+        let is_frozen = |pool: &&String| {
+            self.quarantined_pools.contains(*pool) || self.suspended_pools.contains(*pool)
+        };
+        let known = service.held_pools.iter().find(is_frozen);
         let unknown = self
             .quarantined_pools
             .first()
             .filter(|_| service.held_pools.is_empty());
-        known.or(unknown).cloned()
+        let nothing_is_known = || {
+            let pool = service.held_pools.first().cloned();
+            self.pools.is_empty().then(|| pool.unwrap_or_default())
+        };
+        known.or(unknown).cloned().or_else(nothing_is_known)
     }
 }
 
@@ -154,46 +208,4 @@ fn gone(service: &Service, snapshot: &Snapshot) -> Cause {
         Some(pool) => Cause::PoolShrunk { pool: pool.clone() },
         None => Cause::NoPool,
     }
-}
-
-/// For Services that hold an address others hold too: with how many of those they cannot share.
-fn disputes<'s>(services: &[&'s Arc<Service>], ledger: &Ledger) -> BTreeMap<&'s ServiceKey, usize> {
-    let each = services.iter().copied();
-    let mut claims: Vec<(IpAddr, &'s Arc<Service>)> = each
-        .flat_map(|service| service.held.iter().map(move |address| (*address, service)))
-        .collect();
-    claims.sort_by_key(|(address, service)| (*address, &service.key));
-    claims.dedup_by_key(|(address, service)| (*address, &service.key));
-    let mut disputes = BTreeMap::new();
-    for claims in claims.chunk_by(|one, next| one.0 == next.0) {
-        let [(address, _), _, ..] = claims else {
-            continue;
-        };
-        let address = *address;
-        let together: Vec<&'s Arc<Service>> = claims.iter().map(|(_, service)| *service).collect();
-        let groups: Vec<_> = together.iter().map(|s| ledger.group(s, address)).collect();
-        if agree(&together, &groups) {
-            continue;
-        }
-        let shares = |one: usize, other: usize| {
-            groups[one].is_some()
-                && groups[one] == groups[other]
-                && together[one].ports.is_disjoint(&together[other].ports)
-        };
-        for (i, one) in together.iter().enumerate() {
-            let others = (0..together.len()).filter(|j| *j != i && !shares(i, *j));
-            *disputes.entry(&one.key).or_default() += others.count();
-        }
-    }
-    disputes
-}
-
-/// Whether all of them can share.
-fn agree(together: &[&Arc<Service>], groups: &[Option<Group>]) -> bool {
-    let mut ports = BTreeSet::new();
-    let mut all = together.iter().flat_map(|service| &service.ports);
-    groups
-        .windows(2)
-        .all(|pair| pair[0].is_some() && pair[0] == pair[1])
-        && all.all(|port| ports.insert(*port))
 }

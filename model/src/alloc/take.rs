@@ -124,7 +124,7 @@ impl Chooser<'_> {
         None
     }
 
-    /// Enters the address the Service had last, if one of the pools still gives it.
+    /// Enters an address the Service had before, if one of the pools still gives it.
     pub(super) fn take_back(
         &self,
         service: &Arc<Service>,
@@ -133,7 +133,8 @@ impl Chooser<'_> {
         ledger: &mut Ledger,
     ) -> Option<Place> {
         let waiting = ledger.waiting_for(&service.key).into_iter();
-        for address in waiting.filter(|a| Family::of(*a) == family) {
+        let before = waiting.chain(service.last_addresses.iter().copied());
+        for address in before.filter(|a| Family::of(*a) == family) {
             let Some(pool) = pools.iter().find(|pool| pool.ranges.contains(address)) else {
                 continue;
             };

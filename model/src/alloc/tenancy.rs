@@ -73,6 +73,17 @@ impl Tenancy {
         }
     }
 
+    /// All of them, by name.
+    pub(super) fn tenants(&self) -> Vec<Arc<Service>> {
+        match &self.tenants {
+            Tenants::One(tenant) => vec![Arc::clone(tenant)],
+            Tenants::Several { by_name, .. } => by_name
+                .iter()
+                .map(|Named(tenant)| Arc::clone(tenant))
+                .collect(),
+        }
+    }
+
     /// Who uses the port.
     pub(super) fn by_port(&self, port: PortKey) -> Option<&Arc<Service>> {
         match &self.tenants {

@@ -1,7 +1,9 @@
 //! Each rule of allocation as a small scene; the laws that hold for all scenes are in
 //! `properties`.
 
+mod adoption;
 mod change;
+mod concern;
 mod history;
 mod metallb;
 mod packing;
@@ -108,7 +110,9 @@ pub(super) fn applied(mut snapshot: Snapshot, plan: &Plan) -> Snapshot {
     let mut given_up = BTreeMap::new();
     for service in snapshot.services.values_mut() {
         let places = plan.places(&service.key);
-        let now: Vec<_> = places.iter().map(|p| p.address).collect();
+        let alone = plan.alone.get(&service.key).into_iter().flatten();
+        let now = places.iter().map(|p| &p.address).chain(alone);
+        let now: Vec<_> = now.copied().collect();
         for address in service.held.iter().filter(|a| !now.contains(a)) {
             given_up.entry(*address).or_insert(Freed {
                 holder: service.key.clone(),
@@ -123,6 +127,11 @@ pub(super) fn applied(mut snapshot: Snapshot, plan: &Plan) -> Snapshot {
             service.held_pools = pools.into_iter().collect();
         }
     }
+    for (key, foreign) in &mut snapshot.foreign {
+        let places = plan.places(key);
+        foreign.retain(|address| !places.iter().any(|place| place.address == *address));
+    }
+    snapshot.foreign.retain(|_, foreign| !foreign.is_empty());
     snapshot
         .freed
         .retain(|address, _| !plan.expired.contains(address));

@@ -64,8 +64,16 @@ fn a_holder_that_may_not_stay_moves_or_is_released_and_is_told_why() {
         ..Allocation::default()
     };
     let base = || pool("p", "192.0.2.0/24");
+    let elsewhere = || pool("elsewhere", "203.0.113.1");
     for (changed, at, why) in [
-        (vec![], "192.0.2.1", "pool p no longer exists"),
+        (
+            vec![Pool {
+                auto_assign: false,
+                ..elsewhere()
+            }],
+            "192.0.2.1",
+            "pool p no longer exists",
+        ),
         (
             vec![pool("p", "192.0.2.128/25")],
             "192.0.2.1",

@@ -26,6 +26,10 @@ enum Event {
     Reservation(u8, Option<Reservation>),
     Freed(IpAddr, Option<Freed>),
     Quarantined(bool),
+    /// The pool was deleted a moment ago, or is forgotten.
+    Suspended(u8, bool),
+    /// What the Service holds is from somebody else.
+    Foreign(u8),
     Labelled(bool),
     Time(i64),
 }
@@ -43,6 +47,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (0u8..3).prop_flat_map(|n| any_reservation(n).prop_map(move |r| Event::Reservation(n, r))),
         2 => (any_address(), prop::option::of(any_freed())).prop_map(|(a, f)| Event::Freed(a, f)),
         1 => any::<bool>().prop_map(Event::Quarantined),
+        1 => (0u8..3, any::<bool>()).prop_map(|(n, yes)| Event::Suspended(n, yes)),
+        2 => (0u8..14).prop_map(Event::Foreign),
         1 => any::<bool>().prop_map(Event::Labelled),
         2 => (0i64..30).prop_map(Event::Time),
     ]
@@ -133,6 +139,19 @@ fn after(mut snapshot: Snapshot, event: Event, plan: &Plan) -> Snapshot {
         Event::Quarantined(yes) => {
             snapshot.quarantined_pools = yes.then(|| "broken".to_owned()).into_iter().collect();
         }
+        Event::Suspended(n, yes) => {
+            let name = format!("p{n}");
+            match yes {
+                true => snapshot.suspended_pools.insert(name),
+                false => snapshot.suspended_pools.remove(&name),
+            };
+        }
+        Event::Foreign(n) => {
+            if let Some(service) = snapshot.services.get(&numbered(n)) {
+                let held = service.held.iter().copied().collect();
+                snapshot.foreign.insert(service.key.clone(), held);
+            }
+        }
         Event::Labelled(yes) => {
             let labels = yes.then(|| ("team".to_owned(), "a".to_owned()));
             let labels = labels.into_iter().collect();
@@ -141,6 +160,18 @@ fn after(mut snapshot: Snapshot, event: Event, plan: &Plan) -> Snapshot {
         Event::Time(now) => snapshot.now = now,
     }
     snapshot
+}
+
+/// Notes who holds what together, as whoever carries plans out does.
+fn remember(snapshot: &mut Snapshot, planner: &Planner) {
+    let held = snapshot.services.values().flat_map(|s| &s.held);
+    let addresses: BTreeSet<IpAddr> = held.chain(snapshot.agreed.keys()).copied().collect();
+    for address in addresses {
+        match planner.agreed(address) {
+            Some(holders) => snapshot.agreed.insert(address, holders),
+            None => snapshot.agreed.remove(&address),
+        };
+    }
 }
 
 proptest! {
@@ -156,6 +187,8 @@ proptest! {
         for event in events {
             let fresh = plan(&snapshot);
             prop_assert_eq!(planner.plan(&snapshot), &fresh);
+            remember(&mut snapshot, &planner);
+            prop_assert_eq!(&plan(&snapshot), &fresh, "what is remembered of a plan changes it");
             snapshot = after(snapshot, event, &fresh);
         }
         prop_assert_eq!(planner.plan(&snapshot), &plan(&snapshot));

@@ -15,10 +15,10 @@ fn held(service: Service, addresses: &[&str]) -> Service {
 const DUAL: &str = "192.0.2.0/24,2001:db8::/64";
 
 #[test]
-fn convergence_2_no_pools_at_all_clears_the_address() {
+fn convergence_2_differs_no_pools_at_all_takes_nothing() {
     let plan = with_pools([], held(service("s"), &["192.0.2.1"]));
-    assert!(plan.release.contains_key(&key("s")));
-    assert_eq!(refusal(&plan, "s").0, "NoPool");
+    assert_eq!(given(&plan, "s"), ["192.0.2.1 p"]);
+    assert!(plan.refuse.is_empty());
 }
 
 #[test]

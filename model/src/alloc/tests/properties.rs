@@ -191,12 +191,13 @@ prop_compose! {
                 .collect(),
             freed,
             now,
+            ..Snapshot::default()
         }
     }
 }
 
 /// Every address of the pool anybody may have, one by one.
-fn written_out(pool: &Pool) -> Vec<IpAddr> {
+pub(super) fn written_out(pool: &Pool) -> Vec<IpAddr> {
     let numbers = |r: &AddressRange| {
         let (first, last) = r.numbers();
         (first..=last)
@@ -223,8 +224,18 @@ fn may_use(snapshot: &Snapshot, pool: &Pool, service: &Service) -> bool {
         && (pool.ports.is_empty() || service.ports.iter().all(|port| pool.ports.contains(*port)))
 }
 
+/// Labels of namespaces take nothing from a holder.
+pub(super) fn may_keep(snapshot: &Snapshot, pool: &Pool, service: &Service) -> bool {
+    let by_label = |a: &Allocation| !a.namespace_selectors.is_empty();
+    may_use(snapshot, pool, service) || {
+        let ports = &pool.ports;
+        pool.allocation.as_ref().is_some_and(by_label)
+            && (ports.is_empty() || service.ports.iter().all(|port| ports.contains(*port)))
+    }
+}
+
 /// Whether the two may share this address.
-fn compatible(snapshot: &Snapshot, address: IpAddr, a: &Service, b: &Service) -> bool {
+pub(super) fn compatible(snapshot: &Snapshot, address: IpAddr, a: &Service, b: &Service) -> bool {
     let mut pools = snapshot.pools.values();
     let Some(pool) = pools.find(|pool| pool.ranges.contains(address)) else {
         return a.ports.is_disjoint(&b.ports);
@@ -288,7 +299,10 @@ fn allowed(pool: &Pool, namespace: &str) -> Option<u64> {
 }
 
 /// Who has what after the plan.
-fn tenants<'a>(snapshot: &'a Snapshot, plan: &Plan) -> BTreeMap<IpAddr, Vec<&'a Service>> {
+pub(super) fn tenants<'a>(
+    snapshot: &'a Snapshot,
+    plan: &Plan,
+) -> BTreeMap<IpAddr, Vec<&'a Service>> {
     let mut tenants: BTreeMap<IpAddr, Vec<&Service>> = BTreeMap::new();
     for service in snapshot.services.values() {
         for place in plan.places(&service.key) {
@@ -310,11 +324,15 @@ proptest! {
         for service in snapshot.services.values() {
             let places = plan.places(&service.key);
             for place in places {
-                let pool = &snapshot.pools[&place.pool];
-                prop_assert!(written_out(pool).contains(&place.address), "{place:?}");
-                prop_assert!(may_use(&snapshot, pool, service));
-                prop_assert!(service.families.contains(&Family::of(place.address)));
                 let new = !service.held.contains(&place.address);
+                let Some(pool) = snapshot.pools.get(&place.pool) else {
+                    prop_assert!(snapshot.pools.is_empty() && !new, "{place:?} from nowhere");
+                    continue;
+                };
+                prop_assert!(written_out(pool).contains(&place.address), "{place:?}");
+                let may = if new { may_use } else { may_keep };
+                prop_assert!(may(&snapshot, pool, service));
+                prop_assert!(service.families.contains(&Family::of(place.address)));
                 prop_assert!(!(new && pool.draining), "{place:?} from a draining pool");
                 let asked = service.requested_addresses.contains(&place.address)
                     || service.requested_pool.as_ref() == Some(&place.pool);
@@ -429,7 +447,7 @@ proptest! {
             let legal = service.families.contains(&Family::of(held))
                 && !reserved_for_another(&snapshot, held, &service.key)
                 && snapshot.pools.values().any(|pool| {
-                    written_out(pool).contains(&held) && may_use(&snapshot, pool, service)
+                    written_out(pool).contains(&held) && may_keep(&snapshot, pool, service)
                 });
             if legal && !disputed && !asks {
                 let places = plan.places(&service.key);
