@@ -86,6 +86,7 @@ impl Facts {
             namespaces,
             services: services.clone(),
             reservations: compiled.config.reservations.clone(),
+            unusable: Arc::default(),
             freed: cluster.given_up.clone(),
             now: cluster.now,
         };

@@ -15,3 +15,4 @@ pub mod placement;
 pub mod pool;
 pub mod ports;
 pub mod service;
+pub mod unusable;

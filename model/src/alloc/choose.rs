@@ -324,6 +324,11 @@ impl<'a> Chooser<'a> {
                 return full;
             }
         }
+        if with_family.is_empty()
+            && let Some(refusal) = nothing_usable(service, family, pools, ledger)
+        {
+            return refusal;
+        }
         match &service.requested_pool {
             Some(pool) if with_family.is_empty() => Refusal::PoolHasNoFamily {
                 service: key,
@@ -369,4 +374,23 @@ impl<'a> Chooser<'a> {
             },
         }
     }
+}
+
+/// Names the first of the pools that has addresses of the family, none of which any Service is given.
+fn nothing_usable(
+    service: &Service,
+    family: Family,
+    pools: &[&Pool],
+    ledger: &Ledger,
+) -> Option<Refusal> {
+    pools.iter().find_map(|pool| {
+        let (first, owner) = ledger.nothing_usable(pool, family)?;
+        Some(Refusal::PoolUnusable {
+            service: service.key.clone(),
+            pool: pool.name.clone(),
+            family,
+            first,
+            owner: Box::new(owner.clone()),
+        })
+    })
 }

@@ -25,22 +25,26 @@ impl Intervals {
         (n <= last).then_some((first, last))
     }
 
-    pub(super) fn contains(&self, n: u128) -> bool {
-        self.run(n).is_some()
-    }
-
     /// Adds `n`; nothing happens when it is there.
     pub(super) fn insert(&mut self, n: u128) {
-        if self.contains(n) {
-            return;
+        self.insert_all(n, n);
+    }
+
+    /// Adds `first ..= last`, some of which may be there.
+    pub(super) fn insert_all(&mut self, first: u128, last: u128) {
+        let below = self.run(first.saturating_sub(1));
+        let above = self.run(last.saturating_add(1));
+        let first = below.map_or(first, |(start, _)| start.min(first));
+        let last = above.map_or(last, |(_, end)| end.max(last));
+        let inside: Vec<u128> = self
+            .0
+            .range(first..=last)
+            .map(|(start, _)| *start)
+            .collect();
+        for start in inside {
+            self.0.remove(&start);
         }
-        let below = n.checked_sub(1).and_then(|m| self.run(m));
-        let above = n.checked_add(1).and_then(|m| self.run(m));
-        if let Some((first, _)) = above {
-            self.0.remove(&first);
-        }
-        let first = below.map_or(n, |(first, _)| first);
-        self.0.insert(first, above.map_or(n, |(_, last)| last));
+        self.0.insert(first, last);
     }
 
     /// Takes `n` out; nothing happens when it is not there.
@@ -85,26 +89,33 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_like_a_plain_set(
-            operations in prop::collection::vec((any::<bool>(), 0u128..40), 0..120),
+            operations in prop::collection::vec((0u8..5, 0u128..40, 0u128..9), 0..120),
             first in 0u128..40,
             span in 0u128..40,
             barred in 0u128..5,
         ) {
             let (mut runs, mut plain) = (Intervals::default(), BTreeSet::new());
-            for (add, n) in operations {
-                if add {
-                    runs.insert(n);
-                    plain.insert(n);
-                } else {
-                    runs.remove(n);
-                    plain.remove(&n);
+            for (what, n, more) in operations {
+                match what {
+                    0 | 1 => {
+                        runs.insert(n);
+                        plain.insert(n);
+                    }
+                    2 => {
+                        runs.insert_all(n, n + more);
+                        plain.extend(n..=n + more);
+                    }
+                    _ => {
+                        runs.remove(n);
+                        plain.remove(&n);
+                    }
                 }
             }
             let bar = |n: u128| barred > 0 && n.is_multiple_of(barred + 1);
             let expected = (first..=first + span).find(|n| !plain.contains(n) && !bar(*n));
             prop_assert_eq!(runs.first_gap(first, first + span, bar).at, expected);
-            for n in 0..40 {
-                prop_assert_eq!(runs.contains(n), plain.contains(&n));
+            for n in 0..50 {
+                prop_assert_eq!(runs.run(n).is_some(), plain.contains(&n));
             }
             let ends: Vec<_> = runs.0.iter().map(|(a, b)| (*a, *b)).collect();
             prop_assert!(ends.windows(2).all(|w| w[0].1 + 1 < w[1].0), "runs touch: {:?}", ends);

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use super::heldback::{Bond, HeldBack};
 use super::reserved::Reserved;
 use super::sharing::{Conflict, ConflictKind, Group};
-use super::shelf::{Pick, Sharer, Shelf};
+use super::shelf::{Kind, Pick, Sharer, Shelf};
 use super::tenancy::Tenancy;
-use crate::address::{Count, Family, number};
+use crate::address::{AddressRange, Count, Family, number};
 use crate::pool::{Pool, Reservation};
 use crate::service::{PortKey, Service, ServiceKey};
+use crate::unusable::{Owner, Unusable};
 
 /// How to take one step back.
 #[derive(Debug, Clone)]
@@ -39,17 +40,19 @@ pub(super) struct Ledger {
     names: BTreeMap<String, usize>,
     tenancies: BTreeMap<IpAddr, Tenancy>,
     pub(super) reserved: Reserved,
+    unusable: Arc<Unusable>,
     held_back: HeldBack,
     done: Vec<Undo>,
 }
 
 impl Ledger {
-    /// Nobody holds anything.
+    /// Nobody holds anything. `unusable` is what of the pools no Service is given.
     pub(super) fn new(
         pools: &BTreeMap<String, Pool>,
         reservations: &BTreeMap<String, Reservation>,
+        unusable: &Arc<Unusable>,
     ) -> Self {
-        let reserved = Reserved::new(pools, reservations);
+        let reserved = Reserved::new(pools, reservations, unusable);
         let mut ranges = BTreeMap::new();
         let mut shelves = Vec::new();
         for pool in pools.values() {
@@ -57,13 +60,14 @@ impl Ledger {
                 let (first, last) = range.numbers();
                 ranges.insert((range.family(), first), (last, shelves.len()));
             }
-            shelves.push(Shelf::new(pool, &reserved.within(pool)));
+            shelves.push(Shelf::new(pool, &reserved.within(pool), unusable));
         }
         Self {
             ranges,
             names: pools.keys().cloned().zip(0..).collect(),
             shelves,
             reserved,
+            unusable: Arc::clone(unusable),
             ..Self::default()
         }
     }
@@ -208,6 +212,7 @@ impl Ledger {
     fn enter(&mut self, service: &Arc<Service>, address: IpAddr, group: Option<Group>) {
         let family = Family::of(address);
         let shelf = self.shelf_of(address);
+        let kind = self.kind(address);
         let mut shelf = shelf.and_then(|i| self.shelves.get_mut(i));
         let entry = self.tenancies.entry(address);
         let new = matches!(entry, Entry::Vacant(_));
@@ -224,9 +229,7 @@ impl Ledger {
                 shelf.join(address, group, &service.ports, new);
             }
             if new {
-                shelf
-                    .tally
-                    .take(family, self.reserved.by(address).is_some());
+                shelf.tally.take(family, kind);
                 shelf.take(address);
             }
         }
@@ -240,6 +243,7 @@ impl Ledger {
 
     fn strike(&mut self, service: &ServiceKey, address: IpAddr) -> Option<Arc<Service>> {
         let shelf = self.shelf_of(address);
+        let kind = self.kind(address);
         let tenancy = self.tenancies.get_mut(&address)?;
         let (tenant, last) = tenancy.strike(service)?;
         if let Some(shelf) = shelf.and_then(|i| self.shelves.get_mut(i)) {
@@ -252,8 +256,7 @@ impl Ledger {
                 .tally
                 .leave(&tenant, shelf.has_quotas && !known, ports);
             if last {
-                let reserved = self.reserved.by(address).is_some();
-                shelf.tally.put_back(Family::of(address), reserved);
+                shelf.tally.put_back(Family::of(address), kind);
             }
         }
         if last {
@@ -261,6 +264,36 @@ impl Ledger {
             self.refresh(address);
         }
         Some(tenant)
+    }
+
+    /// What the address counts as in its pool.
+    fn kind(&self, address: IpAddr) -> Kind {
+        if self.unusable.owner(address).is_some() {
+            Kind::Unusable
+        } else if self.reserved.by(address).is_some() {
+            Kind::Reserved
+        } else {
+            Kind::Open
+        }
+    }
+
+    /// Whose an address of a pool is that no Service is given.
+    pub(super) fn unusable(&self, address: IpAddr) -> Option<&Owner> {
+        self.unusable.owner(address)
+    }
+
+    /// The first of the pool's addresses of the family, and whose it is, when no Service is given any
+    /// of them.
+    pub(super) fn nothing_usable(
+        &self,
+        pool: &Pool,
+        family: Family,
+    ) -> Option<(AddressRange, &Owner)> {
+        if self.has_family(&pool.name, family) {
+            return None;
+        }
+        let mut all = self.unusable.entries_within(&pool.usable()).into_iter();
+        all.find(|(range, _)| range.family() == family)
     }
 
     /// Marks the address as one that may be given or not, when nobody holds it.

@@ -12,6 +12,7 @@ use crate::address::{Count, Family};
 use crate::labels::Labels;
 use crate::pool::{Pool, Reservation};
 use crate::service::{Service, ServiceKey};
+use crate::unusable::Unusable;
 
 /// Everything a plan depends on, at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +38,9 @@ pub struct Snapshot {
     pub agreed: BTreeMap<IpAddr, Vec<Arc<Service>>>,
     /// The reservations in force, by name.
     pub reservations: BTreeMap<String, Reservation>,
+    /// Addresses that no Service is given, whatever the pools say. One that is the same pointer as the
+    /// time before costs no comparison.
+    pub unusable: Arc<Unusable>,
     /// Addresses that were given up lately, those of Services that are gone among them.
     pub freed: BTreeMap<IpAddr, Freed>,
     /// The time, in seconds since 1970.
@@ -95,7 +99,9 @@ pub struct Release {
 }
 
 /// Addresses of one pool by family, and ports where the pool names some. Each number saturates at
-/// `i64::MAX`; where none does, capacity is assigned, retained, reserved and available together.
+/// `i64::MAX`; where none does, capacity is assigned, retained, reserved and available together. An
+/// address that no Service is given counts only while somebody holds it from before: as assigned, and
+/// in capacity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PoolCounts {
     /// IPv4 addresses somebody holds, a shared one counted once.
@@ -274,6 +280,8 @@ impl FamilyCounts {
             Count::new(held.get(&family).copied().unwrap_or_default().into())
         };
         let (assigned, reserved_held) = (of(&shelf.tally.held), of(&shelf.tally.reserved_held));
+        let unusable_held = of(&shelf.tally.unusable_held);
+        let open_held = assigned.minus(reserved_held).minus(unusable_held);
         let all = |counts: &BTreeMap<Family, Count>| counts.get(&family).copied();
         let capacity = all(&shelf.capacity).unwrap_or_default();
         let open = all(&shelf.open).unwrap_or_default();
@@ -281,10 +289,10 @@ impl FamilyCounts {
         let retained = retained.unwrap_or_default();
         Self {
             assigned,
-            available: open.minus(assigned.minus(reserved_held)).minus(retained),
+            available: open.minus(open_held).minus(retained),
             retained,
             reserved: capacity.minus(open).minus(reserved_held),
-            capacity,
+            capacity: capacity.plus(unusable_held),
         }
     }
 }

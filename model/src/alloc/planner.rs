@@ -19,6 +19,7 @@ use super::{Place, Plan, Refusal, Tally};
 use crate::labels::Labels;
 use crate::pool::{Pool, Reservation};
 use crate::service::{Service, ServiceKey};
+use crate::unusable::Unusable;
 
 /// Decides as [`plan`](super::plan()) does, and remembers what it decided: what has not changed is
 /// not judged again.
@@ -40,7 +41,7 @@ pub struct Planner {
 }
 
 /// What every decision depends on. When it changes, everything is judged anew.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Rules {
     pools: BTreeMap<String, Pool>,
     quarantined_pools: BTreeSet<String>,
@@ -48,6 +49,10 @@ struct Rules {
     /// Empty where their labels decide nothing.
     namespaces: BTreeMap<String, Labels>,
     reservations: BTreeMap<String, Reservation>,
+    /// What of the pools no Service is given.
+    unusable: Arc<Unusable>,
+    /// From what that was taken.
+    seen: Arc<Unusable>,
 }
 
 impl Rules {
@@ -60,16 +65,35 @@ impl Rules {
             suspended_pools: snapshot.suspended_pools.clone(),
             namespaces: namespaces.unwrap_or_default(),
             reservations: snapshot.reservations.clone(),
+            unusable: Arc::new(unusable_of_pools(snapshot)),
+            seen: Arc::clone(&snapshot.unusable),
         }
     }
 
-    fn are_those_of(&self, snapshot: &Snapshot) -> bool {
+    /// Whether the snapshot has the same. What of all addresses no Service is given may change without
+    /// those of the pools.
+    fn are_those_of(&mut self, snapshot: &Snapshot) -> bool {
         self.pools == snapshot.pools
             && self.quarantined_pools == snapshot.quarantined_pools
             && self.suspended_pools == snapshot.suspended_pools
             && self.reservations == snapshot.reservations
             && (!selects_namespaces_by_label(&self.pools) || self.namespaces == snapshot.namespaces)
+            && self.still_gives(snapshot)
     }
+
+    fn still_gives(&mut self, snapshot: &Snapshot) -> bool {
+        if Arc::ptr_eq(&self.seen, &snapshot.unusable) {
+            return true;
+        }
+        self.seen = Arc::clone(&snapshot.unusable);
+        *self.unusable == unusable_of_pools(snapshot)
+    }
+}
+
+/// What of the pools no Service is given.
+fn unusable_of_pools(snapshot: &Snapshot) -> Unusable {
+    let pools = snapshot.pools.values();
+    snapshot.unusable.only(pools.map(|pool| &pool.ranges))
 }
 
 /// Otherwise labels of namespaces decide nothing.
@@ -118,9 +142,11 @@ impl Planner {
     }
 
     fn forget(&mut self, snapshot: &Snapshot) {
+        let rules = Rules::of(snapshot);
+        let ledger = Ledger::new(&snapshot.pools, &snapshot.reservations, &rules.unusable);
         *self = Self {
-            rules: Rules::of(snapshot),
-            ledger: Ledger::new(&snapshot.pools, &snapshot.reservations),
+            rules,
+            ledger,
             ..Self::default()
         };
     }

@@ -7,9 +7,10 @@ use std::net::IpAddr;
 
 use super::Cause;
 use super::sharing::Conflict;
-use crate::address::Family;
+use crate::address::{AddressRange, Family};
 use crate::pool::{Forbidden, Restriction};
 use crate::service::ServiceKey;
+use crate::unusable::Owner;
 
 /// Why a Service does not get (all of) the addresses it asks for. Shown as one sentence naming the
 /// Service, the field and what to do.
@@ -53,6 +54,13 @@ pub enum Refusal {
         address: IpAddr,
         pool: String,
         why: Forbidden,
+    },
+    /// A requested address that no Service is given.
+    AddressUnusable {
+        service: ServiceKey,
+        address: IpAddr,
+        pool: String,
+        owner: Box<Owner>,
     },
     /// A requested address somebody else holds.
     AddressTaken {
@@ -105,6 +113,14 @@ pub enum Refusal {
         pool: String,
         family: Family,
     },
+    /// A pool none of whose addresses of the family any Service is given: the first of them.
+    PoolUnusable {
+        service: ServiceKey,
+        pool: String,
+        family: Family,
+        first: AddressRange,
+        owner: Box<Owner>,
+    },
     /// A requested pool all of whose addresses of the family are taken.
     PoolExhausted {
         service: ServiceKey,
@@ -146,6 +162,7 @@ impl Refusal {
             Self::NotAdopted { .. } => "NotAdopted",
             Self::OutsideEveryPool { .. } => "OutsideEveryPool",
             Self::AddressForbidden { .. } => "AddressForbidden",
+            Self::AddressUnusable { .. } => "AddressUnusable",
             Self::AddressTaken { .. } => "AddressTaken",
             Self::AddressReserved { .. } => "AddressReserved",
             Self::AddressHeldBack { .. } => "AddressHeldBack",
@@ -155,6 +172,7 @@ impl Refusal {
             Self::PoolDraining { .. } => "PoolDraining",
             Self::PoolRestricted { .. } => "PoolRestricted",
             Self::PoolHasNoFamily { .. } => "PoolHasNoFamily",
+            Self::PoolUnusable { .. } => "PoolUnusable",
             Self::PoolExhausted { .. } => "PoolExhausted",
             Self::QuotaReached { .. } => "QuotaReached",
             Self::NoPool { .. } => "NoPool",
@@ -238,6 +256,16 @@ impl fmt::Display for Refusal {
                 "Service {service} requests {address}, but pool {pool} {why}: request another \
                  address or change the pool"
             ),
+            Self::AddressUnusable {
+                service,
+                address,
+                pool,
+                owner,
+            } => write!(
+                f,
+                "Service {service} cannot have {address} of pool {pool}, which is {owner}: request \
+                 another address"
+            ),
             Self::AddressTaken {
                 service,
                 address,
@@ -315,6 +343,18 @@ impl fmt::Display for Refusal {
                 f,
                 "Service {service} requests pool {pool}, which has no {family} addresses: request \
                  another pool or add some"
+            ),
+            Self::PoolUnusable {
+                service,
+                pool,
+                family,
+                first,
+                owner,
+            } => write!(
+                f,
+                "Service {service} gets no {family} address of pool {pool}, none of whose {family} \
+                 addresses can be given to a Service: {first} is {owner}; request another pool or \
+                 add addresses"
             ),
             Self::PoolExhausted {
                 service,

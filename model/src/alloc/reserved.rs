@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use crate::address::{AddressRange, Family, RangeSet, number};
 use crate::pool::{Pool, Reservation};
 use crate::service::ServiceKey;
+use crate::unusable::Unusable;
 
 /// All reservations in force.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +23,7 @@ impl Reserved {
     pub(super) fn new(
         pools: &BTreeMap<String, Pool>,
         reservations: &BTreeMap<String, Reservation>,
+        unusable: &Unusable,
     ) -> Self {
         let mut reserved = Self::default();
         for (name, reservation) in reservations {
@@ -34,7 +36,8 @@ impl Reserved {
                     for pool in pools.values() {
                         let usable = pool.usable();
                         let common = usable.iter().filter_map(|r| r.intersection(range));
-                        ranges.extend(common.map(|common| (common, pool.name.clone())));
+                        let given = common.flat_map(|common| unusable.usable(common));
+                        ranges.extend(given.map(|given| (given, pool.name.clone())));
                     }
                 }
             }

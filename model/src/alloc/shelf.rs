@@ -6,12 +6,14 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::intervals::Intervals;
 use super::sharing::{Group, Rules};
 use crate::address::{AddressRange, Count, Family, RangeSet, is_buggy, number};
 use crate::pool::Pool;
 use crate::service::{PortKey, Service};
+use crate::unusable::Unusable;
 
 /// Where in the order an address comes: range, number.
 type Position = (usize, u128);
@@ -30,16 +32,30 @@ pub(super) struct Shelf {
     /// The same, by family and first number: last number and place in the order.
     order: BTreeMap<(Family, u128), (u128, usize)>,
     avoid_buggy: bool,
-    /// How many addresses the pool gives out in all, by family: the reserved ones too.
+    /// How many addresses the pool gives out in all, by family: the reserved ones too, and those that
+    /// no Service is given not.
     pub(super) capacity: BTreeMap<Family, Count>,
     /// And without the reserved ones.
     pub(super) open: BTreeMap<Family, Count>,
     /// Numbers nobody may get any more, by family. With `avoid_buggy` also the barred numbers next
     /// to them, so that runs still join up.
     taken: BTreeMap<Family, Intervals>,
+    /// Addresses that no Service is given: `taken` from the beginning to the end.
+    unusable: Arc<Unusable>,
     /// The addresses of each group that shares.
     blocks: BTreeMap<(Family, Group), Block>,
     pub(super) tally: ShelfTally,
+}
+
+/// What an address counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Anybody may get it.
+    Open,
+    /// An `IPReservation` keeps it.
+    Reserved,
+    /// Nobody is given it, reserved or not.
+    Unusable,
 }
 
 /// What is counted of one pool.
@@ -49,6 +65,8 @@ pub(super) struct ShelfTally {
     pub(super) held: BTreeMap<Family, u64>,
     /// Reserved addresses held.
     pub(super) reserved_held: BTreeMap<Family, u64>,
+    /// Addresses held that no Service is given any more.
+    pub(super) unusable_held: BTreeMap<Family, u64>,
     /// Addresses held by each namespace, counted where there are quotas.
     pub(super) by_namespace: BTreeMap<String, u64>,
     /// Ports in use on each address held, counted where the pool names ports.
@@ -89,18 +107,26 @@ impl ShelfTally {
     }
 
     /// An address is in use that was not.
-    pub(super) fn take(&mut self, family: Family, reserved: bool) {
+    pub(super) fn take(&mut self, family: Family, kind: Kind) {
         *self.held.entry(family).or_default() += 1;
-        if reserved {
-            *self.reserved_held.entry(family).or_default() += 1;
+        if let Some(held) = self.held_of(kind) {
+            *held.entry(family).or_default() += 1;
         }
     }
 
     /// As before [`ShelfTally::take`].
-    pub(super) fn put_back(&mut self, family: Family, reserved: bool) {
+    pub(super) fn put_back(&mut self, family: Family, kind: Kind) {
         self.held.entry(family).and_modify(|n| *n -= 1);
-        if reserved {
-            self.reserved_held.entry(family).and_modify(|n| *n -= 1);
+        if let Some(held) = self.held_of(kind) {
+            held.entry(family).and_modify(|n| *n -= 1);
+        }
+    }
+
+    fn held_of(&mut self, kind: Kind) -> Option<&mut BTreeMap<Family, u64>> {
+        match kind {
+            Kind::Open => None,
+            Kind::Reserved => Some(&mut self.reserved_held),
+            Kind::Unusable => Some(&mut self.unusable_held),
         }
     }
 }
@@ -131,8 +157,9 @@ pub(super) struct Sharer<'s> {
 }
 
 impl Shelf {
-    pub(super) fn new(pool: &Pool, reserved: &RangeSet) -> Self {
-        let ranges: Vec<_> = pool.usable().without(reserved).iter().copied().collect();
+    pub(super) fn new(pool: &Pool, reserved: &RangeSet, unusable: &Arc<Unusable>) -> Self {
+        let all = pool.usable();
+        let ranges: Vec<_> = all.without(reserved).iter().copied().collect();
         let place = |(i, range): (usize, &AddressRange)| {
             let (first, last) = range.numbers();
             ((range.family(), first), (last, i))
@@ -142,34 +169,41 @@ impl Shelf {
             true => range.buggy_count(),
             false => Count::ZERO,
         };
-        let open = |family: Family| {
-            let ranges = ranges.iter().filter(|r| r.family() == family);
-            let count = ranges.fold(Count::ZERO, |sum, r| sum.plus(r.count().minus(buggy(r))));
+        let count = |ranges: &mut dyn Iterator<Item = &AddressRange>, family: Family| {
+            let ranges = ranges.filter(|range| range.family() == family);
+            let usable = ranges.flat_map(|range| unusable.usable(*range));
+            let count = usable.fold(Count::ZERO, |sum, r| sum.plus(r.count().minus(buggy(&r))));
             (family, count)
         };
-        Self {
+        let mut shelf = Self {
             name: pool.name.clone(),
             rules: Rules::of(pool),
             has_quotas: !pool.quotas.is_empty(),
             has_ports: !pool.ports.is_empty(),
-            capacity: families
-                .map(|family| (family, pool.capacity(family)))
+            capacity: families.map(|family| count(&mut all.iter(), family)).into(),
+            open: families
+                .map(|family| count(&mut ranges.iter(), family))
                 .into(),
-            open: families.map(open).into(),
             order: ranges.iter().enumerate().map(place).collect(),
             ranges,
             avoid_buggy: pool.avoid_buggy_ips,
             taken: BTreeMap::new(),
+            unusable: Arc::clone(unusable),
             blocks: BTreeMap::new(),
             tally: ShelfTally::default(),
+        };
+        for hole in unusable.within(&all).iter() {
+            shelf.mark(*hole);
         }
+        shelf
     }
 
     /// Where in the order an address comes, when anybody may get it.
     pub(super) fn position(&self, address: IpAddr) -> Option<Position> {
         let (family, n) = (Family::of(address), number(address));
         let (_, &(last, i)) = self.order.range((family, 0)..=(family, n)).next_back()?;
-        (n <= last && !self.bars(family, n)).then_some((i, n))
+        let given = n <= last && !self.bars(family, n) && self.unusable.owner(address).is_none();
+        given.then_some((i, n))
     }
 
     fn bars(&self, family: Family, n: u128) -> bool {
@@ -178,12 +212,16 @@ impl Shelf {
 
     /// Nobody may get the address any more.
     pub(super) fn take(&mut self, address: IpAddr) {
-        let (family, n) = (Family::of(address), number(address));
+        self.mark(AddressRange::single(address));
+    }
+
+    fn mark(&mut self, range: AddressRange) {
+        let (family, (first, last)) = (range.family(), range.numbers());
         let mut taken = self.taken.remove(&family).unwrap_or_default();
-        taken.insert(n);
+        taken.insert_all(first, last);
         // At most two barred numbers are neighbours (.255 and .0).
-        let ups = (1..=2).map_while(|step| n.checked_add(step));
-        let downs = (1..=2).map_while(|step| n.checked_sub(step));
+        let ups = (1..=2).map_while(|step| last.checked_add(step));
+        let downs = (1..=2).map_while(|step| first.checked_sub(step));
         let barred = |m: &u128| *m <= family.max() && self.bars(family, *m);
         ups.take_while(barred).for_each(|m| taken.insert(m));
         downs.take_while(barred).for_each(|m| taken.insert(m));
@@ -192,6 +230,9 @@ impl Shelf {
 
     /// The address may be given again. Barred neighbours stay marked: nobody can have them anyway.
     pub(super) fn put_back(&mut self, address: IpAddr) {
+        if self.unusable.owner(address).is_some() {
+            return;
+        }
         if let Some(taken) = self.taken.get_mut(&Family::of(address)) {
             taken.remove(number(address));
         }

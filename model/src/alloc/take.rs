@@ -44,6 +44,14 @@ impl Chooser<'_> {
                 wanted,
             });
         }
+        if let Some(owner) = ledger.unusable(address) {
+            return Err(Refusal::AddressUnusable {
+                service: key(),
+                address,
+                pool: name(),
+                owner: Box::new(owner.clone()),
+            });
+        }
         if let Some((reservation, owner)) = ledger.reserved.by(address)
             && owner != Some(&service.key)
         {
@@ -139,6 +147,7 @@ impl Chooser<'_> {
                 continue;
             };
             if ledger.reserved.by(address).is_none()
+                && ledger.unusable(address).is_none()
                 && pool.forbidden(address).is_none()
                 && ledger.kept_off(&service.key, address).is_none()
                 && self.full_quota(service, pool, ledger).is_none()

@@ -10,6 +10,7 @@ mod packing;
 mod policies;
 mod properties;
 mod request;
+mod unusable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

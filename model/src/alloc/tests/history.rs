@@ -4,9 +4,11 @@ use proptest::prelude::*;
 
 use super::properties::{
     NAMESPACES, any_address, any_freed, any_pool, any_reservation, any_service, any_snapshot,
+    any_unusable,
 };
 use super::*;
 use crate::pool::Reservation;
+use crate::unusable::Unusable;
 
 /// One thing that happens.
 #[derive(Debug, Clone)]
@@ -25,6 +27,9 @@ enum Event {
     Pool(u8, Option<Box<Pool>>),
     Reservation(u8, Option<Reservation>),
     Freed(IpAddr, Option<Freed>),
+    Unusable(Arc<Unusable>),
+    /// The same addresses, told anew.
+    UnusableTold,
     Quarantined(bool),
     /// The pool was deleted a moment ago, or is forgotten.
     Suspended(u8, bool),
@@ -46,6 +51,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (0u8..3).prop_flat_map(|n| any_pool(n).prop_map(move |p| Event::Pool(n, p.map(Box::new)))),
         1 => (0u8..3).prop_flat_map(|n| any_reservation(n).prop_map(move |r| Event::Reservation(n, r))),
         2 => (any_address(), prop::option::of(any_freed())).prop_map(|(a, f)| Event::Freed(a, f)),
+        2 => any_unusable().prop_map(Event::Unusable),
+        1 => Just(Event::UnusableTold),
         1 => any::<bool>().prop_map(Event::Quarantined),
         1 => (0u8..3, any::<bool>()).prop_map(|(n, yes)| Event::Suspended(n, yes)),
         2 => (0u8..14).prop_map(Event::Foreign),
@@ -135,6 +142,10 @@ fn after(mut snapshot: Snapshot, event: Event, plan: &Plan) -> Snapshot {
                 Some(freed) => snapshot.freed.insert(address, freed),
                 None => snapshot.freed.remove(&address),
             };
+        }
+        Event::Unusable(unusable) => snapshot.unusable = unusable,
+        Event::UnusableTold => {
+            snapshot.unusable = Arc::new(Unusable::clone(&snapshot.unusable));
         }
         Event::Quarantined(yes) => {
             snapshot.quarantined_pools = yes.then(|| "broken".to_owned()).into_iter().collect();

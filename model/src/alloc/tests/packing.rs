@@ -51,7 +51,7 @@ proptest! {
         steps in prop::collection::vec(any_step(), 1..80),
         back in 0usize..80,
     ) {
-        let mut ledger = Ledger::new(&automatic(), &BTreeMap::new());
+        let mut ledger = Ledger::new(&automatic(), &BTreeMap::new(), &Arc::default());
         let mut plain = Plain::new();
         let mut way_back = None;
         for (i, (n, other, ports, release)) in steps.into_iter().enumerate() {
@@ -103,7 +103,7 @@ fn ten_thousand_services_are_packed_in_a_few_steps_each() {
     for (kind, ports) in ports.into_iter().enumerate() {
         let mut pools = automatic();
         pools.get_mut("p").unwrap().ranges = ranges("10.0.0.0/16");
-        let mut ledger = Ledger::new(&pools, &BTreeMap::new());
+        let mut ledger = Ledger::new(&pools, &BTreeMap::new(), &Arc::default());
         let mut steps = 0;
         for n in 0..10_000 {
             let service = shared(&format!("s{n}"), "", &ports(n));

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::pool::{Quota, Reservation, Sharing, SharingScope};
 use crate::ports::PortSet;
+use crate::unusable::{NeverHost, Owner, Unusable};
 
 pub(super) const NAMESPACES: [&str; 2] = ["default", "other"];
 
@@ -160,11 +161,38 @@ pub(super) fn any_service() -> impl Strategy<Value = Service> {
     )
 }
 
+/// At most one range in each pool's network, and one address of IPv6.
+pub(super) fn any_unusable() -> impl Strategy<Value = Arc<Unusable>> {
+    let each = (0u8..3, 0u8..8, 0u8..3, 0u8..5, 0u8..3);
+    let ranges = prop::collection::vec(each, 0..3);
+    ranges.prop_map(|each| {
+        let claims = each
+            .into_iter()
+            .flat_map(|(number, first, span, six, who)| {
+                let owner = match who {
+                    0 => Owner::NeverHost(NeverHost::Multicast),
+                    1 => Owner::Node {
+                        name: "n1".into(),
+                        kind: "InternalIP".into(),
+                    },
+                    _ => Owner::PodRange { node: "n1".into() },
+                };
+                let last = first + span;
+                let four = format!("192.0.{number}.{first}-192.0.{number}.{last}");
+                let six = (six > 0).then(|| format!("2001:db8:{number}::{six}"));
+                let texts = [Some(four), six].into_iter().flatten();
+                texts.map(move |text| (text.parse().unwrap(), owner.clone()))
+            });
+        Arc::new(Unusable::new(claims))
+    })
+}
+
 prop_compose! {
     pub(super) fn any_snapshot()(
         pools in (any_pool(0), any_pool(1), any_pool(2)),
         services in prop::collection::vec(any_service(), 0..14),
         reservations in (any_reservation(0), any_reservation(1), any_reservation(2)),
+        unusable in any_unusable(),
         freed in prop::collection::btree_map(any_address(), any_freed(), 0..5),
         now in 0i64..20,
         in_team in any::<bool>(),
@@ -189,11 +217,20 @@ prop_compose! {
                 .zip(0..)
                 .filter_map(|(reservation, i)| Some((format!("r{i}"), reservation?)))
                 .collect(),
+            unusable,
             freed,
             now,
             ..Snapshot::default()
         }
     }
+}
+
+/// Whether no Service is given the address.
+fn unusable(snapshot: &Snapshot, address: IpAddr) -> bool {
+    snapshot
+        .unusable
+        .iter()
+        .any(|(range, _)| range.contains(address))
 }
 
 /// Every address of the pool anybody may have, one by one.
@@ -334,6 +371,7 @@ proptest! {
                 prop_assert!(may(&snapshot, pool, service));
                 prop_assert!(service.families.contains(&Family::of(place.address)));
                 prop_assert!(!(new && pool.draining), "{place:?} from a draining pool");
+                prop_assert!(!(new && unusable(&snapshot, place.address)), "{place:?} is unusable");
                 let asked = service.requested_addresses.contains(&place.address)
                     || service.requested_pool.as_ref() == Some(&place.pool);
                 let beside = places.iter().any(|other| other.pool == place.pool && other != place);
@@ -426,6 +464,7 @@ proptest! {
                         Family::of(*a) == service.families[0] && fits(service, a)
                             && (room || mine.contains(a))
                             && !reserved_for_another(&snapshot, *a, key) && !waits
+                            && !unusable(&snapshot, *a)
                     });
                     prop_assert_eq!(free, None, "{} was refused", key);
                 }
@@ -475,7 +514,8 @@ proptest! {
         }
         let tenants = tenants(&snapshot, &plan);
         for (name, pool) in &snapshot.pools {
-            let all = written_out(pool);
+            let mut all = written_out(pool);
+            all.retain(|a| tenants.contains_key(a) || !unusable(&snapshot, *a));
             let left = |a: &IpAddr| {
                 !pool.reuse_delay.is_zero()
                     && snapshot.services.values().any(|s| s.held.contains(a))
@@ -560,7 +600,7 @@ fn a_full_sixteen_is_searched_in_a_few_steps_also_without_buggy_addresses() {
             ..pool("p", "10.1.0.0/16")
         }];
         let pools: BTreeMap<_, _> = pools.map(|p| (p.name.clone(), p)).into();
-        let mut ledger = Ledger::new(&pools, &BTreeMap::new());
+        let mut ledger = Ledger::new(&pools, &BTreeMap::new(), &Arc::default());
         for n in 0..65_000u32 {
             let service = Arc::new(service(&format!("s{n}")));
             let pick = ledger.pick("p", Family::V4, &service, true);
