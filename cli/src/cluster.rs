@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use herald_crds::{
@@ -21,7 +22,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, Config};
 use serde::de::DeserializeOwned;
 
-use crate::waiting;
+use crate::holders;
 
 /// The Lease that the controller's replicas compete for.
 pub(crate) const CONTROLLER_LEASE: &str = "herald-controller";
@@ -45,6 +46,8 @@ pub(crate) struct Cluster {
     pub(crate) controller_lease: Option<Lease>,
     /// Addresses nobody holds any more, as far as the controller remembers them.
     pub(crate) given_up: BTreeMap<IpAddr, Freed>,
+    /// Those who hold an address together, as the controller remembers them.
+    pub(crate) agreed: BTreeMap<IpAddr, Vec<Arc<herald_model::service::Service>>>,
     /// When this was read, in seconds since 1970.
     pub(crate) now: i64,
 }
@@ -71,7 +74,8 @@ pub(crate) async fn read(client: &Client, herald_namespace: &str) -> anyhow::Res
     let pages = pages.list(&ListParams::default()).await;
     let pages = pages.map_err(|error| failed("ConfigMaps", &error))?;
     Ok(Cluster {
-        given_up: waiting::given_up(&pages.items),
+        given_up: holders::given_up(&pages.items),
+        agreed: holders::agreed(&pages.items),
         now: clock::wall().as_second(),
         services: list(client, "Services").await?,
         slices: list(client, "EndpointSlices").await?,

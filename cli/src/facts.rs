@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use herald_config::service::{self, Class};
-use herald_config::{Compiled, NodeFacts, Objects, Problem, compile};
+use herald_config::{Compiled, Config, NodeFacts, Objects, Problem, compile};
 use herald_crds::{BgpAnnouncement, ServiceAnnouncement, Speaker};
 use herald_model::alloc::{Plan, Snapshot, plan};
 use herald_model::announce::{Desired, Obstacle, World, desired};
@@ -87,13 +87,16 @@ impl Facts {
             services: services.clone(),
             reservations: compiled.config.reservations.clone(),
             unusable: Arc::default(),
+            // For how long they stay so is the controller's affair.
+            suspended_pools: absent_pools(&services, &compiled.config),
+            foreign: foreign(&services, &announcements),
+            agreed: cluster.agreed.clone(),
             freed: cluster.given_up.clone(),
             now: cluster.now,
         };
         let world = World {
             services: services.clone(),
             pools: compiled.config.pools.clone(),
-            quarantined_pools: compiled.config.quarantined_pools.clone(),
             advertisements: compiled.config.l2_advertisements.clone(),
             nodes: nodes
                 .iter()
@@ -231,6 +234,35 @@ fn named<K: Clone, N: Ord>(objects: &[K], name: impl Fn(&K) -> N) -> BTreeMap<N,
 
 fn object_key<K: Resource>(object: &K) -> ServiceKey {
     ServiceKey::new(object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// The pools that Services say to have addresses from and that do not exist.
+fn absent_pools(
+    services: &BTreeMap<ServiceKey, Arc<Service>>,
+    config: &Config,
+) -> BTreeSet<String> {
+    let exists = |name: &&String| {
+        config.pools.contains_key(*name) || config.quarantined_pools.contains(*name)
+    };
+    let named = services.values().flat_map(|service| &service.held_pools);
+    named.filter(|name| !exists(name)).cloned().collect()
+}
+
+/// The addresses that Herald neither gave nor adopted: no ServiceAnnouncement lists them.
+fn foreign(
+    services: &BTreeMap<ServiceKey, Arc<Service>>,
+    announcements: &BTreeMap<ServiceKey, ServiceAnnouncement>,
+) -> BTreeMap<ServiceKey, BTreeSet<IpAddr>> {
+    let of = |(key, service): (&ServiceKey, &Arc<Service>)| {
+        let announcement = announcements.get(key);
+        let status = announcement.and_then(|announcement| announcement.status.as_ref());
+        let listed = status.into_iter().flat_map(|status| &status.addresses);
+        let listed: BTreeSet<IpAddr> = listed.filter_map(|one| one.address.parse().ok()).collect();
+        let held = service.held.iter().copied();
+        let foreign: BTreeSet<IpAddr> = held.filter(|address| !listed.contains(address)).collect();
+        (!foreign.is_empty()).then(|| (key.clone(), foreign))
+    };
+    services.iter().filter_map(of).collect()
 }
 
 fn translate(

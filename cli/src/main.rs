@@ -10,12 +10,12 @@ mod explain;
 mod facts;
 #[cfg(test)]
 mod fixture;
+mod holders;
 mod manifests;
 mod pools;
 mod sessions;
 mod status;
 mod table;
-mod waiting;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -195,7 +195,7 @@ impl fmt::Display for Reason {
 impl From<&RangeError> for Reason {
     fn from(error: &RangeError) -> Self {
         match error {
-            RangeError::NotAnAddress { .. } => Self::NotAnAddress,
+            RangeError::NotAnAddress { .. } | RangeError::LeadingZeros { .. } => Self::NotAnAddress,
             RangeError::MappedAddress { .. } => Self::MappedAddress,
             RangeError::BadPrefixLength { .. } => Self::BadPrefixLength,
             RangeError::HostBitsSet { .. } => Self::HostBitsSet,

@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use herald_config::service::{self, Class};
 use herald_model::announce::desired;
 use herald_model::service::ServiceKey;
+use herald_runtime::clock;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::jiff::Timestamp;
 use prometheus_client::encoding::text::encode;
@@ -196,13 +198,15 @@ fn round(server: &mut Server, book: &mut Book, sent: &mut Sent, refuses: bool) {
     book.configure(&observed.objects);
     let known: BTreeSet<ServiceKey> = book.services().cloned().collect();
     for key in known.iter().chain(observed.services.keys()) {
-        book.enter(key, observed.services.get(key).map(AsRef::as_ref));
+        let object = observed.services.get(key).map(AsRef::as_ref);
+        book.enter(key, object, || listed(server.announcements.get(key)));
     }
-    let plan = book.plan(server.clock).clone();
+    let (plan, _) = book.plan(clock::now(), now);
+    let plan = plan.clone();
     let mut failed = BTreeMap::new();
     for (key, object) in &observed.services {
-        let given = || addresses(server.announcements.get(key));
-        let Some(patch) = assign::patch(key, object, &plan, given, now) else {
+        let listed = || listed(server.announcements.get(key));
+        let Some(patch) = assign::patch(key, object, &plan, listed, now) else {
             continue;
         };
         if refuses {
@@ -239,6 +243,11 @@ fn addresses(announcement: Option<&Value>) -> Vec<String> {
     listed
         .map(|one| one["address"].as_str().unwrap().to_owned())
         .collect()
+}
+
+fn listed(announcement: Option<&Value>) -> Vec<IpAddr> {
+    let addresses = addresses(announcement).into_iter();
+    addresses.map(|address| address.parse().unwrap()).collect()
 }
 
 fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
@@ -317,7 +326,7 @@ proptest! {
             version: 1,
             ..Server::default()
         };
-        let (mut book, mut sent) = (Book::default(), Sent::default());
+        let (mut book, mut sent) = (Book::new(Duration::ZERO), Sent::default());
         for step in steps {
             let refuses = matches!(step, Step::Refuse);
             let key = |name: u8| ServiceKey::new("shop", format!("s{name}"));

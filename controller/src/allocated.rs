@@ -58,15 +58,17 @@ pub(crate) fn judged(facts: &Facts<'_>, service: &Service, type_: &'static str) 
             message,
         };
     }
+    let plan = &facts.decision.plan;
     let places: Vec<Place> = service
         .held
         .iter()
+        .filter(|address| !plan.leaves_alone(&service.key, **address))
         .map(|address| Place {
             address: *address,
             pool: facts.decision.pool_of(service, *address),
         })
         .collect();
-    wanted(type_, &places, facts.decision.plan.refuse.get(&service.key))
+    wanted(type_, &places, plan.refuse.get(&service.key))
 }
 
 /// The report on a Service, when its condition says something else.

@@ -102,6 +102,7 @@ fn report(
     let addresses: Vec<AllocatedAddress> = service
         .held
         .iter()
+        .filter(|address| !facts.decision.plan.leaves_alone(&service.key, **address))
         .map(|address| AllocatedAddress {
             address: address.to_string(),
             pool: facts.decision.pool_of(service, *address),

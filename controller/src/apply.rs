@@ -11,7 +11,7 @@ use std::time::Duration;
 use herald_config::{holding, service};
 use herald_crds::{ServiceAnnouncement, Speaker};
 use herald_model::service::ServiceKey;
-use herald_runtime::events::Events;
+use herald_runtime::events::{Events, Happening};
 use herald_runtime::lease::Leadership;
 use herald_runtime::{apply, client};
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Service as KubeService};
@@ -185,14 +185,13 @@ impl Writer {
             let object = match api.get_opt(&holding::page_name(number)).await {
                 Err(error) if client::status_code(&error) == Some(403) => {
                     let error = client::describe(&error);
-                    tracing::error!(%error, "who held an address is not known: retain and reuseDelay begin anew");
+                    tracing::error!(%error, "who held an address is not known: retain and reuseDelay begin anew, and who changed is not known either");
                     return Ok(Vec::new());
                 }
                 object => limited(std::future::ready(object)).await?,
             };
             let lines = object.and_then(|object| object.data).unwrap_or_default();
-            let line = |(key, line): (String, String)| Some((holding::from_key(&key)?, line));
-            pages.push(lines.into_iter().filter_map(line).collect());
+            pages.push(lines);
         }
         Ok(pages)
     }
@@ -202,15 +201,11 @@ impl Writer {
         for (number, page) in pages {
             self.check()?;
             let name = holding::page_name(*number);
-            let data: BTreeMap<String, &String> = page
-                .iter()
-                .map(|(address, line)| (holding::to_key(*address), line))
-                .collect();
             let object = json!({
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
                 "metadata": {"name": name},
-                "data": data,
+                "data": page,
             });
             limited(apply::object(&self.pages(), MANAGER, &name, &object)).await?;
         }
@@ -219,6 +214,11 @@ impl Writer {
 
     fn pages(&self) -> Api<ConfigMap> {
         Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Says what happened, apart from any write.
+    pub(crate) fn tell(&self, happening: Happening) {
+        self.events.publish(happening);
     }
 
     /// Writes a Service's status, condition and annotation and says so.

@@ -34,6 +34,16 @@ pub(crate) struct Args {
     )]
     pub(crate) lease_duration: u16,
 
+    /// How long, in seconds, the holders of a pool that was deleted keep their addresses, so that it can be
+    /// made again; nobody gets one of its addresses meanwhile
+    #[arg(
+        long,
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(0..=86_400),
+        value_name = "SECONDS"
+    )]
+    pub(crate) pool_grace: u32,
+
     /// Take the pods of a node that most speakers do not hear out of their Services at once, instead
     /// of after about 50 s; needs the rights in deploy/addons/fast-endpoint-eviction
     #[arg(long)]
@@ -73,7 +83,7 @@ mod tests {
         assert_eq!(args.common.namespace, "herald-system");
         assert_eq!(args.common.lb_class, herald_config::service::DEFAULT_CLASS);
         assert!(!args.fast_endpoint_eviction);
-        assert_eq!(args.lease_duration, 15);
+        assert_eq!((args.lease_duration, args.pool_grace), (15, 60));
         let short = ["herald-controller", "--lease-duration=2"];
         assert!(Args::try_parse_from(short).is_err());
     }

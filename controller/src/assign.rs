@@ -6,11 +6,10 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use herald_config::service::ALLOCATED_FROM_POOL;
+use herald_config::service::{ALLOCATED_FROM_POOL, LAST_ADDRESSES};
 use herald_model::alloc::{Assignment, Cause, Change, Lost, Place, Plan, Release};
-use herald_model::service::ServiceKey;
+use herald_model::service::{Service as Meaning, ServiceKey};
 use herald_runtime::events::{Happening, Kind};
-use k8s_openapi::api::core::v1::LoadBalancerIngress;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -43,30 +42,35 @@ impl Patch {
     }
 }
 
-/// The write that a Service needs to be as planned, if any. `given` are the addresses that its
+/// The write that a Service needs to be as planned, if any. `listed` gives the addresses that its
 /// ServiceAnnouncement lists, as far as it matters.
 pub(crate) fn patch(
     key: &ServiceKey,
     object: &Service,
     plan: &Plan,
-    given: impl FnOnce() -> Vec<String>,
+    listed: impl FnOnce() -> Vec<IpAddr>,
     now: Timestamp,
 ) -> Option<Patch> {
-    if object.ours.is_some() {
-        ours(key, object, plan, now)
-    } else {
-        formerly_ours(key, object, given)
+    match &object.ours {
+        // What Herald does not answer for stays as it is, whatever stands beside it.
+        Some(_) if plan.alone.contains_key(key) => None,
+        Some(service) => ours(key, object, service, plan, now),
+        None => formerly_ours(key, object, listed),
     }
 }
 
-fn ours(key: &ServiceKey, object: &Service, plan: &Plan, now: Timestamp) -> Option<Patch> {
+fn ours(
+    key: &ServiceKey,
+    object: &Service,
+    service: &Meaning,
+    plan: &Plan,
+    now: Timestamp,
+) -> Option<Patch> {
     let places = plan.places(key);
-    let happening = if let Some(assignment) = plan.assign.get(key) {
-        Some(assigned(key, object, assignment))
-    } else {
-        plan.release
-            .get(key)
-            .map(|release| released(key, object, release))
+    let happening = match (plan.assign.get(key), plan.release.get(key)) {
+        (Some(assignment), _) => Some(assigned(key, object, assignment)),
+        (None, Some(release)) => Some(released(key, object, release)),
+        (None, None) => kept_as_never_before(key, object, places),
     };
     let wanted = Ingress::Plain(places.iter().map(|place| place.address).collect());
     let condition = allocated::wanted(ADDRESS_ALLOCATED, places, plan.refuse.get(key));
@@ -84,57 +88,109 @@ fn ours(key: &ServiceKey, object: &Service, plan: &Plan, now: Timestamp) -> Opti
             .get(key)
             .map_or(&[][..], |release| &release.lost),
     };
+    let has_last = !service.last_addresses.is_empty();
+    let annotations = Annotations {
+        pools,
+        last: has_last.then_some(None),
+    };
     Some(Patch {
         unasked: lost.iter().any(|lost| lost.cause != Cause::Requested),
-        ..write(key, object, &wanted, pools, condition, happening)
+        ..write(key, object, &wanted, annotations, condition, happening)
     })
 }
 
-/// A Service that carries our mark but is not ours any more. Addresses that another controller
-/// gave it stay: ours are those its ServiceAnnouncement lists, and all of them when it is of
-/// another type.
+/// What to say of a Service that keeps its addresses and is written all the same: Herald adopts them, or
+/// somebody had taken them out of the status.
+fn kept_as_never_before(key: &ServiceKey, object: &Service, places: &[Place]) -> Option<Happening> {
+    let has = named(places);
+    if places.is_empty() {
+        None
+    } else if object.ingress.is_empty() {
+        let note = format!("Restored {has}: the status of the Service had lost it.");
+        Some(happening(
+            key,
+            object,
+            Kind::Normal,
+            "IPRestored",
+            "Allocate",
+            note,
+        ))
+    } else if object.pools.is_none() {
+        let note = format!("Adopted {has}: the Service had it already.");
+        Some(happening(
+            key,
+            object,
+            Kind::Normal,
+            "IPAdopted",
+            "Allocate",
+            note,
+        ))
+    } else {
+        None
+    }
+}
+
+/// A Service that carries our mark but is not ours any more. Of type LoadBalancer it is somebody else's
+/// now, with whatever stands in its status; of another type it has no address, and the ones it had are
+/// noted for the day when it is a LoadBalancer again.
 fn formerly_ours(
     key: &ServiceKey,
     object: &Service,
-    given: impl FnOnce() -> Vec<String>,
+    listed: impl FnOnce() -> Vec<IpAddr>,
 ) -> Option<Patch> {
     let marked = object.pools.is_some();
     if !marked && object.condition.is_none() {
         return None;
     }
-    let balanced = object.balanced;
-    let given = given();
-    let given: BTreeSet<&str> = given.iter().map(String::as_str).collect();
-    let is_given =
-        |ingress: &LoadBalancerIngress| ingress.ip.as_deref().is_some_and(|ip| given.contains(ip));
-    let standing = object.ingress.standing().into_iter();
-    let kept = Ingress::Other(standing.filter(|i| balanced && !is_given(i)).collect());
-    let addresses = match given.is_empty() {
+    let listed = listed();
+    let texts: Vec<String> = listed.iter().map(ToString::to_string).collect();
+    let addresses = match texts.is_empty() {
         true => "its address".to_owned(),
-        false => given.into_iter().collect::<Vec<_>>().join(" and "),
+        false => texts.join(" and "),
     };
-    let why = match balanced {
-        true => "its loadBalancerClass is not Herald's",
-        false => "it is not of type LoadBalancer any more",
+    let (kept, note) = match object.balanced {
+        true => (
+            object.ingress.clone(),
+            format!("Left {addresses} to others: Herald does not serve its loadBalancerClass."),
+        ),
+        false => (
+            Ingress::Plain(Box::default()),
+            format!("Released {addresses}: it is not of type LoadBalancer any more."),
+        ),
     };
-    let note = format!("Released {addresses}: {why}.");
     let happening = happening(key, object, Kind::Normal, "IPReleased", "Release", note);
     let condition = json!({"$patch": "delete", "type": ADDRESS_ALLOCATED});
     let happening = marked.then_some(happening);
-    Some(write(key, object, &kept, None, condition, happening))
+    let has_had = !object.balanced && !texts.is_empty();
+    let annotations = Annotations {
+        pools: None,
+        last: has_had.then(|| Some(texts.join(","))),
+    };
+    Some(write(key, object, &kept, annotations, condition, happening))
+}
+
+/// What becomes of the annotations that Herald writes.
+struct Annotations {
+    pools: Option<Box<str>>,
+    /// None leaves it as it is.
+    last: Option<Option<String>>,
 }
 
 fn write(
     key: &ServiceKey,
     object: &Service,
     wanted: &Ingress,
-    pools: Option<Box<str>>,
+    annotations: Annotations,
     condition: Value,
     happening: Option<Happening>,
 ) -> Patch {
     let list = (!wanted.is_empty()).then(|| wanted.standing());
+    let mut written = json!({ALLOCATED_FROM_POOL: annotations.pools});
+    if let Some(last) = annotations.last {
+        written[LAST_ADDRESSES] = json!(last);
+    }
     let body = json!({
-        "metadata": {"resourceVersion": object.version.to_string(), "annotations": {ALLOCATED_FROM_POOL: pools}},
+        "metadata": {"resourceVersion": object.version.to_string(), "annotations": written},
         "status": {"loadBalancer": {"ingress": list}, "conditions": [condition]},
     });
     Patch {
@@ -152,7 +208,7 @@ fn write(
 fn pools_of(places: &[Place]) -> Option<Box<str>> {
     let mut pools: Vec<&str> = Vec::new();
     for place in places {
-        if !pools.contains(&place.pool.as_str()) {
+        if !place.pool.is_empty() && !pools.contains(&place.pool.as_str()) {
             pools.push(&place.pool);
         }
     }

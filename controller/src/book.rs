@@ -3,31 +3,73 @@
 //!
 //! A round brings in what changed; the plan is always the one that the whole would give.
 //!
-//! Not here: which Services changed (`fresh`), and what else is known of them (`observed`).
+//! Not here: which Services changed (`fresh`), what else is known of them (`observed`), and pools that do
+//! not exist (`absent`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use herald_config::holding::page;
 use herald_config::{Compiled, Objects, Problem, compile};
+use herald_model::address::AddressRange;
 use herald_model::alloc::{Freed, Plan, Planner, Snapshot};
-use herald_model::service::ServiceKey;
+use herald_model::service::{Service as Meaning, ServiceKey};
+use herald_model::unusable::{Owner, Unusable};
+use herald_runtime::events::Happening;
+use k8s_openapi::jiff::Timestamp;
 
+use crate::absent::Absent;
+use crate::agreed;
 use crate::decision::Decision;
+use crate::holders::Page;
 use crate::kept::Service;
 
 /// Configuration, Services, and the plan for them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Book {
     compiled: Arc<Compiled>,
     snapshot: Snapshot,
     /// What is wrong with Services; only those with something wrong.
     problems: BTreeMap<ServiceKey, Vec<Problem>>,
     planner: Planner,
+    absent: Absent,
+    /// What absent pools keep from everybody.
+    held: Vec<(AddressRange, Owner)>,
+    /// Whether the configuration changed since the last plan.
+    recompiled: bool,
+    /// Pages with lines about those who hold an address together that are not written as they stand here.
+    stale: BTreeSet<u8>,
+    /// Addresses that may not be held as they were when the last plan was made.
+    touched: BTreeSet<IpAddr>,
+}
+
+/// What comes with a plan.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
+    /// What to say of pools that do not exist.
+    pub(crate) happenings: Vec<Happening>,
+    /// When to plan again though nothing changes: a pool's grace ends.
+    pub(crate) next: Option<Instant>,
 }
 
 impl Book {
+    /// An empty book. Holders of a pool that is deleted keep their addresses for the grace.
+    pub(crate) fn new(grace: Duration) -> Self {
+        Self {
+            compiled: Arc::default(),
+            snapshot: Snapshot::default(),
+            problems: BTreeMap::new(),
+            planner: Planner::default(),
+            absent: Absent::new(grace),
+            held: Vec::new(),
+            recompiled: false,
+            stale: BTreeSet::new(),
+            touched: BTreeSet::new(),
+        }
+    }
+
     /// Takes in the configuration as it is written now.
     pub(crate) fn configure(&mut self, objects: &Objects) {
         let compiled = compile(objects);
@@ -38,22 +80,50 @@ impl Book {
             .clone_from(&config.quarantined_pools);
         self.snapshot.reservations.clone_from(&config.reservations);
         self.snapshot.namespaces = objects.namespaces.clone().unwrap_or_default();
+        self.absent.configure(config);
+        self.recompiled = true;
         self.compiled = Arc::new(compiled);
     }
 
-    /// Takes in a Service as it is now; none when it is gone.
-    pub(crate) fn enter(&mut self, key: &ServiceKey, object: Option<&Service>) {
+    /// Takes in a Service as it is now; none when it is gone. `listed` gives the addresses that its
+    /// ServiceAnnouncement lists: those that Herald gave or adopted.
+    pub(crate) fn enter(
+        &mut self,
+        key: &ServiceKey,
+        object: Option<&Service>,
+        listed: impl Fn() -> Vec<IpAddr>,
+    ) {
         self.problems.remove(key);
+        let before = self.snapshot.services.remove(key);
+        let was_foreign = self.snapshot.foreign.remove(key).unwrap_or_default();
         let ours = object.and_then(|object| Some((object, object.ours.as_ref()?)));
-        let Some((object, service)) = ours else {
-            self.snapshot.services.remove(key);
-            return;
-        };
-        self.snapshot
-            .services
-            .insert(key.clone(), Arc::clone(service));
-        if !object.problems.is_empty() {
-            self.problems.insert(key.clone(), object.problems.clone());
+        let now = ours.map(|(object, service)| {
+            let known = Known {
+                placed: self
+                    .planner
+                    .latest()
+                    .places(key)
+                    .iter()
+                    .map(|place| place.address)
+                    .collect(),
+                before: before.as_deref(),
+                was_foreign: &was_foreign,
+            };
+            let service = known.restored(object, service, &listed);
+            let foreign = known.foreign(&service, &listed);
+            if !foreign.is_empty() {
+                self.snapshot.foreign.insert(key.clone(), foreign);
+            }
+            if !object.problems.is_empty() {
+                self.problems.insert(key.clone(), object.problems.clone());
+            }
+            service
+        });
+        self.absent.enter(before.as_deref(), now.as_deref());
+        let held = before.iter().chain(&now).flat_map(|service| &service.held);
+        self.touched.extend(held);
+        if let Some(service) = now {
+            self.snapshot.services.insert(key.clone(), service);
         }
     }
 
@@ -66,6 +136,11 @@ impl Book {
     /// Takes in which addresses were given up lately.
     pub(crate) fn free(&mut self, freed: BTreeMap<IpAddr, Freed>) {
         self.snapshot.freed = freed;
+    }
+
+    /// Takes in what an earlier life wrote down of those who hold an address together.
+    pub(crate) fn recall(&mut self, agreed: BTreeMap<IpAddr, Vec<Arc<Meaning>>>) {
+        self.snapshot.agreed = agreed;
     }
 
     /// The addresses a Service holds from pools that remember their holders, and whether it is a
@@ -84,18 +159,119 @@ impl Book {
         (held, true)
     }
 
-    /// The plan at a time, in seconds since 1970.
-    pub(crate) fn plan(&mut self, now: i64) -> &Plan {
-        self.snapshot.now = now;
-        self.planner.plan(&self.snapshot)
+    /// The plan at a time, which `wall` says for people.
+    pub(crate) fn plan(&mut self, now: Instant, wall: Timestamp) -> (&Plan, Aside) {
+        let outlook = self.absent.outlook(now, wall);
+        self.suspend(outlook.suspended, outlook.held);
+        self.snapshot.now = wall.as_second();
+        self.planner.plan(&self.snapshot);
+        self.settle();
+        let aside = Aside {
+            happenings: outlook.happenings,
+            next: outlook.next,
+        };
+        (self.planner.latest(), aside)
+    }
+
+    fn suspend(&mut self, pools: BTreeSet<String>, held: Vec<(AddressRange, Owner)>) {
+        self.snapshot.suspended_pools = pools;
+        let of_configuration: Arc<Unusable> = Arc::default();
+        if held.is_empty() {
+            self.snapshot.unusable = of_configuration;
+        } else if held != self.held || self.recompiled {
+            let owned = of_configuration.iter();
+            let owned = owned.map(|(range, owner)| (range, owner.clone()));
+            self.snapshot.unusable = Arc::new(Unusable::new(owned.chain(held.clone())));
+        }
+        self.held = held;
+        self.recompiled = false;
+    }
+
+    /// Remembers of the plan what the next one is made from: which addresses are adopted now, and who
+    /// holds an address together.
+    fn settle(&mut self) {
+        let plan = self.planner.latest();
+        self.snapshot.foreign.retain(|key, foreign| {
+            let places = plan.places(key);
+            foreign.retain(|address| !places.iter().any(|place| place.address == *address));
+            !foreign.is_empty()
+        });
+        for address in std::mem::take(&mut self.touched) {
+            let holders = self.planner.agreed(address);
+            if agreed::note(&mut self.snapshot.agreed, address, holders) {
+                self.stale.insert(page(address));
+            }
+        }
+    }
+
+    /// The pages whose lines about those who hold an address together changed since this was last asked.
+    pub(crate) fn take_stale(&mut self) -> BTreeSet<u8> {
+        std::mem::take(&mut self.stale)
+    }
+
+    /// Adds those lines to pages.
+    pub(crate) fn write_on(&self, pages: &mut BTreeMap<u8, Page>) {
+        agreed::write_on(&self.snapshot.agreed, pages);
     }
 
     /// The configuration, the plan that was made last, and what is wrong.
-    pub(crate) fn decision(&mut self) -> Decision {
+    pub(crate) fn decision(&self) -> Decision {
         Decision {
             compiled: Arc::clone(&self.compiled),
             service_problems: self.problems.values().flatten().cloned().collect(),
-            plan: self.planner.plan(&self.snapshot).clone(),
+            plan: self.planner.latest().clone(),
         }
     }
 }
+
+/// What is known of the addresses of a Service that is entered anew.
+struct Known<'a> {
+    /// What the last plan gives it.
+    placed: Vec<IpAddr>,
+    before: Option<&'a Meaning>,
+    was_foreign: &'a BTreeSet<IpAddr>,
+}
+
+impl Known<'_> {
+    /// The Service with the addresses that somebody took out of its status, if that is what happened:
+    /// the annotation that names their pool is still there.
+    fn restored(
+        &self,
+        object: &Service,
+        service: &Arc<Meaning>,
+        listed: &impl Fn() -> Vec<IpAddr>,
+    ) -> Arc<Meaning> {
+        let mut service = Arc::clone(service);
+        if object.pools.is_some() && object.ingress.is_empty() {
+            let had = match self.placed.is_empty() {
+                true => listed(),
+                false => self.placed.clone(),
+            };
+            if !had.is_empty() {
+                Arc::make_mut(&mut service).held = had;
+            }
+        }
+        service
+    }
+
+    /// The addresses that Herald neither gave nor adopted.
+    fn foreign(&self, service: &Meaning, listed: &impl Fn() -> Vec<IpAddr>) -> BTreeSet<IpAddr> {
+        let is_known = |address: &IpAddr| {
+            let was_known = self
+                .before
+                .is_some_and(|before| before.held.contains(address))
+                && !self.was_foreign.contains(address);
+            was_known || self.placed.contains(address)
+        };
+        let mut foreign: BTreeSet<IpAddr> = service.held.iter().copied().collect();
+        foreign.retain(|address| !is_known(address));
+        if !foreign.is_empty() {
+            let listed = listed();
+            foreign.retain(|address| !listed.contains(address));
+        }
+        foreign
+    }
+}
+
+#[cfg(test)]
+mod tests;

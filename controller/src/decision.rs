@@ -30,7 +30,6 @@ pub(crate) fn world(observed: &Observed, decision: &Decision) -> World {
     World {
         services: ours(observed),
         pools: decision.compiled.config.pools.clone(),
-        quarantined_pools: decision.compiled.config.quarantined_pools.clone(),
         advertisements: decision.compiled.config.l2_advertisements.clone(),
         nodes: nodes
             .map(|(name, facts)| (name.clone(), facts.to_model()))

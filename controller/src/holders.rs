@@ -11,12 +11,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use herald_config::holding::{Holding, page};
+use herald_config::holding::{Holding, from_key, page, to_key};
 use herald_model::alloc::Freed;
 use herald_model::service::ServiceKey;
 
-/// The lines of one ConfigMap.
-pub(crate) type Page = BTreeMap<IpAddr, String>;
+/// The lines of one ConfigMap, by their keys.
+pub(crate) type Page = BTreeMap<String, String>;
 
 /// Every address that is or was held.
 #[derive(Debug, Default)]
@@ -29,10 +29,11 @@ pub(crate) struct Holders {
 
 impl Holders {
     /// What was written down by an earlier life. Lines that are not understood are left out.
-    pub(crate) fn recall(pages: impl IntoIterator<Item = Page>) -> Self {
+    pub(crate) fn recall<'p>(pages: impl IntoIterator<Item = &'p Page>) -> Self {
         let mut holders = Self::default();
-        for (address, line) in pages.into_iter().flatten() {
-            let Some(entry) = Holding::parse(&line) else {
+        let lines = pages.into_iter().flatten();
+        for (address, line) in lines.filter_map(|(key, line)| Some((from_key(key)?, line))) {
+            let Some(entry) = Holding::parse(line) else {
                 tracing::warn!(%address, line, "who held this address is not understood");
                 continue;
             };
@@ -113,20 +114,18 @@ impl Holders {
         }
     }
 
-    /// The pages that changed since this was last asked, whole.
-    pub(crate) fn take_stale(&mut self) -> BTreeMap<u8, Page> {
-        let mut pages: BTreeMap<u8, Page> = std::mem::take(&mut self.stale)
-            .into_iter()
-            .map(|page| (page, Page::new()))
-            .collect();
-        if !pages.is_empty() {
-            for (address, entry) in &self.entries {
-                if let Some(page) = pages.get_mut(&page(*address)) {
-                    page.insert(*address, entry.to_string());
-                }
+    /// The pages that changed since this was last asked.
+    pub(crate) fn take_stale(&mut self) -> BTreeSet<u8> {
+        std::mem::take(&mut self.stale)
+    }
+
+    /// Adds the lines to the pages they belong to.
+    pub(crate) fn write_on(&self, pages: &mut BTreeMap<u8, Page>) {
+        for (address, entry) in &self.entries {
+            if let Some(page) = pages.get_mut(&page(*address)) {
+                page.insert(to_key(*address), entry.to_string());
             }
         }
-        pages
     }
 }
 
@@ -154,6 +153,13 @@ mod tests {
         }
     }
 
+    fn pages_of(holders: &mut Holders) -> BTreeMap<u8, Page> {
+        let stale = holders.take_stale().into_iter();
+        let mut pages = stale.map(|page| (page, Page::new())).collect();
+        holders.write_on(&mut pages);
+        pages
+    }
+
     #[test]
     fn an_address_is_free_when_the_last_of_those_who_share_it_is_gone() {
         let mut holders = Holders::default();
@@ -179,32 +185,32 @@ mod tests {
         holders.enter(&key("b"), some(&["192.0.2.1"]), true, 10);
         holders.enter(&key("c"), some(&["192.0.2.17", "192.0.2.3"]), true, 10);
         holders.enter(&key("c"), some(&["192.0.2.17"]), true, 1_700_000_000);
-        let pages = holders.take_stale();
+        let pages = pages_of(&mut holders);
         assert_eq!(
             pages[&1],
             Page::from([
-                (ip("192.0.2.1"), "shop/a,shop/b".to_owned()),
-                (ip("192.0.2.17"), "shop/c".to_owned()),
-                (ip("2001:db8::1"), "shop/a".to_owned()),
+                ("192.0.2.1".to_owned(), "shop/a,shop/b".to_owned()),
+                ("192.0.2.17".to_owned(), "shop/c".to_owned()),
+                ("2001-db8--1".to_owned(), "shop/a".to_owned()),
             ])
         );
         assert_eq!(
             pages[&3],
             Page::from([(
-                ip("192.0.2.3"),
+                "192.0.2.3".to_owned(),
                 "shop/c moved 2023-11-14T22:13:20Z".to_owned()
             )])
         );
         assert!(holders.take_stale().is_empty(), "nothing changed since");
 
-        let again = Holders::recall(pages.into_values());
+        let again = Holders::recall(pages.values());
         assert_eq!(again.entries, holders.entries);
         assert_eq!(again.by_service[&key("a")], holders.by_service[&key("a")]);
     }
 
     #[test]
     fn a_line_that_makes_no_sense_is_left_out() {
-        let page = Page::from([(ip("192.0.2.1"), "web".to_owned())]);
-        assert!(Holders::recall([page]).entries.is_empty());
+        let page = Page::from([("192.0.2.1".to_owned(), "web".to_owned())]);
+        assert!(Holders::recall([&page]).entries.is_empty());
     }
 }

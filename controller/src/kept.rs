@@ -204,6 +204,18 @@ impl Announcement {
         }
     }
 
+    /// The addresses it lists, if it belongs to this very Service.
+    pub(crate) fn listed(&self, service: &Service) -> Vec<IpAddr> {
+        let addresses = self
+            .addresses
+            .iter()
+            .filter_map(|one| one.address.parse().ok());
+        match self.owners.contains(&service.uid) {
+            true => addresses.collect(),
+            false => Vec::new(),
+        }
+    }
+
     /// The conditions that the controller writes, as they stand.
     pub(crate) fn conditions(&self) -> Vec<Condition> {
         let both = [(ALLOCATED, &self.allocated), (ANNOUNCED, &self.announced)];

@@ -6,7 +6,9 @@
 //! `accepted`, `members`); between them is `desk`, where reports wait while addresses are given (`rush`). Beside both, `secret` sees to the speakers' key, and `eviction`, where it is asked for, to the pods of dead nodes. Any number of replicas
 //! may run; the one that holds the Lease works.
 
+mod absent;
 mod accepted;
+mod agreed;
 #[cfg(test)]
 mod agreement;
 mod allocated;
@@ -81,6 +83,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         fast_endpoint_eviction,
         eviction_max_share,
         lease_duration,
+        pool_grace,
     } = args;
     logging::init(common.log_format, &common.log_level)?;
     let class = Class {
@@ -134,7 +137,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         memory: reporter::Memory::default(),
     };
     tasks.spawn_service("reporter", reporter.run());
-    let rounds = rounds::Rounds::new(sources, watches, writer, metrics, view, desk);
+    let grace = Duration::from_secs(pool_grace.into());
+    let rounds = rounds::Rounds::new(sources, watches, writer, metrics, view, desk, grace);
     tasks.spawn_service("rounds", rounds.run(leadership));
     tracing::info!(identity, version = env!("CARGO_PKG_VERSION"), "started");
     tasks.run().await

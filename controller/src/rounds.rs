@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -18,12 +18,13 @@ use herald_runtime::clock;
 use herald_runtime::lease::Leadership;
 use herald_runtime::watch::Watches;
 
+use crate::agreed;
 use crate::apply::{Refused, Writer};
 use crate::assign::{self, Patch};
 use crate::book::Book;
-use crate::desk::{Desk, Told};
+use crate::desk::{Desk, Pages, Told};
 use crate::fresh::Fresh;
-use crate::holders::Holders;
+use crate::holders::{Holders, Page};
 use crate::kept::Service;
 use crate::metrics::Metrics;
 use crate::noted::Noted;
@@ -56,6 +57,7 @@ pub(crate) struct Rounds {
     metrics: Metrics,
     view: Arc<View>,
     desk: Arc<Desk>,
+    grace: Duration,
     memory: Memory,
     /// The newest version of anything that was ever shown.
     newest: u64,
@@ -85,6 +87,8 @@ struct Memory {
     thought: Duration,
     /// When something is free again though nothing changes, in seconds since 1970.
     next: Option<i64>,
+    /// When the grace of a pool that does not exist ends.
+    grace_ends: Option<Instant>,
     /// Paces what [`MOVES`] is about.
     moves: Bucket,
     /// How long the next of them has to wait.
@@ -92,11 +96,12 @@ struct Memory {
 }
 
 impl Memory {
-    fn new() -> Self {
+    /// Holders of a pool that is deleted keep their addresses for the grace.
+    fn new(grace: Duration) -> Self {
         Self {
             leading: false,
             fresh: Fresh::default(),
-            book: Book::default(),
+            book: Book::new(grace),
             holders: Holders::default(),
             configured: None,
             unsettled: BTreeSet::new(),
@@ -104,6 +109,7 @@ impl Memory {
             noted: Noted::default(),
             thought: Duration::ZERO,
             next: None,
+            grace_ends: None,
             moves: Bucket::new(MOVES),
             held_back: None,
         }
@@ -118,6 +124,7 @@ impl Rounds {
         metrics: Metrics,
         view: Arc<View>,
         desk: Arc<Desk>,
+        grace: Duration,
     ) -> Self {
         Self {
             sources,
@@ -126,7 +133,8 @@ impl Rounds {
             metrics,
             view,
             desk,
-            memory: Memory::new(),
+            grace,
+            memory: Memory::new(grace),
             newest: 0,
             asked: false,
             rush: Rush::default(),
@@ -141,12 +149,15 @@ impl Rounds {
         let mut retry = None;
         loop {
             let next = self.memory.next.map(until);
+            let grace_ends = self.memory.grace_ends;
+            let grace_ends = grace_ends.map(|end| end.saturating_duration_since(clock::now()));
             let desk = Arc::clone(&self.desk);
             tokio::select! {
                 told = changed.changed() => told.context("the watches ended")?,
                 () = leadership.changed() => {}
                 () = clock::after(retry) => {}
                 () = clock::after(next) => {}
+                () = clock::after(grace_ends) => {}
                 () = clock::after(self.memory.held_back) => {}
                 () = clock::after(self.rushing) => {}
                 () = desk.asked() => self.asked = true,
@@ -174,7 +185,7 @@ impl Rounds {
         self.metrics.leads(leads);
         self.view.leads(leads);
         if !leads {
-            self.memory = Memory::new();
+            self.memory = Memory::new(self.grace);
             self.desk.rest();
             self.rush = Rush::default();
             self.give_way(false);
@@ -189,8 +200,10 @@ impl Rounds {
             self.memory
                 .fresh
                 .confirm_all(self.writer.services(self.newest).await?);
-            self.memory.holders = Holders::recall(self.writer.holders().await?);
+            let pages = self.writer.holders().await?;
+            self.memory.holders = Holders::recall(&pages);
             self.memory.book.free(self.memory.holders.freed());
+            self.memory.book.recall(agreed::recall(&pages));
             self.memory.leading = true;
             self.term += 1;
         }
@@ -263,8 +276,12 @@ impl Rounds {
         let now = clock::wall();
         self.enter(now.as_second());
         let memory = &mut self.memory;
-        let plan = memory.book.plan(now.as_second());
+        let (plan, aside) = memory.book.plan(clock::now(), now);
         self.metrics.planned();
+        memory.grace_ends = aside.next;
+        for happening in aside.happenings {
+            self.writer.tell(happening);
+        }
         memory.next = plan.next;
         memory.holders.forget(&plan.expired);
         let changes = plan.assign.keys().chain(plan.release.keys());
@@ -272,8 +289,8 @@ impl Rounds {
         let mut patches = Vec::new();
         memory.unsettled.retain(|key| {
             let patch = memory.fresh.get(key).and_then(|object| {
-                let given = || self.sources.given(key);
-                assign::patch(key, object, plan, given, now)
+                let listed = || self.sources.listed(key, object);
+                assign::patch(key, object, plan, listed, now)
             });
             let settled = patch.is_none();
             patches.extend(patch);
@@ -290,7 +307,8 @@ impl Rounds {
         let mut changed = memory.fresh.take_changed();
         for key in &changed {
             let object = memory.fresh.get(key).map(AsRef::as_ref);
-            memory.book.enter(key, object);
+            let listed = || object.map_or_else(Vec::new, |one| self.sources.listed(key, one));
+            memory.book.enter(key, object, listed);
         }
         let revision = self.sources.configuration();
         if memory.configured != Some(revision) {
@@ -310,11 +328,18 @@ impl Rounds {
     /// Has what changed about holders written down, and the planner know it.
     fn write_down(&mut self) {
         let memory = &mut self.memory;
-        let pages = memory.holders.take_stale();
-        if !pages.is_empty() {
+        let stale = memory.holders.take_stale();
+        if !stale.is_empty() {
             memory.book.free(memory.holders.freed());
-            self.desk.write_down(pages);
         }
+        let stale = &stale | &memory.book.take_stale();
+        if stale.is_empty() {
+            return;
+        }
+        let mut pages: Pages = stale.into_iter().map(|page| (page, Page::new())).collect();
+        memory.holders.write_on(&mut pages);
+        memory.book.write_on(&mut pages);
+        self.desk.write_down(pages);
     }
 
     /// Writes addresses, first where that makes some free, and remembers what the API server refuses. An

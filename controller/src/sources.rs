@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use herald_config::Objects;
@@ -85,13 +86,13 @@ impl Sources {
         self.services.read(look)
     }
 
-    /// The addresses that the ServiceAnnouncement of a Service lists.
-    pub(crate) fn given(&self, key: &ServiceKey) -> Vec<String> {
+    /// The addresses that the ServiceAnnouncement of this very Service lists: those that Herald gave or
+    /// adopted.
+    pub(crate) fn listed(&self, key: &ServiceKey, service: &Service) -> Vec<IpAddr> {
         let name = ObjectName::new(key.namespace(), key.name());
         self.announcements.read(|announcements| {
-            let listed = announcements.get(&name);
-            let addresses = listed.into_iter().flat_map(|one| &one.addresses);
-            addresses.map(|one| one.address.clone()).collect()
+            let announcement = announcements.get(&name);
+            announcement.map_or_else(Vec::new, |one| one.listed(service))
         })
     }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::address::Family;
@@ -111,6 +112,30 @@ pub struct PortKey {
 impl fmt::Display for PortKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.protocol, self.port)
+    }
+}
+
+/// A text that names no port; [`PortKey`] is shown as `TCP/80`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not a port: write a protocol and a number such as TCP/80")]
+pub struct NotAPort(String);
+
+impl FromStr for PortKey {
+    type Err = NotAPort;
+
+    fn from_str(text: &str) -> Result<Self, NotAPort> {
+        let parse = || {
+            let (protocol, port) = text.split_once('/')?;
+            let protocol = match protocol {
+                "TCP" => Protocol::Tcp,
+                "UDP" => Protocol::Udp,
+                "SCTP" => Protocol::Sctp,
+                _ => return None,
+            };
+            let port = port.parse().ok()?;
+            Some(Self { protocol, port })
+        };
+        parse().ok_or_else(|| NotAPort(text.to_owned()))
     }
 }
 

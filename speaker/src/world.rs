@@ -177,7 +177,7 @@ impl Copies {
         };
         let Config {
             pools,
-            quarantined_pools,
+            quarantined_pools: _,
             l2_advertisements,
             // What is held is announced, whoever else may have wished for it.
             reservations: _,
@@ -187,7 +187,6 @@ impl Copies {
         let world = World {
             services,
             pools,
-            quarantined_pools,
             advertisements: l2_advertisements,
             nodes: model_nodes,
         };

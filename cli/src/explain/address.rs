@@ -36,13 +36,21 @@ pub(super) fn pool(facts: &Facts, key: &ServiceKey) -> Finding {
             "add the address to a pool, or let the Service ask for another one",
         )),
         Some(_) | None => {
-            let pools: Vec<&str> = facts
-                .plan
-                .places(key)
-                .iter()
-                .map(|place| place.pool.as_str())
-                .collect();
-            Ok(Found::new(pools.join(" and ")))
+            let places = facts.plan.places(key).iter();
+            let pools: Vec<&str> = places.map(|place| place.pool.as_str()).collect();
+            let config = &facts.compiled.config;
+            let is_absent = |name: &&&str| {
+                !config.pools.contains_key(**name) && !config.quarantined_pools.contains(**name)
+            };
+            match pools.iter().find(is_absent) {
+                Some(absent) => Err(Failure::new(
+                    format!("IPAddressPool {absent} does not exist"),
+                    format!(
+                        "create {absent} again: when other pools are in force, the address stays for the --pool-grace of the controller (60 s), and the Service moves to another pool then"
+                    ),
+                )),
+                None => Ok(Found::new(pools.join(" and "))),
+            }
         }
     }
 }

@@ -173,6 +173,11 @@ pub(super) fn allocated(facts: &Facts, key: &ServiceKey) -> Finding {
         let advice = refusal.unwrap_or_else(|| controller_advice(facts));
         return Err(Failure::new("the Service loses what it has", advice).with(lost));
     }
+    if let Some(alone) = facts.plan.alone.get(key) {
+        let alone: Vec<String> = alone.iter().map(ToString::to_string).collect();
+        let what = format!("{} is not from Herald", alone.join(" and "));
+        return Err(Failure::new(what, refusal.unwrap_or_default()));
+    }
     let places = facts.plan.places(key);
     match (refusal, places) {
         (Some(refusal), []) => Err(Failure::new("the Service has no address", refusal)),

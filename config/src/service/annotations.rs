@@ -1,6 +1,7 @@
 //! The annotations Herald reads, in three spellings of which its own wins.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::Service;
 
@@ -16,7 +17,9 @@ pub const ALLOW_SHARED_IP: &str = "allow-shared-ip";
 /// separated, in the order of the addresses).
 pub const ALLOCATED_FROM_POOL: &str = "heraldlb.io/ip-allocated-from-pool";
 
-const ALLOCATED_SUFFIX: &str = "ip-allocated-from-pool";
+/// `heraldlb.io/last-addresses`: written by Herald when a Service stops being of type LoadBalancer, names
+/// the addresses it had, comma separated. It gets them again where they are free.
+pub const LAST_ADDRESSES: &str = "heraldlb.io/last-addresses";
 
 /// The annotations of one Service.
 pub(super) struct Annotations<'a>(Option<&'a BTreeMap<String, String>>);
@@ -51,16 +54,22 @@ impl<'a> Annotations<'a> {
         })
     }
 
-    /// The pools that the held addresses came from.
+    /// The pools that Herald gave the held addresses from. What another load balancer says of its own
+    /// pools does not count.
     pub(super) fn held_pools(&self) -> Vec<String> {
-        let annotation = self.find(ALLOCATED_SUFFIX);
-        let value = annotation
-            .map(|annotation| annotation.value)
-            .unwrap_or_default();
-        let names = value
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty());
-        names.map(str::to_owned).collect()
+        self.list(ALLOCATED_FROM_POOL).map(str::to_owned).collect()
+    }
+
+    /// The addresses that the Service had before.
+    pub(super) fn last_addresses(&self) -> Vec<IpAddr> {
+        let texts = self.list(LAST_ADDRESSES);
+        texts.filter_map(|text| text.parse().ok()).collect()
+    }
+
+    /// The parts of a value that Herald writes as a list.
+    fn list(&self, key: &str) -> impl Iterator<Item = &'a str> {
+        let value = self.0.and_then(|annotations| annotations.get(key));
+        let parts = value.into_iter().flat_map(|value| value.split(','));
+        parts.map(str::trim).filter(|part| !part.is_empty())
     }
 }

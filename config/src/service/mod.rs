@@ -20,7 +20,7 @@ use k8s_openapi::api::core::v1::{Service as KubeService, ServicePort, ServiceSpe
 use crate::problem::{ObjectRef, Problem, Reason};
 
 pub use annotations::{
-    ADDRESS_POOL, ALLOCATED_FROM_POOL, ALLOW_SHARED_IP, LOAD_BALANCER_IPS, PREFIXES,
+    ADDRESS_POOL, ALLOCATED_FROM_POOL, ALLOW_SHARED_IP, LAST_ADDRESSES, LOAD_BALANCER_IPS, PREFIXES,
 };
 pub use endpoints::{endpoints, owner, serving};
 
@@ -135,6 +135,7 @@ pub fn from_service(service: &KubeService) -> (Service, Vec<Problem>) {
         ports: spec.ports.iter().flatten().filter_map(port).collect(),
         held: held(service),
         held_pools: annotations.held_pools(),
+        last_addresses: annotations.last_addresses(),
         traffic_policy,
         ..Service::new(key)
     };
@@ -178,7 +179,7 @@ fn port(port: &ServicePort) -> Option<PortKey> {
     Some(PortKey { protocol, port })
 }
 
-/// The addresses in status, in the order they stand there.
+/// The addresses in status, in the order they stand there; an IPv4 address in IPv6's form is one.
 #[must_use]
 pub fn held(service: &KubeService) -> Vec<IpAddr> {
     let status = service
@@ -192,6 +193,7 @@ pub fn held(service: &KubeService) -> Vec<IpAddr> {
     let mut seen = BTreeSet::new();
     ingress
         .filter_map(|ingress| ingress.ip.as_deref()?.parse().ok())
+        .map(|address: IpAddr| address.to_canonical())
         .filter(|address| seen.insert(*address))
         .collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use herald_model::address::{Family, parse_address};
+use herald_model::address::{Family, RangeError, parse_address};
 use k8s_openapi::api::core::v1::ServiceSpec;
 
 use super::annotations::{
@@ -75,7 +75,8 @@ fn parse(field: &str, text: &str, faults: &mut Vec<Fault>) -> Vec<IpAddr> {
     let mut addresses = Vec::new();
     for part in text.split(',').map(str::trim) {
         match parse_address(part) {
-            Ok(address) => addresses.push(address),
+            // As Kubernetes and MetalLB read it.
+            Ok(address) | Err(RangeError::MappedAddress { address, .. }) => addresses.push(address),
             Err(error) => {
                 faults.push(Fault {
                     field: field.to_owned(),

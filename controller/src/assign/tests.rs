@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use herald_config::service::Class;
+use herald_runtime::clock;
 use serde_json::json;
 
 use super::*;
@@ -69,11 +71,17 @@ pub(crate) fn observed(service: Arc<Service>, pools: &[(&str, &str)]) -> Observe
 
 /// What a new book says of everything.
 pub(crate) fn decide(observed: &Observed) -> Decision {
-    let mut book = Book::default();
+    let mut book = Book::new(Duration::ZERO);
     book.configure(&observed.objects);
     for (key, object) in &observed.services {
-        book.enter(key, Some(object));
+        // Whatever carries our mark is ours.
+        let listed = || match object.pools.is_some() {
+            true => object.ingress.addresses().into_iter().collect(),
+            false => Vec::new(),
+        };
+        book.enter(key, Some(object), listed);
     }
+    book.plan(clock::now(), Timestamp::UNIX_EPOCH);
     book.decision()
 }
 
@@ -81,12 +89,11 @@ fn patches_of(observed: &Observed) -> Vec<Patch> {
     let plan = decide(observed).plan;
     let services = observed.services.iter();
     let write = |(key, object): (&ServiceKey, &Arc<Service>)| {
-        let given = || {
+        let listed = || {
             let announcement = observed.announcements.get(key);
-            let listed = announcement.into_iter().flat_map(|a| &a.addresses);
-            listed.map(|one| one.address.clone()).collect()
+            announcement.map_or_else(Vec::new, |one| one.listed(object))
         };
-        patch(key, object, &plan, given, Timestamp::UNIX_EPOCH)
+        patch(key, object, &plan, listed, Timestamp::UNIX_EPOCH)
     };
     services.filter_map(write).collect()
 }
@@ -148,7 +155,7 @@ fn each_difference_between_plan_and_service_is_one_patch_with_one_event() {
         (
             "released",
             holding("192.0.2.9", "lan"),
-            &[],
+            &[("six", "2001:db8::1")],
             Value::Null,
             Value::Null,
             Some(
@@ -251,18 +258,17 @@ fn two_families_stand_in_order_and_two_pools_in_the_annotation() {
 }
 
 #[test]
-fn a_service_that_went_to_another_class_keeps_what_others_gave_it() {
-    let mut changes = json!({
+fn a_service_that_is_not_ours_any_more_is_left_with_what_it_has_and_without_our_marks() {
+    let ingress = json!([{"ip": "192.0.2.1"}, {"ip": "203.0.113.9"}]);
+    let changes = json!({
         "metadata": {"annotations": {ALLOCATED_FROM_POOL: "lan"}},
-        "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}, {"ip": "203.0.113.9"}]}},
+        "spec": {"loadBalancerClass": "example.com/other"},
+        "status": {"loadBalancer": {"ingress": ingress}},
     });
-    merge(
-        &mut changes,
-        &json!({"spec": {"loadBalancerClass": "example.com/other"}}),
-    );
     let mut observed = observed(service(&changes), &[("lan", "192.0.2.1")]);
     let announcement = serde_json::from_value(json!({
-        "metadata": {"namespace": "shop", "name": "web"},
+        "metadata": {"namespace": "shop", "name": "web", "ownerReferences": [
+            {"apiVersion": "v1", "kind": "Service", "name": "web", "uid": "u1"}]},
         "status": {"addresses": [{"address": "192.0.2.1", "pool": "lan"}]},
     }));
     let key = ServiceKey::new("shop", "web");
@@ -273,15 +279,96 @@ fn a_service_that_went_to_another_class_keeps_what_others_gave_it() {
     let [patch] = patches.as_slice() else {
         panic!("{patches:?}")
     };
-    assert_eq!(
-        patch.body["status"]["loadBalancer"]["ingress"],
-        json!([{"ip": "203.0.113.9"}])
-    );
+    assert_eq!(patch.body["status"]["loadBalancer"]["ingress"], ingress);
+    let annotations = json!({ALLOCATED_FROM_POOL: null});
+    assert_eq!(patch.body["metadata"]["annotations"], annotations);
     let note = &patch.happening.as_ref().unwrap().note;
     assert_eq!(
         note,
-        "Released 192.0.2.1: its loadBalancerClass is not Herald's."
+        "Left 192.0.2.1 to others: Herald does not serve its loadBalancerClass."
     );
+}
+
+#[test]
+fn the_addresses_of_a_service_that_stops_being_a_load_balancer_are_noted_until_it_is_one_again() {
+    let announcement = json!({
+        "metadata": {"namespace": "shop", "name": "web", "ownerReferences": [
+            {"apiVersion": "v1", "kind": "Service", "name": "web", "uid": "u1"}]},
+        "status": {"addresses": [{"address": "192.0.2.7", "pool": "lan"}]},
+    });
+    // The API server empties the status itself.
+    let mut retyped = json!({
+        "metadata": {"annotations": {ALLOCATED_FROM_POOL: "lan"}}, "spec": {"type": "ClusterIP"},
+    });
+    let mut observed = observed(service(&retyped), &[("lan", "192.0.2.0/24")]);
+    let key = ServiceKey::new("shop", "web");
+    let announcement = serde_json::from_value(announcement).unwrap();
+    let announcement = Arc::new(Announcement::of(&announcement));
+    observed.announcements.insert(key.clone(), announcement);
+    let noted = patches_of(&observed)[0].body["metadata"]["annotations"].clone();
+    assert_eq!(
+        noted,
+        json!({ALLOCATED_FROM_POOL: null, LAST_ADDRESSES: "192.0.2.7"})
+    );
+
+    retyped["spec"]["type"] = json!("LoadBalancer");
+    retyped["metadata"]["annotations"] = json!({LAST_ADDRESSES: "192.0.2.7"});
+    observed.services.insert(key, service(&retyped));
+    let again = patches_of(&observed)[0].body.clone();
+    let ingress = json!([{"ip": "192.0.2.7", "ipMode": "VIP"}]);
+    assert_eq!(again["status"]["loadBalancer"]["ingress"], ingress);
+    let annotations = json!({ALLOCATED_FROM_POOL: "lan", LAST_ADDRESSES: null});
+    assert_eq!(again["metadata"]["annotations"], annotations);
+}
+
+#[test]
+fn an_address_from_somebody_else_is_adopted_or_left_alone() {
+    let theirs = json!({
+        "metadata": {"annotations": {"metallb.io/ip-allocated-from-pool": "prod"}},
+        "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}},
+    });
+    let adopted = observed(service(&theirs), &[("lan", "192.0.2.0/24")]);
+    let patches = patches_of(&adopted);
+    let [patch] = patches.as_slice() else {
+        panic!("{patches:?}")
+    };
+    let annotations = json!({ALLOCATED_FROM_POOL: "lan"});
+    assert_eq!(patch.body["metadata"]["annotations"], annotations);
+    assert!(!patch.unasked && !patch.frees());
+    let happening = patch.happening.as_ref().unwrap();
+    assert_eq!(happening.reason, "IPAdopted");
+    let note = "Adopted 192.0.2.7 from pool lan: the Service had it already.";
+    assert_eq!(happening.note, note);
+    for pools in [&[][..], &[("lan", "198.51.100.0/24")]] {
+        assert_eq!(patches_of(&observed(service(&theirs), pools)), []);
+    }
+}
+
+#[test]
+fn an_address_that_was_taken_out_of_the_status_is_written_again() {
+    let emptied = json!({"metadata": {"annotations": {ALLOCATED_FROM_POOL: "lan"}}});
+    let before = service(&holding("192.0.2.7", "lan"));
+    let observed = observed(Arc::clone(&before), &[("lan", "192.0.2.0/24")]);
+    let key = ServiceKey::new("shop", "web");
+    let had = || vec!["192.0.2.7".parse().unwrap()];
+    let emptied = service(&emptied);
+    // Remembered in this life, or listed since an earlier one.
+    for remembers in [true, false] {
+        let mut book = Book::new(Duration::ZERO);
+        book.configure(&observed.objects);
+        if remembers {
+            book.enter(&key, Some(&before), had);
+            book.plan(clock::now(), Timestamp::UNIX_EPOCH);
+        }
+        book.enter(&key, Some(&emptied), || {
+            if remembers { Vec::new() } else { had() }
+        });
+        let (plan, _) = book.plan(clock::now(), Timestamp::UNIX_EPOCH);
+        let patch = patch(&key, &emptied, plan, Vec::new, Timestamp::UNIX_EPOCH).unwrap();
+        let ingress = json!([{"ip": "192.0.2.7", "ipMode": "VIP"}]);
+        assert_eq!(patch.body["status"]["loadBalancer"]["ingress"], ingress);
+        assert_eq!(patch.happening.unwrap().reason, "IPRestored");
+    }
 }
 
 #[test]
@@ -291,5 +378,8 @@ fn a_patch_that_makes_an_address_free_goes_first() {
     };
     assert!(!frees(&json!({}), &[("lan", "192.0.2.1")]));
     assert!(frees(&holding("192.0.2.9", "lan"), &[("lan", "192.0.2.1")]));
-    assert!(frees(&holding("192.0.2.9", "lan"), &[]));
+    assert!(frees(
+        &holding("192.0.2.9", "lan"),
+        &[("six", "2001:db8::1")]
+    ));
 }

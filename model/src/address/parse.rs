@@ -11,6 +11,10 @@ use super::{AddressRange, Family};
 pub enum RangeError {
     #[error("\"{text}\" is not an IP address: write an IPv4 or IPv6 address such as 192.0.2.10")]
     NotAnAddress { text: String },
+    #[error(
+        "{text} has numbers with leading zeros, which some programs read as octal: write {address}"
+    )]
+    LeadingZeros { text: String, address: IpAddr },
     #[error("{text} is an IPv4 address written as IPv6: write {address}")]
     MappedAddress { text: String, address: IpAddr },
     #[error("\"{length}\" in \"{text}\" is not a prefix length: {family} takes 0 to {}", .family.bits())]
@@ -38,7 +42,7 @@ impl RangeError {
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
-            Self::NotAnAddress { .. } => "NotAnAddress",
+            Self::NotAnAddress { .. } | Self::LeadingZeros { .. } => "NotAnAddress",
             Self::MappedAddress { .. } => "MappedAddress",
             Self::BadPrefixLength { .. } => "BadPrefixLength",
             Self::HostBitsSet { .. } => "HostBitsSet",
@@ -55,8 +59,12 @@ impl RangeError {
 /// appears on a wire.
 pub fn parse_address(text: &str) -> Result<IpAddr, RangeError> {
     let text = text.trim();
-    let address: IpAddr = text.parse().map_err(|_| RangeError::NotAnAddress {
-        text: text.to_owned(),
+    let address: IpAddr = text.parse().map_err(|_| {
+        let text = text.to_owned();
+        match without_leading_zeros(&text) {
+            Some(address) => RangeError::LeadingZeros { text, address },
+            None => RangeError::NotAnAddress { text },
+        }
     })?;
     let mapped = match address {
         IpAddr::V4(_) => None,
@@ -69,6 +77,21 @@ pub fn parse_address(text: &str) -> Result<IpAddr, RangeError> {
         }),
         None => Ok(address),
     }
+}
+
+/// The IPv4 address that is meant by one such as `010.0.0.1`, as Kubernetes reads it.
+fn without_leading_zeros(text: &str) -> Option<IpAddr> {
+    let number = |part: &str| {
+        let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        is_number
+            .then(|| part.trim_start_matches('0'))
+            .map(|rest| match rest {
+                "" => "0".to_owned(),
+                rest => rest.to_owned(),
+            })
+    };
+    let parts: Option<Vec<String>> = text.split('.').map(number).collect();
+    parts?.join(".").parse().ok()
 }
 
 /// See [`AddressRange::from_str`](std::str::FromStr).

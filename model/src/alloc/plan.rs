@@ -167,6 +167,13 @@ impl Plan {
             .unwrap_or_default()
     }
 
+    /// Whether the Service has the address from somebody else, and Herald does not answer for it.
+    #[must_use]
+    pub fn leaves_alone(&self, key: &ServiceKey, address: IpAddr) -> bool {
+        let alone = self.alone.get(key);
+        alone.is_some_and(|addresses| addresses.contains(&address))
+    }
+
     /// Nothing is said of the Service.
     pub(super) fn forget(&mut self, key: &ServiceKey) {
         if self.assign.remove(key).is_none() && self.keep.remove(key).is_none() {

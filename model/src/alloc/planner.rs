@@ -137,6 +137,12 @@ impl Planner {
     }
 
     /// The last plan.
+    #[must_use]
+    pub fn latest(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The last plan.
     pub(super) fn into_plan(self) -> Plan {
         self.plan
     }

@@ -145,24 +145,22 @@ impl Table {
 }
 
 impl World {
-    /// The pool an address counts for: the one that contains it, else the quarantined one it came
-    /// from.
+    /// The pool an address counts for: the one that contains it, else the one that Herald gave it from,
+    /// though that was changed or deleted since. What a Service holds is announced until the controller
+    /// takes it.
     pub(crate) fn pool_of<'a>(&'a self, service: &'a Service, address: IpAddr) -> Option<&'a str> {
         let containing = self
             .pools
             .values()
             .find(|pool| pool.ranges.contains(address));
-        let frozen = || {
-            let known = service
-                .held_pools
-                .iter()
-                .find(|p| self.quarantined_pools.contains(*p));
-            let unknown = self.quarantined_pools.first();
-            known.or(unknown.filter(|_| service.held_pools.is_empty()))
+        let is_vacated = |name: &&String| {
+            let pool = self.pools.get(*name);
+            pool.is_none_or(|pool| !service.held.iter().any(|a| pool.ranges.contains(*a)))
         };
+        let marks = &service.held_pools;
         containing
             .map(|pool| &pool.name)
-            .or_else(frozen)
+            .or_else(|| marks.iter().find(is_vacated).or(marks.first()))
             .map(String::as_str)
     }
 }

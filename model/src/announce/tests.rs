@@ -86,7 +86,6 @@ fn world(services: impl IntoIterator<Item = Service>) -> World {
             .map(|s| (s.key.clone(), Arc::new(s)))
             .collect(),
         pools: [pool("p", "192.0.2.0/24"), pool("q", "198.51.100.0/24")].into(),
-        quarantined_pools: BTreeSet::new(),
         advertisements: vec![ad("all")],
         nodes: ["a", "b", "c"].map(|n| (n.to_owned(), node(n))).into(),
     }
@@ -481,22 +480,30 @@ fn an_address_shared_by_several_services_goes_where_all_of_them_can_be_served() 
 }
 
 #[test]
-fn an_address_in_no_pool_is_not_announced_unless_its_pool_is_only_set_aside() {
-    let stray = Service {
-        held: vec![ip("203.0.113.1")],
-        ..service("s", &[("a", "ready")])
+fn an_address_in_no_pool_is_announced_as_one_of_the_pool_that_herald_gave_it_from() {
+    let obstacle = |held_pools: &[&str]| {
+        let stray = Service {
+            held: vec![ip("203.0.113.1")],
+            held_pools: held_pools.iter().map(|pool| (*pool).to_owned()).collect(),
+            ..service("s", &[("a", "ready")])
+        };
+        let mut world = world([stray]);
+        world.advertisements[0].pools = Some(["p".to_owned(), "gone".to_owned()].into());
+        let desired = desired(&world);
+        let verdict = verdict_on(&desired, "s", "203.0.113.1");
+        verdict.obstacle.as_ref().map(ToString::to_string)
     };
-    let mut world = world([stray]);
-    let obstacle = |world: &World| {
-        let desired = desired(world);
-        verdict_on(&desired, "s", "203.0.113.1").obstacle.clone()
-    };
+    let in_none = "203.0.113.1 is in no IPAddressPool";
     assert_eq!(
-        obstacle(&world).unwrap().to_string(),
-        "203.0.113.1 is in no IPAddressPool"
+        obstacle(&[]).as_deref(),
+        Some(in_none),
+        "from somebody else"
     );
-    world.quarantined_pools.insert("p".into());
-    assert_eq!(obstacle(&world), None);
+    assert_eq!(obstacle(&["p"]), None, "p does not contain it any more");
+    assert_eq!(obstacle(&["gone"]), None, "the pool does not exist");
+    let unadvertised = "no L2Advertisement is for pool q of 203.0.113.1: create one, or add the \
+                        pool to spec.ipAddressPools of one";
+    assert_eq!(obstacle(&["q"]).as_deref(), Some(unadvertised));
 }
 
 #[test]

@@ -14,9 +14,6 @@ pub struct World {
     pub services: BTreeMap<ServiceKey, Arc<Service>>,
     /// The pools in force, by name.
     pub pools: BTreeMap<String, Pool>,
-    /// Pools that exist but are set aside for a mistake in them: addresses that came from one of
-    /// these stay as they are.
-    pub quarantined_pools: BTreeSet<String>,
     /// The advertisements in force.
     pub advertisements: Vec<L2Advertisement>,
     /// The nodes, by name.

@@ -1,24 +1,37 @@
-//! Addresses that were given up lately and may wait for who had them, as the controller writes them
-//! down.
+//! What the controller writes down of who holds an address, and who had it last.
 //!
-//! Not here: the form they are written in (`herald_config::holding`), and for how long they wait
-//! (`herald_model::alloc`).
+//! Not here: the form it is written in (`herald_config::holding`, `herald_config::agreement`), and what
+//! follows from it (`herald_model::alloc`).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use herald_config::agreement;
 use herald_config::holding::{self, Holding};
 use herald_model::alloc::Freed;
+use herald_model::service::Service;
 use k8s_openapi::api::core::v1::ConfigMap;
 
-/// The addresses that nobody holds any more, of all the ConfigMaps there are.
-pub(crate) fn given_up(objects: &[ConfigMap]) -> BTreeMap<IpAddr, Freed> {
+/// The lines of the controller's pages, of all the ConfigMaps there are.
+fn lines(objects: &[ConfigMap]) -> impl Iterator<Item = (&String, &String)> {
     let ours = objects.iter().filter(|object| {
         let name = object.metadata.name.as_deref();
         name.is_some_and(holding::is_page)
     });
-    let entries = ours.flat_map(|object| object.data.iter().flatten());
-    let freed = entries.filter_map(|(key, line)| match Holding::parse(line)? {
+    ours.flat_map(|object| object.data.iter().flatten())
+}
+
+/// Those who hold an address together, as they were when they agreed.
+pub(crate) fn agreed(objects: &[ConfigMap]) -> BTreeMap<IpAddr, Vec<Arc<Service>>> {
+    let agreed = lines(objects)
+        .filter_map(|(key, line)| Some((agreement::from_key(key)?, agreement::from_line(line)?)));
+    agreed.collect()
+}
+
+/// The addresses that nobody holds any more.
+pub(crate) fn given_up(objects: &[ConfigMap]) -> BTreeMap<IpAddr, Freed> {
+    let freed = lines(objects).filter_map(|(key, line)| match Holding::parse(line)? {
         Holding::Freed(freed) => Some((holding::from_key(key)?, freed)),
         Holding::Held(_) => None,
     });
