@@ -253,13 +253,15 @@ fn bgp_field_names_are_those_metallb_users_know() {
 
 #[test]
 fn the_default_installation_holds_every_crd() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kustomization.yaml");
-    let kustomization = std::fs::read_to_string(path).unwrap();
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    let read = |path: &str| std::fs::read_to_string(deploy.join(path)).unwrap();
+    assert!(read("kustomization.yaml").contains("  - crds\n"));
+    let definitions = read("crds/kustomization.yaml");
     for crd in all() {
-        let line = format!("- crds/{}", file_name(&crd));
+        let line = format!("  - {}\n", file_name(&crd));
         assert!(
-            kustomization.contains(&line),
-            "deploy/kustomization.yaml lacks {line}"
+            definitions.contains(&line),
+            "deploy/crds/kustomization.yaml lacks {line}"
         );
     }
 }

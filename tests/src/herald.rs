@@ -64,13 +64,7 @@ impl Herald {
             bail!("{manifests} has no kustomization.yaml; --manifests names the directory");
         }
         let warnings = apply(lab, &manifests)?;
-        lab.kubectl(&[
-            "wait",
-            "--for=condition=Established",
-            "--timeout=30s",
-            "crd",
-            "--all",
-        ])?;
+        wait_for_definitions(lab)?;
         say("herald's manifests are applied");
         let controller = account(lab, "herald-controller")?;
         let speaker = account(lab, "herald-speaker")?;
@@ -91,6 +85,29 @@ impl Herald {
         herald.wait_ready()?;
         say("herald's programs are ready");
         Ok(herald)
+    }
+
+    /// Deletes everything that the manifests make, as `kubectl delete -k` does, and waits until it is gone.
+    /// The programs go on, as long as nobody ends them.
+    pub fn delete_manifests(lab: &Lab) -> Result<()> {
+        let manifests = lab.programs.manifests.display().to_string();
+        lab.kubectl(&[
+            "delete",
+            "-k",
+            &manifests,
+            "--ignore-not-found",
+            "--timeout=60s",
+        ])
+        .map(drop)
+    }
+
+    /// Applies the manifests again after they were deleted. Programs have new tokens from their next start
+    /// on.
+    pub fn apply_again(lab: &Lab) -> Result<()> {
+        apply(lab, &lab.programs.manifests.display().to_string())?;
+        wait_for_definitions(lab)?;
+        account(lab, "herald-controller")?;
+        account(lab, "herald-speaker").map(drop)
     }
 
     /// Every program.
@@ -256,17 +273,40 @@ pub fn apply_pool(lab: &Lab) -> Result<()> {
     ))
 }
 
+/// Applies the definitions of Herald's objects alone.
+pub fn apply_definitions(lab: &Lab) -> Result<()> {
+    let definitions = lab.programs.manifests.join("crds");
+    lab.kubectl(&[
+        "apply",
+        "--server-side",
+        "-k",
+        &definitions.display().to_string(),
+    ])?;
+    wait_for_definitions(lab)
+}
+
+fn wait_for_definitions(lab: &Lab) -> Result<()> {
+    lab.kubectl(&[
+        "wait",
+        "--for=condition=Established",
+        "--timeout=30s",
+        "crd",
+        "--all",
+    ])
+    .map(drop)
+}
+
 /// Applies the manifests; the warnings among what kubectl says.
 fn apply(lab: &Lab, manifests: &str) -> Result<Vec<String>> {
     let output = lab
         .programs
         .command("kubectl")
-        .args(["apply", "-k", manifests])
+        .args(["apply", "--server-side", "-k", manifests])
         .env("KUBECONFIG", lab.files.kubeconfig("admin"))
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        bail!("kubectl apply -k {manifests}: {}", said.trim());
+        bail!("kubectl apply --server-side -k {manifests}: {}", said.trim());
     }
     Ok(said
         .lines()

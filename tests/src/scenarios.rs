@@ -14,6 +14,7 @@ mod ground;
 mod hygiene;
 mod independence;
 mod lan;
+mod moving_in;
 mod narrow;
 mod objects;
 mod pages;

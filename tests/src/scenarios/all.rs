@@ -2,8 +2,8 @@
 
 use super::{
     Scenario, addresses, bad_input, bgp, claims, eviction, forms, ground, hygiene, independence,
-    lan, narrow, objects, pages, policies, pools, restarts, rights, sharing, takeover, tool,
-    unheard,
+    lan, moving_in, narrow, objects, pages, policies, pools, restarts, rights, sharing, takeover,
+    tool, unheard,
 };
 use crate::routers::Kind;
 
@@ -143,6 +143,11 @@ pub const ALL: &[Scenario] = &[
         name: "a_shrunk_pool_moves_its_holder",
         herald: true,
         run: pools::shrunk,
+    },
+    Scenario {
+        name: "forty_services_keep_their_addresses_whatever_comes_and_goes",
+        herald: true,
+        run: moving_in::keeps_all,
     },
     Scenario {
         name: "a_deleted_pool_takes_its_addresses_and_no_others",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::{Stage, expect_same};
+use super::{Stage, expect_same, linger};
 use crate::api::Merge;
 use crate::herald::apply_pool;
 use crate::lab::Lab;
@@ -50,15 +50,43 @@ pub(super) fn shrunk(stage: &mut Stage) -> Result<()> {
     bystander.unharmed(lab)
 }
 
-/// A pool is deleted: its Services lose their addresses and are told, those of another pool keep
-/// theirs; once it is there again, they are served again.
+/// Long enough to see that a holder keeps its address meanwhile.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// A scheduling hiccup of a busy machine, no more.
+const NOISE: Duration = Duration::from_millis(500);
+
+/// A pool is deleted: its Services are served until its grace is over, lose their addresses then and are
+/// told, those of another pool keep theirs; once it is there again, they are served again.
 pub(super) fn deleted(stage: &mut Stage) -> Result<()> {
-    let lab = &stage.lab;
+    let lab = &mut stage.lab;
+    let grace = format!("--pool-grace={}", GRACE.as_secs());
+    lab.herald()?.restart_controllers_with(&[grace])?;
+    let outcome = gone_after_its_grace(lab);
+    lab.herald()?.restart_controllers_with(&[])?;
+    outcome
+}
+
+fn gone_after_its_grace(lab: &Lab) -> Result<()> {
     second_pool(lab, "10.73.0.180-10.73.0.181")?;
     let bystander = Bystander::start(lab, from_second("housed"))?;
     let evicted = Wanted::single("evicted", "IPv4");
     let old = only(lab.serve(&evicted)?)?;
+    let served = Probe::start(&lab.topology.client, old);
     lab.api.delete(&format!("{POOLS}/lab"))?;
+    linger(GRACE / 2);
+    let meanwhile = lab.addresses("evicted")?;
+    expect_same("the addresses meanwhile", &meanwhile, &vec![old])?;
+    let outage = served.finish()?.longest_outage();
+    if outage > NOISE {
+        bail!("{old} was not answered for {} ms", outage.as_millis());
+    }
+    let told = lab.events("IPAddressPool", "lab")?;
+    let sentence = "IPAddressPool lab does not exist, and 1 Service has addresses from it. It keeps \
+                    them until ";
+    if !told.iter().any(|event| event.contains(sentence)) {
+        bail!("no Event says what will happen, and when: {told:?}");
+    }
     lab.wait("the Service keeps its address", PATIENCE, |lab| {
         Ok(lab.addresses("evicted")?.is_empty())
     })?;
