@@ -16,6 +16,7 @@ mod pools;
 mod sessions;
 mod status;
 mod table;
+mod uninstall;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -93,6 +94,13 @@ enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Which Services keep addresses from Herald when it is deleted, and in which order to delete it
+    Uninstall {
+        /// Take the addresses and everything else of Herald's off the Services; its controllers must have
+        /// ended
+        #[arg(long)]
+        release: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -160,6 +168,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
             };
             print(output, &report, check::text)?;
             Ok(report.ok)
+        }
+        Command::Uninstall { release } => {
+            let client = cluster::connect(arguments.kubeconfig.as_deref()).await?;
+            let namespace = &arguments.herald_namespace;
+            let report = uninstall::uninstall(&client, namespace, *release).await?;
+            print(output, &report, uninstall::text)?;
+            Ok(report.is_done())
         }
     }
 }

@@ -306,7 +306,10 @@ fn apply(lab: &Lab, manifests: &str) -> Result<Vec<String>> {
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        bail!("kubectl apply --server-side -k {manifests}: {}", said.trim());
+        bail!(
+            "kubectl apply --server-side -k {manifests}: {}",
+            said.trim()
+        );
     }
     Ok(said
         .lines()
