@@ -12,6 +12,7 @@ mod addresses;
 mod bgp;
 mod compile;
 pub mod holding;
+mod infrastructure;
 mod l2;
 pub mod node;
 mod objects;
@@ -21,11 +22,14 @@ mod problem;
 mod reservations;
 mod selector;
 pub mod service;
+mod usable;
 
 #[cfg(test)]
 mod tests;
 
 pub use compile::{Compiled, Config, compile};
+pub use infrastructure::{Infrastructure, InfrastructureCache, ServiceRange};
 pub use node::NodeFacts;
 pub use objects::Objects;
 pub use problem::{ObjectRef, Problem, Reason, Verdict};
+pub use usable::refused_addresses;

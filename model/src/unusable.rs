@@ -99,7 +99,7 @@ impl NeverHost {
 impl fmt::Display for NeverHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unspecified => "an address of \"this network\" (0.0.0.0/8, ::)",
+            Self::Unspecified => "an unspecified address",
             Self::Loopback => "a loopback address",
             Self::LinkLocal => "a link-local address",
             Self::Multicast => "a multicast address",
