@@ -24,25 +24,38 @@ pub(crate) struct Book {
     snapshot: Snapshot,
     /// What is wrong with Services; only those with something wrong.
     problems: BTreeMap<ServiceKey, Vec<Problem>>,
+    /// `spec.externalIPs`; only of Services that have some.
+    external: BTreeMap<ServiceKey, Vec<IpAddr>>,
+    /// Whether `external` has changed since the configuration was taken in.
+    external_changed: bool,
     planner: Planner,
 }
 
 impl Book {
     /// Takes in the configuration as it is written now.
-    pub(crate) fn configure(&mut self, objects: &Objects) {
-        let compiled = compile(objects);
+    pub(crate) fn configure(&mut self, mut objects: Objects) {
+        objects.external_ips.clone_from(&self.external);
+        self.external_changed = false;
+        let compiled = compile(&objects);
         let config = &compiled.config;
         self.snapshot.pools.clone_from(&config.pools);
         self.snapshot
             .quarantined_pools
             .clone_from(&config.quarantined_pools);
         self.snapshot.reservations.clone_from(&config.reservations);
-        self.snapshot.namespaces = objects.namespaces.clone().unwrap_or_default();
+        self.snapshot.unusable = Arc::clone(&config.unusable);
+        self.snapshot.namespaces = objects.namespaces.unwrap_or_default();
         self.compiled = Arc::new(compiled);
+    }
+
+    /// Whether the configuration is to be taken in again, for the sake of a Service.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.external_changed
     }
 
     /// Takes in a Service as it is now; none when it is gone.
     pub(crate) fn enter(&mut self, key: &ServiceKey, object: Option<&Service>) {
+        self.enter_external(key, object.map_or(&[], |object| &object.external));
         self.problems.remove(key);
         let ours = object.and_then(|object| Some((object, object.ours.as_ref()?)));
         let Some((object, service)) = ours else {
@@ -55,6 +68,17 @@ impl Book {
         if !object.problems.is_empty() {
             self.problems.insert(key.clone(), object.problems.clone());
         }
+    }
+
+    fn enter_external(&mut self, key: &ServiceKey, addresses: &[IpAddr]) {
+        if self.external.get(key).map_or(&[][..], Vec::as_slice) == addresses {
+            return;
+        }
+        self.external_changed = true;
+        match addresses {
+            [] => self.external.remove(key),
+            some => self.external.insert(key.clone(), some.to_vec()),
+        };
     }
 
     /// The Services in it.

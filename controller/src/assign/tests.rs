@@ -67,7 +67,7 @@ pub(crate) fn observed(service: Arc<Service>, pools: &[(&str, &str)]) -> Observe
 /// What a new book says of everything.
 pub(crate) fn decide(observed: &Observed) -> Decision {
     let mut book = Book::default();
-    book.configure(&observed.objects);
+    book.configure(observed.objects.clone());
     for (key, object) in &observed.services {
         book.enter(key, Some(object));
     }
