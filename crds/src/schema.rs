@@ -73,8 +73,9 @@ pub(crate) fn pool_addresses(_: &mut SchemaGenerator) -> Schema {
     ];
     let rules = [
         rule(
-            "isCIDR(self) || self.split('-').all(side, !isIP(side.trim()) || \
-             (ip(side.trim()).isGlobalUnicast() && !side.trim().startsWith('0.')))",
+            // By index: the cost of a rule for all parts is reckoned for as many as there are characters.
+            "isCIDR(self) || [0, 1].all(end, self.split('-').size() <= end || !isIP(self.split('-')[end].trim()) || \
+             (ip(self.split('-')[end].trim()).isGlobalUnicast() && !self.split('-')[end].trim().startsWith('0.')))",
             message,
         ),
         rule(

@@ -135,7 +135,7 @@ fn every_list_map_and_text_is_bounded() {
     });
 }
 
-/// Values are tried on a real API server in the lab (`ground_addresses`).
+/// Values are tried on a real API server in the lab (`scenarios/unusable.rs`).
 #[test]
 fn only_pools_are_held_to_addresses_that_a_host_can_have() {
     let mut held = Vec::new();

@@ -25,6 +25,7 @@ mod sharing;
 mod takeover;
 mod tool;
 mod unheard;
+mod unusable;
 
 use std::collections::BTreeMap;
 use std::fmt;
