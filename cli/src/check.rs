@@ -1,7 +1,7 @@
 //! What is wrong with manifests, without a cluster, and what they would change in one (`live`).
 //!
 //! The same `config` that the controller runs, after what the API server would say first: fields
-//! that do not exist. Without a cluster namespaces, nodes and Secrets are unknown, so nothing is said
+//! that do not exist, and addresses that no host can have. Without a cluster namespaces, nodes and Secrets are unknown, so nothing is said
 //! of them.
 
 mod fields;
@@ -11,7 +11,7 @@ mod live;
 mod tests;
 
 use herald_config::service::{self, Class};
-use herald_config::{Objects, Problem, compile};
+use herald_config::{Objects, Problem, Reason, compile, refused_addresses};
 use k8s_openapi::api::core::v1::Service;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -42,24 +42,37 @@ pub(crate) struct Report {
 /// Compiles the documents as one cluster.
 pub(crate) fn check(documents: &[Document]) -> Report {
     let (mut report, objects, services) = read_all(documents);
+    let refused = refused(&objects);
     let found = compile(&objects).problems.into_iter();
     let requests = services.iter().flat_map(|s| service::from_service(s).1);
-    report.add(found.chain(requests));
+    report.add(refused, found.chain(requests));
     report
 }
 
 /// Compiles the documents laid over a cluster's objects, and says what that changes.
 pub(crate) fn check_live(documents: &[Document], cluster: Cluster, class: &Class) -> Report {
     let (mut report, objects, services) = read_all(documents);
+    let refused = refused(&objects);
     let outcome = live::compare(cluster, objects, services, class);
-    report.add(outcome.problems.into_iter());
+    report.add(refused, outcome.problems.into_iter());
     report.changes = Some(outcome.changes);
     report
 }
 
+/// What the API server would refuse of values that Herald takes where they are stored already.
+fn refused(objects: &Objects) -> Vec<Problem> {
+    objects.pools.iter().flat_map(refused_addresses).collect()
+}
+
 impl Report {
-    fn add(&mut self, problems: impl Iterator<Item = Problem>) {
-        for problem in problems {
+    /// What the API server refuses is said once: that Herald would make no use of it follows.
+    fn add(&mut self, refused: Vec<Problem>, problems: impl Iterator<Item = Problem>) {
+        let follows = |problem: &Problem| {
+            let unused = [Reason::PartlyUsable, Reason::NothingLeft].contains(&problem.reason);
+            unused && refused.iter().any(|one| one.object == problem.object)
+        };
+        let problems: Vec<Problem> = problems.filter(|problem| !follows(problem)).collect();
+        for problem in refused.iter().chain(&problems) {
             let list = match problem.is_notice() {
                 true => &mut self.notices,
                 false => &mut self.problems,

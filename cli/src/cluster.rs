@@ -18,6 +18,7 @@ use herald_runtime::{client, clock};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::ServiceCIDR;
 use kube::api::ListParams;
 use kube::{Api, Client, Config};
 use serde::de::DeserializeOwned;
@@ -43,6 +44,7 @@ pub(crate) struct Cluster {
     pub(crate) communities: Vec<Community>,
     pub(crate) speakers: Vec<Speaker>,
     pub(crate) announcements: Vec<ServiceAnnouncement>,
+    pub(crate) service_cidrs: Vec<ServiceCIDR>,
     pub(crate) controller_lease: Option<Lease>,
     /// Addresses nobody holds any more, as far as the controller remembers them.
     pub(crate) given_up: BTreeMap<IpAddr, Freed>,
@@ -90,6 +92,7 @@ pub(crate) async fn read(client: &Client, herald_namespace: &str) -> anyhow::Res
         communities: list(client, "Communities").await?,
         speakers: list(client, "Speakers").await?,
         announcements: list(client, "ServiceAnnouncements").await?,
+        service_cidrs: list_where_served(client, "ServiceCIDRs").await?,
         controller_lease,
     })
 }
@@ -102,6 +105,19 @@ where
     let list = api.list(&ListParams::default()).await;
     list.map(|list| list.items)
         .map_err(|error| failed(what, &error))
+}
+
+/// As [`list`], for a kind that not every API server serves.
+async fn list_where_served<K>(client: &Client, what: &str) -> anyhow::Result<Vec<K>>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::all(client.clone());
+    match api.list(&ListParams::default()).await {
+        Ok(list) => Ok(list.items),
+        Err(error) if client::status_code(&error) == Some(404) => Ok(Vec::new()),
+        Err(error) => Err(failed(what, &error)),
+    }
 }
 
 fn failed(what: &str, error: &kube::Error) -> anyhow::Error {

@@ -5,14 +5,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use herald_config::service::{self, Class};
-use herald_config::{Compiled, Config, NodeFacts, Objects, Problem, compile};
+use herald_config::{
+    Compiled, Config, Infrastructure, InfrastructureCache, NodeFacts, Objects, Problem,
+    ServiceRange, compile,
+};
 use herald_crds::{BgpAnnouncement, ServiceAnnouncement, Speaker};
 use herald_model::alloc::{Plan, Snapshot, plan};
 use herald_model::announce::{Desired, Obstacle, World, desired};
 use herald_model::bgp::{self, Routes};
 use herald_model::labels::Labels;
 use herald_model::service::{Service, ServiceKey};
-use k8s_openapi::api::core::v1::Service as KubeService;
+use k8s_openapi::api::core::v1::{Node, Service as KubeService};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{Resource, ResourceExt as _};
 
@@ -67,6 +70,10 @@ impl Facts {
                 )
             })
             .collect();
+        let external_ips = all_services.iter().filter_map(|(key, service)| {
+            let external = service::external_ips(service);
+            (!external.is_empty()).then(|| (key.clone(), external))
+        });
         let compiled = compile(&Objects {
             pools: cluster.pools.clone(),
             reservations: cluster.reservations.clone(),
@@ -77,6 +84,8 @@ impl Facts {
             communities: cluster.communities.clone(),
             namespaces: Some(namespaces.clone()),
             nodes: Some(nodes.clone()),
+            infrastructure: Some(infrastructure(&cluster, &speakers)),
+            external_ips: external_ips.collect(),
         });
 
         let (services, service_problems) = translate(&all_services, &cluster.slices, class);
@@ -86,7 +95,7 @@ impl Facts {
             namespaces,
             services: services.clone(),
             reservations: compiled.config.reservations.clone(),
-            unusable: Arc::default(),
+            unusable: Arc::clone(&compiled.config.unusable),
             // For how long they stay so is the controller's affair.
             suspended_pools: absent_pools(&services, &compiled.config),
             foreign: foreign(&services, &announcements),
@@ -102,6 +111,7 @@ impl Facts {
                 .iter()
                 .map(|(name, facts)| (name.clone(), facts.to_model()))
                 .collect(),
+            unusable: Arc::clone(&compiled.config.unusable),
         };
         let policy = &compiled.config.bgp;
         let is_used = *policy != bgp::Policy::default();
@@ -162,7 +172,8 @@ impl Facts {
         self.route_verdicts(key, address).any(|(_, verdict)| {
             !matches!(
                 verdict,
-                Err(bgp::Obstacle::NoPool
+                Err(bgp::Obstacle::AddressUnusable { .. }
+                    | bgp::Obstacle::NoPool
                     | bgp::Obstacle::NoAdvertisement { .. }
                     | bgp::Obstacle::ServiceNotSelected { .. })
             )
@@ -223,6 +234,17 @@ impl Facts {
             });
         announcers.collect()
     }
+}
+
+fn infrastructure(cluster: &Cluster, speakers: &BTreeMap<String, Speaker>) -> Arc<Infrastructure> {
+    let shared = |node: &Node| {
+        let speaker = speakers.get(&node.name_any()).cloned();
+        (Arc::new(node.clone()), speaker.map(Arc::new))
+    };
+    let nodes: Vec<_> = cluster.nodes.iter().map(shared).collect();
+    let nodes = nodes.iter().map(|(node, speaker)| (node, speaker.as_ref()));
+    let ranges = cluster.service_cidrs.iter().flat_map(ServiceRange::of);
+    InfrastructureCache::default().look(nodes, ranges.collect())
 }
 
 fn named<K: Clone, N: Ord>(objects: &[K], name: impl Fn(&K) -> N) -> BTreeMap<N, K> {

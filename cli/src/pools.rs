@@ -13,6 +13,7 @@ use herald_model::address::{Count, Family, RangeSet};
 use herald_model::alloc::Freed;
 use herald_model::pool as model;
 use herald_model::service::{PortKey, Service};
+use herald_model::unusable::Unusable;
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
@@ -153,7 +154,8 @@ pub(crate) fn counts(facts: &Facts, pool: &model::Pool) -> (Counts, Counts) {
         .map(|waiting| waiting.address)
         .filter(|address| !kept.contains(*address) && !held.contains(address))
         .collect();
-    let of = |family| family_counts(pool, family, &held, &kept, &waiting);
+    let unusable = &facts.compiled.config.unusable;
+    let of = |family| family_counts(pool, family, &held, &kept, &waiting, unusable);
     (of(Family::V4), of(Family::V6))
 }
 
@@ -163,27 +165,38 @@ fn family_counts(
     held: &BTreeSet<IpAddr>,
     kept: &RangeSet,
     waiting: &BTreeSet<IpAddr>,
+    unusable: &Unusable,
 ) -> Counts {
     let mine = held
         .iter()
         .filter(|address| Family::of(**address) == family);
     let number = |n: usize| Count::new(n as u128);
     let assigned = number(mine.clone().count());
-    let kept_held = number(mine.filter(|address| kept.contains(**address)).count());
-    let mut open = pool.clone();
+    let (barred, mine): (Vec<&IpAddr>, Vec<&IpAddr>) =
+        mine.partition(|address| unusable.owner(**address).is_some());
+    let (barred, open_held) = (number(barred.len()), mine.into_iter());
+    let kept_held = number(open_held.filter(|address| kept.contains(**address)).count());
+    let mut whole = pool.clone();
+    whole.ranges = pool.usable();
+    whole.ranges = whole
+        .ranges
+        .iter()
+        .flat_map(|r| unusable.usable(*r))
+        .collect();
+    let mut open = whole.clone();
     open.excluded = pool.excluded.iter().chain(kept.iter()).copied().collect();
-    let (capacity, open) = (pool.capacity(family), open.capacity(family));
+    let (capacity, open) = (whole.capacity(family), open.capacity(family));
     let retained = waiting
         .iter()
         .filter(|address| Family::of(**address) == family);
     let retained = number(retained.count());
     Counts {
-        capacity: capacity.to_i64(),
+        capacity: capacity.plus(barred).to_i64(),
         assigned: assigned.to_i64(),
         retained: retained.to_i64(),
         reserved: capacity.minus(open).minus(kept_held).to_i64(),
         available: open
-            .minus(assigned.minus(kept_held))
+            .minus(assigned.minus(kept_held).minus(barred))
             .minus(retained)
             .to_i64(),
     }
@@ -210,6 +223,7 @@ fn waiting(facts: &Facts, pool: &model::Pool) -> Vec<Waiting> {
     let here = given_up.filter(|(address, _)| {
         pool.ranges.contains(**address)
             && pool.forbidden(**address).is_none()
+            && facts.compiled.config.unusable.owner(**address).is_none()
             && !facts.plan.expired.contains(*address)
     });
     let row = |(address, freed): (&IpAddr, &Freed)| {

@@ -13,6 +13,7 @@ pub mod agreement;
 mod bgp;
 mod compile;
 pub mod holding;
+mod infrastructure;
 mod l2;
 pub mod node;
 mod objects;
@@ -22,11 +23,14 @@ mod problem;
 mod reservations;
 mod selector;
 pub mod service;
+mod usable;
 
 #[cfg(test)]
 mod tests;
 
 pub use compile::{Compiled, Config, compile};
+pub use infrastructure::{Infrastructure, InfrastructureCache, ServiceRange};
 pub use node::NodeFacts;
 pub use objects::Objects;
 pub use problem::{ObjectRef, Problem, Reason, Verdict};
+pub use usable::refused_addresses;

@@ -3,13 +3,17 @@
 //! Not here: what the objects say (`pools`, `reservations`, `l2`, `bgp`).
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use herald_crds::{
     BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, IPReservation, L2Advertisement,
 };
 use herald_model::labels::Labels;
+use herald_model::service::ServiceKey;
 use kube::Resource;
 
+use crate::infrastructure::Infrastructure;
 use crate::node::NodeFacts;
 use crate::problem::{ObjectRef, Problem, Reason, Report};
 
@@ -34,6 +38,10 @@ pub struct Objects {
     pub namespaces: Option<BTreeMap<String, Labels>>,
     /// What is known of every node; `None` when unknown.
     pub nodes: Option<BTreeMap<String, NodeFacts>>,
+    /// What belongs to the cluster itself; `None` when unknown.
+    pub infrastructure: Option<Arc<Infrastructure>>,
+    /// `spec.externalIPs` of the Services that have some and do not hold them, by Service.
+    pub external_ips: BTreeMap<ServiceKey, Vec<IpAddr>>,
 }
 
 /// The objects by name. Objects without a name, and all of those that share one, are quarantined:

@@ -94,6 +94,8 @@ pub enum Reason {
     NotPorts,
     /// An address that another object has already.
     OverlappingAddresses,
+    /// An entry of a pool with an address that no host can have, which the API server refuses.
+    NotAHost,
     /// A label selector Kubernetes would not accept.
     InvalidSelector,
     /// A number outside its bounds.
@@ -126,6 +128,12 @@ pub enum Reason {
     UnknownValue,
     /// A pool that no advertisement covers.
     NotAdvertised,
+    /// A pool that is only announced on the LAN and in no subnet of it.
+    OffSubnet,
+    /// A pool with addresses that no Service is given.
+    PartlyUsable,
+    /// A pool with an address that stands in spec.externalIPs of a Service.
+    ExternalIp,
     /// A reserved address that is in no pool.
     OutsideEveryPool,
     /// A selector, name or interface that matches nothing at the moment.
@@ -134,7 +142,7 @@ pub enum Reason {
     DuplicateAddresses,
     /// An excluded address that is not in the pool.
     ExcludedOutside,
-    /// A pool all of whose addresses are excluded.
+    /// A pool all of whose addresses are excluded, or can be given to no Service.
     NothingLeft,
 }
 
@@ -155,6 +163,7 @@ impl Reason {
             Self::NotADuration => "NotADuration",
             Self::NotPorts => "NotPorts",
             Self::OverlappingAddresses => "OverlappingAddresses",
+            Self::NotAHost => "NotAHost",
             Self::InvalidSelector => "InvalidSelector",
             Self::OutOfBounds => "OutOfBounds",
             Self::InvalidInterface => "InvalidInterface",
@@ -171,6 +180,9 @@ impl Reason {
             Self::AmbiguousRouter => "AmbiguousRouter",
             Self::UnknownValue => "UnknownValue",
             Self::NotAdvertised => "NotAdvertised",
+            Self::OffSubnet => "OffSubnet",
+            Self::PartlyUsable => "PartlyUsable",
+            Self::ExternalIp => "ExternalIP",
             Self::OutsideEveryPool => "OutsideEveryPool",
             Self::NothingSelected => "NothingSelected",
             Self::DuplicateAddresses => "DuplicateAddresses",

@@ -4,6 +4,7 @@ mod policy;
 mod pools;
 mod properties;
 mod reservations;
+mod usable;
 
 use herald_crds::{IPAddressPool, L2Advertisement};
 use serde_json::{Value, json};

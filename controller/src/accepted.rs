@@ -42,6 +42,8 @@ pub(crate) fn reports(
         communities,
         namespaces: _,
         nodes: _,
+        infrastructure: _,
+        external_ips: _,
     } = &observed.objects;
     let mut reporter = Reporter {
         compiled: &decision.compiled,

@@ -195,7 +195,7 @@ fn merge_conditions(status: &mut Value, changes: &Value) {
 fn round(server: &mut Server, book: &mut Book, sent: &mut Sent, refuses: bool) {
     let now = Timestamp::from_second(server.clock).unwrap();
     let observed = server.observed();
-    book.configure(&observed.objects);
+    book.configure(observed.objects.clone());
     let known: BTreeSet<ServiceKey> = book.services().cloned().collect();
     for key in known.iter().chain(observed.services.keys()) {
         let object = observed.services.get(key).map(AsRef::as_ref);

@@ -128,8 +128,8 @@ fn report(
     }
     let before = find(&current, ANNOUNCED).map(|before| before.reason.as_str());
     let routed = |address: &IpAddr| is_routed(facts, service, *address);
-    if !service.held.iter().any(routed)
-        && verdicts.is_some_and(is_misconfigured)
+    let unrouted = !service.held.iter().any(routed);
+    if verdicts.is_some_and(|v| is_silenced(v) || unrouted && is_misconfigured(v))
         && before != Some(announced_reason)
     {
         happenings.push(warning(
@@ -217,7 +217,7 @@ fn announced(
             sentences.push(answers(entry));
             said = true;
         }
-        if is_routed && !routed.is_empty() {
+        if is_routed && !routed.is_empty() && !obstacle.is_some_and(is_unusable) {
             sentences.push(routers_know(address, &routed));
             said = true;
         }
@@ -307,6 +307,16 @@ fn waiting(desired: &Desired, address: &IpAddr) -> String {
     )
 }
 
+/// Whether an address is announced neither on the LAN nor to routers, because it is not the Service's.
+fn is_silenced(verdicts: &FewAddresses<Verdict>) -> bool {
+    let mut obstacles = verdicts.values().filter_map(|v| v.obstacle.as_ref());
+    obstacles.any(is_unusable)
+}
+
+fn is_unusable(obstacle: &Obstacle) -> bool {
+    matches!(obstacle, Obstacle::AddressUnusable { .. })
+}
+
 /// Whether the configuration keeps an address from being announced. That there are no endpoints
 /// yet is nothing to be warned of.
 fn is_misconfigured(verdicts: &FewAddresses<Verdict>) -> bool {
@@ -315,7 +325,8 @@ fn is_misconfigured(verdicts: &FewAddresses<Verdict>) -> bool {
         .filter_map(|verdict| verdict.obstacle.as_ref())
         .any(|obstacle| match obstacle {
             Obstacle::NoEndpoints { .. } | Obstacle::NoNodes => false,
-            Obstacle::NoPool { .. }
+            Obstacle::AddressUnusable { .. }
+            | Obstacle::NoPool { .. }
             | Obstacle::NoAdvertisement { .. }
             | Obstacle::ServiceNotSelected { .. }
             | Obstacle::EveryNode { .. }

@@ -33,11 +33,17 @@ pub(crate) struct Book {
     snapshot: Snapshot,
     /// What is wrong with Services; only those with something wrong.
     problems: BTreeMap<ServiceKey, Vec<Problem>>,
+    /// `spec.externalIPs`; only of Services that have some.
+    external: BTreeMap<ServiceKey, Vec<IpAddr>>,
+    /// Whether `external` has changed since the configuration was taken in.
+    external_changed: bool,
     planner: Planner,
     absent: Absent,
+    /// The addresses of Services that another load balancer serves.
+    others: BTreeMap<ServiceKey, BTreeSet<IpAddr>>,
     /// What absent pools keep from everybody.
     held: Vec<(AddressRange, Owner)>,
-    /// Whether the configuration changed since the last plan.
+    /// Whether what nobody is given has to be worked out anew.
     recompiled: bool,
     /// Pages with lines about those who hold an address together that are not written as they stand here.
     stale: BTreeSet<u8>,
@@ -61,8 +67,11 @@ impl Book {
             compiled: Arc::default(),
             snapshot: Snapshot::default(),
             problems: BTreeMap::new(),
+            external: BTreeMap::new(),
+            external_changed: false,
             planner: Planner::default(),
             absent: Absent::new(grace),
+            others: BTreeMap::new(),
             held: Vec::new(),
             recompiled: false,
             stale: BTreeSet::new(),
@@ -71,18 +80,25 @@ impl Book {
     }
 
     /// Takes in the configuration as it is written now.
-    pub(crate) fn configure(&mut self, objects: &Objects) {
-        let compiled = compile(objects);
+    pub(crate) fn configure(&mut self, mut objects: Objects) {
+        objects.external_ips.clone_from(&self.external);
+        self.external_changed = false;
+        let compiled = compile(&objects);
         let config = &compiled.config;
         self.snapshot.pools.clone_from(&config.pools);
         self.snapshot
             .quarantined_pools
             .clone_from(&config.quarantined_pools);
         self.snapshot.reservations.clone_from(&config.reservations);
-        self.snapshot.namespaces = objects.namespaces.clone().unwrap_or_default();
+        self.snapshot.namespaces = objects.namespaces.unwrap_or_default();
         self.absent.configure(config);
         self.recompiled = true;
         self.compiled = Arc::new(compiled);
+    }
+
+    /// Whether the configuration is to be taken in again, for the sake of a Service.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.external_changed
     }
 
     /// Takes in a Service as it is now; none when it is gone. `listed` gives the addresses that its
@@ -93,6 +109,8 @@ impl Book {
         object: Option<&Service>,
         listed: impl Fn() -> Vec<IpAddr>,
     ) {
+        self.enter_external(key, object.map_or(&[], |object| &object.external));
+        self.enter_others(key, object);
         self.problems.remove(key);
         let before = self.snapshot.services.remove(key);
         let was_foreign = self.snapshot.foreign.remove(key).unwrap_or_default();
@@ -125,6 +143,31 @@ impl Book {
         if let Some(service) = now {
             self.snapshot.services.insert(key.clone(), service);
         }
+    }
+
+    fn enter_external(&mut self, key: &ServiceKey, addresses: &[IpAddr]) {
+        if self.external.get(key).map_or(&[][..], Vec::as_slice) == addresses {
+            return;
+        }
+        self.external_changed = true;
+        match addresses {
+            [] => self.external.remove(key),
+            some => self.external.insert(key.clone(), some.to_vec()),
+        };
+    }
+
+    fn enter_others(&mut self, key: &ServiceKey, object: Option<&Service>) {
+        let theirs = object.filter(|object| object.balanced && object.ours.is_none());
+        let addresses = theirs.map(|object| object.ingress.addresses());
+        let addresses = addresses.filter(|addresses| !addresses.is_empty());
+        if self.others.get(key) == addresses.as_ref() {
+            return;
+        }
+        self.recompiled = true;
+        match addresses {
+            None => self.others.remove(key),
+            Some(addresses) => self.others.insert(key.clone(), addresses),
+        };
     }
 
     /// The Services in it.
@@ -175,16 +218,29 @@ impl Book {
 
     fn suspend(&mut self, pools: BTreeSet<String>, held: Vec<(AddressRange, Owner)>) {
         self.snapshot.suspended_pools = pools;
-        let of_configuration: Arc<Unusable> = Arc::default();
-        if held.is_empty() {
-            self.snapshot.unusable = of_configuration;
-        } else if held != self.held || self.recompiled {
-            let owned = of_configuration.iter();
-            let owned = owned.map(|(range, owner)| (range, owner.clone()));
-            self.snapshot.unusable = Arc::new(Unusable::new(owned.chain(held.clone())));
+        if held != self.held || self.recompiled {
+            self.held = held;
+            self.recompiled = false;
+            self.snapshot.unusable = self.unusable();
         }
-        self.held = held;
-        self.recompiled = false;
+    }
+
+    /// What nobody is given: by the configuration, of absent pools, and what others have.
+    fn unusable(&self) -> Arc<Unusable> {
+        let of_configuration = &self.compiled.config.unusable;
+        if self.held.is_empty() && self.others.is_empty() {
+            return Arc::clone(of_configuration);
+        }
+        let owned = of_configuration.iter();
+        let owned = owned.map(|(range, owner)| (range, owner.clone()));
+        let others = self.others.iter().flat_map(|(service, addresses)| {
+            let owner = move || Owner::Service {
+                service: service.clone(),
+            };
+            let addresses = addresses.iter();
+            addresses.map(move |address| (AddressRange::single(*address), owner()))
+        });
+        Arc::new(Unusable::new(owned.chain(self.held.clone()).chain(others)))
     }
 
     /// Remembers of the plan what the next one is made from: which addresses are adopted now, and who

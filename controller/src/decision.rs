@@ -34,6 +34,7 @@ pub(crate) fn world(observed: &Observed, decision: &Decision) -> World {
         nodes: nodes
             .map(|(name, facts)| (name.clone(), facts.to_model()))
             .collect(),
+        unusable: Arc::clone(&decision.compiled.config.unusable),
     }
 }
 

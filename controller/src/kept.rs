@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use herald_config::{Problem, service};
+use herald_config::{Problem, ServiceRange, service};
 use herald_crds::{
     ALLOCATED, ANNOUNCED, AllocatedAddress, BgpAnnouncement, Layer2Announcement,
     ServiceAnnouncement,
@@ -18,6 +18,7 @@ use herald_crds::{
 use herald_model::service::{Endpoint, Service as Meaning, ServiceKey};
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, ObjectReference, Service as KubeService};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::ServiceCIDR;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::condition::{ADDRESS_ALLOCATED, Standing};
@@ -35,6 +36,8 @@ pub(crate) struct Service {
     /// What cannot be understood of a Service that is ours.
     pub(crate) problems: Vec<Problem>,
     pub(crate) ingress: Ingress,
+    /// `spec.externalIPs`, whoever serves it, without those that stand in `ingress`.
+    pub(crate) external: Box<[IpAddr]>,
     /// Annotation `heraldlb.io/ip-allocated-from-pool`.
     pub(crate) pools: Option<Box<str>>,
     /// Condition `heraldlb.io/AddressAllocated`.
@@ -52,6 +55,7 @@ impl Service {
         let pools = annotations.and_then(|all| all.get(service::ALLOCATED_FROM_POOL));
         let status = object.status.as_ref();
         let conditions = status.and_then(|status| status.conditions.as_deref());
+        let ingress = Ingress::of(object);
         Self {
             version: version(object),
             uid: object.metadata.uid.as_deref().unwrap_or_default().into(),
@@ -59,7 +63,8 @@ impl Service {
             // A copy has no room for more in its lists.
             ours: meaning.map(|meaning| Arc::new(Meaning::clone(&meaning))),
             problems: problems.unwrap_or_default(),
-            ingress: Ingress::of(object),
+            external: service::external_ips(object).into(),
+            ingress,
             pools: pools.map(|pools| pools.as_str().into()),
             condition: Standing::find(conditions.unwrap_or_default(), ADDRESS_ALLOCATED),
         }
@@ -87,6 +92,22 @@ impl Service {
             name: Some(key.name().to_owned()),
             uid: Some(self.uid.to_string()),
             ..ObjectReference::default()
+        }
+    }
+}
+
+/// The ranges of a ServiceCIDR.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ranges {
+    pub(crate) version: u64,
+    pub(crate) ranges: Box<[ServiceRange]>,
+}
+
+impl Ranges {
+    pub(crate) fn of(object: &ServiceCIDR) -> Self {
+        Self {
+            version: version(object),
+            ranges: ServiceRange::of(object).into(),
         }
     }
 }

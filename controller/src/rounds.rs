@@ -311,9 +311,9 @@ impl Rounds {
             memory.book.enter(key, object, listed);
         }
         let revision = self.sources.configuration();
-        if memory.configured != Some(revision) {
+        if memory.configured != Some(revision) || memory.book.is_outdated() {
             memory.configured = Some(revision);
-            memory.book.configure(&self.sources.objects());
+            memory.book.configure(self.sources.objects());
             changed.extend(memory.fresh.keys().cloned());
             changed.extend(memory.holders.services());
         }

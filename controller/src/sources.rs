@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use herald_config::Objects;
 use herald_config::service::Class;
+use herald_config::{InfrastructureCache, Objects};
 use herald_crds::{
     BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, IPReservation,
     L2Advertisement, Speaker,
@@ -21,7 +21,7 @@ use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::kept::{Announcement, Service, Slice};
+use crate::kept::{Announcement, Ranges, Service, Slice};
 use crate::observed::{self, Observed};
 use crate::standing;
 
@@ -40,6 +40,8 @@ pub(crate) struct Sources {
     bgp_peers: Watched<BGPPeer>,
     bfd_profiles: Watched<BFDProfile>,
     communities: Watched<Community>,
+    service_cidrs: Watched<Ranges>,
+    infrastructure: Mutex<InfrastructureCache>,
 }
 
 impl Sources {
@@ -70,6 +72,13 @@ impl Sources {
             bgp_peers: start.watch("bgppeers"),
             bfd_profiles: start.watch("bfdprofiles"),
             communities: start.watch("communities"),
+            service_cidrs: watches.watch_where_served(
+                start.tasks,
+                "servicecidrs",
+                Api::all(client.clone()),
+                Ranges::of,
+            ),
+            infrastructure: Mutex::default(),
         }
     }
 
@@ -109,6 +118,7 @@ impl Sources {
             self.bgp_peers.revision(),
             self.bfd_profiles.revision(),
             self.communities.revision(),
+            self.service_cidrs.revision(),
         ]
         .into_iter()
         .sum()
@@ -133,6 +143,8 @@ impl Sources {
             self.bgp_peers.read(|all| newest(all, standing::version)),
             self.bfd_profiles.read(|all| newest(all, standing::version)),
             self.communities.read(|all| newest(all, standing::version)),
+            self.service_cidrs
+                .read(|all| newest(all, |one| one.version)),
         ];
         versions.into_iter().max().unwrap_or(0)
     }
@@ -151,7 +163,17 @@ impl Sources {
     /// What a configuration is compiled from, as of now.
     pub(crate) fn objects(&self) -> Objects {
         let speakers = observed::by_name(self.speakers.snapshot());
-        let nodes = observed::node_facts(&self.nodes.snapshot(), &speakers);
+        let nodes = self.nodes.snapshot();
+        let with_speakers = nodes.iter();
+        let with_speakers = with_speakers.map(|(name, node)| (node, speakers.get(name.name())));
+        let ranges = self.service_cidrs.snapshot();
+        let ranges = ranges.values().flat_map(|one| one.ranges.iter().cloned());
+        let mut infrastructure = self
+            .infrastructure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let infrastructure = infrastructure.look(with_speakers, ranges.collect());
+        let nodes = observed::node_facts(&nodes, &speakers);
         Objects {
             pools: all(&self.pools),
             reservations: all(&self.reservations),
@@ -162,6 +184,8 @@ impl Sources {
             communities: all(&self.communities),
             namespaces: Some(observed::namespace_labels(&self.namespaces.snapshot())),
             nodes: Some(nodes),
+            infrastructure: Some(infrastructure),
+            external_ips: BTreeMap::new(),
         }
     }
 }

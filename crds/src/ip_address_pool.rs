@@ -72,8 +72,9 @@ use crate::schema;
 pub struct IPAddressPoolSpec {
     /// The pool's addresses: networks (192.0.2.0/24), ranges (192.0.2.10-192.0.2.20) or single
     /// addresses (192.0.2.10), IPv4 and IPv6. They are given out in the order written here. No
-    /// address may stand in two pools.
-    #[schemars(schema_with = "schema::addresses")]
+    /// address may stand in two pools. Addresses of nodes, of Service and pod ranges, and those that
+    /// no host can have are left out.
+    #[schemars(schema_with = "schema::pool_addresses")]
     pub addresses: Vec<String>,
 
     /// Addresses inside this pool that are never given out, written as addresses are.

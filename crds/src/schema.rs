@@ -54,6 +54,44 @@ pub(crate) fn addresses(_: &mut SchemaGenerator) -> Schema {
     schema(address_list(1))
 }
 
+/// As [`addresses`], for a pool: none that starts or ends with an address that no host can have, and no
+/// network of such addresses. `isGlobalUnicast` is about the kind of the address: it holds for private ones.
+pub(crate) fn pool_addresses(_: &mut SchemaGenerator) -> Schema {
+    let mut list = address_list(1);
+    let message = "no Service can have such an address: it is unspecified, loopback, link-local, multicast or \
+                   the limited broadcast";
+    let never = [
+        "0.0.0.0/8",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "224.0.0.0/4",
+        "255.255.255.255/32",
+        "::/128",
+        "::1/128",
+        "fe80::/10",
+        "ff00::/8",
+    ];
+    let rules = [
+        rule(
+            // By index: the cost of a rule for all parts is reckoned for as many as there are characters.
+            "isCIDR(self) || [0, 1].all(end, self.split('-').size() <= end || !isIP(self.split('-')[end].trim()) || \
+             (ip(self.split('-')[end].trim()).isGlobalUnicast() && !self.split('-')[end].trim().startsWith('0.')))",
+            message,
+        ),
+        rule(
+            &format!(
+                "!isCIDR(self) || !['{}'].exists(never, cidr(never).containsCIDR(self))",
+                never.join("', '")
+            ),
+            message,
+        ),
+    ];
+    if let Some(all) = list["items"]["x-kubernetes-validations"].as_array_mut() {
+        all.extend(rules);
+    }
+    schema(list)
+}
+
 /// As [`addresses`], and may be empty.
 pub(crate) fn excluded_addresses(_: &mut SchemaGenerator) -> Schema {
     schema(address_list(0))

@@ -135,6 +135,19 @@ fn every_list_map_and_text_is_bounded() {
     });
 }
 
+/// Values are tried on a real API server in the lab (`scenarios/unusable.rs`).
+#[test]
+fn only_pools_are_held_to_addresses_that_a_host_can_have() {
+    let mut held = Vec::new();
+    every_schema(&mut |path, schema| {
+        let mut rules = schema.x_kubernetes_validations.iter().flatten();
+        if rules.any(|rule| rule.rule.contains("isGlobalUnicast")) {
+            held.push(path.to_owned());
+        }
+    });
+    assert_eq!(held, ["IPAddressPool.spec.addresses[]"]);
+}
+
 #[test]
 fn null_is_never_a_value() {
     every_schema(&mut |path, schema| assert_eq!(schema.nullable, None, "{path}"));

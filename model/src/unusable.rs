@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::address::{AddressRange, Family, RangeSet, number};
+use crate::service::ServiceKey;
 
 /// Whose an address is that no Service is given. Shown as the end of the sentence "192.0.2.1 is".
 ///
@@ -30,6 +31,8 @@ pub enum Owner {
     BroadcastAddress { subnet: AddressRange },
     /// The first address of an IPv6 subnet that a node is on (RFC 4291, 2.6.1).
     SubnetRouter { subnet: AddressRange },
+    /// In the status of a Service of type LoadBalancer that is not Herald's.
+    Service { service: ServiceKey },
     /// In a pool that was deleted a moment ago, and may come back.
     HeldPool { pool: String },
 }
@@ -99,7 +102,7 @@ impl NeverHost {
 impl fmt::Display for NeverHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unspecified => "an address of \"this network\" (0.0.0.0/8, ::)",
+            Self::Unspecified => "an unspecified address",
             Self::Loopback => "a loopback address",
             Self::LinkLocal => "a link-local address",
             Self::Multicast => "a multicast address",
@@ -129,6 +132,7 @@ impl Owner {
             | Self::NetworkAddress { .. }
             | Self::BroadcastAddress { .. }
             | Self::SubnetRouter { .. }
+            | Self::Service { .. }
             | Self::HeldPool { .. } => false,
         }
     }
@@ -148,6 +152,12 @@ impl fmt::Display for Owner {
             Self::BroadcastAddress { subnet } => write!(f, "the broadcast address of {subnet}"),
             Self::SubnetRouter { subnet } => {
                 write!(f, "the subnet-router anycast address of {subnet}")
+            }
+            Self::Service { service } => {
+                write!(
+                    f,
+                    "an address of Service {service}, which another load balancer serves"
+                )
             }
             Self::HeldPool { pool } => {
                 write!(

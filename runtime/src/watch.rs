@@ -169,6 +169,26 @@ impl Watches {
         watched
     }
 
+    /// As [`Self::watch_as`], for a kind that not every API server serves: one that does not know it
+    /// has none of it.
+    pub fn watch_where_served<K, V>(
+        &self,
+        tasks: &mut Tasks,
+        name: &'static str,
+        api: Api<K>,
+        keep: impl Fn(&K) -> V + Send + 'static,
+    ) -> Watched<V>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
+        let watched = Watched::default();
+        let keep = move |object: K| (name_of(&object), keep(&object));
+        let pump = Pump::new(name, self, &watched, keep, None).where_served();
+        self.start(tasks, api, watcher::Config::default(), pump);
+        watched
+    }
+
     /// Keeps whole objects, and begins with those of an earlier life.
     fn pump<K>(&self, name: &'static str, watched: &Watched<K>) -> Pump<K, K>
     where

@@ -14,6 +14,8 @@ pub(crate) struct Answered {
     pub address: Ipv4Addr,
     /// Where the address is configured.
     pub holder: String,
+    /// Whether that is an interface it is announced on: then it is the node's, and no arp_ignore helps.
+    pub own: bool,
     /// Where the kernel answers.
     pub interface: String,
     /// The effective `arp_ignore` there.
@@ -25,15 +27,27 @@ impl std::fmt::Display for Answered {
         let Self {
             address,
             holder,
+            own,
             interface,
             arp_ignore,
         } = self;
         write!(
             f,
             "{address} is configured on {holder} and the kernel answers ARP for it on {interface} \
-             (arp_ignore {arp_ignore}): set strictARP in kube-proxy's configuration, or sysctl \
-             net.ipv4.conf.all.arp_ignore=1, or take the address off {holder}"
-        )
+             (arp_ignore {arp_ignore}): "
+        )?;
+        match own {
+            true => write!(
+                f,
+                "it is the node's own; request another address for the Service, or give the node \
+                 another one"
+            ),
+            false => write!(
+                f,
+                "set strictARP in kube-proxy's configuration, or sysctl \
+                 net.ipv4.conf.all.arp_ignore=1, or take the address off {holder}"
+            ),
+        }
     }
 }
 
@@ -58,11 +72,14 @@ pub(crate) fn answered_by_kernel<'a>(
                 return None;
             };
             let holder = holders.get(address)?;
+            let own = interfaces.contains(*holder);
             interfaces.iter().find_map(|interface| {
                 let arp_ignore = arp_ignore(interface)?;
-                answers(arp_ignore).then(|| Answered {
+                let answers = answers(arp_ignore) || own && arp_ignore < NEVER;
+                answers.then(|| Answered {
                     address: ip,
                     holder: (*holder).to_owned(),
+                    own,
                     interface: interface.clone(),
                     arp_ignore,
                 })
@@ -70,6 +87,9 @@ pub(crate) fn answered_by_kernel<'a>(
         })
         .collect()
 }
+
+/// The `arp_ignore` with which a kernel answers for no address at all.
+const NEVER: u8 = 8;
 
 /// Whether a kernel with this `arp_ignore` answers for an address of another interface.
 fn answers(arp_ignore: u8) -> bool {
@@ -114,5 +134,27 @@ mod tests {
             assert_eq!(found(&here, setting), expected, "arp_ignore {setting}");
         }
         assert_eq!(found(&ipvs(vec![]), 0), 0, "the address is not local");
+    }
+
+    #[test]
+    fn for_an_address_of_the_interface_itself_no_arp_ignore_helps_and_strict_arp_is_not_advised() {
+        let vip: IpAddr = IpAddr::from([192, 0, 2, 1]);
+        let eth0 = BTreeSet::from(["eth0".to_owned()]);
+        let link = Link {
+            name: "eth0".to_owned(),
+            addresses: vec![(vip, 24)],
+            ..Link::default()
+        };
+        let links = Links::from([(2, link)]);
+        for (setting, expected) in [(0, 1), (1, 1), (2, 1), (8, 0)] {
+            let found = answered_by_kernel([(&vip, &eth0)].into_iter(), &links, |_| Some(setting));
+            assert_eq!(found.len(), expected, "arp_ignore {setting}");
+            for one in found {
+                assert!(one.to_string().ends_with(
+                    "it is the node's own; request another address for the Service, or give the \
+                     node another one"
+                ));
+            }
+        }
     }
 }

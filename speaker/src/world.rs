@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use herald_config::service::Class;
-use herald_config::{Config, NodeFacts, Objects, compile};
+use herald_config::{Config, InfrastructureCache, NodeFacts, Objects, compile};
 use herald_crds::{
     BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement,
     ServiceAnnouncement, Speaker,
@@ -16,6 +16,7 @@ use herald_l2::Mac;
 use herald_model::announce::World;
 use herald_model::bgp::Policy;
 use herald_model::service::{Service as ModelService, ServiceKey};
+use herald_model::unusable::Unusable;
 use herald_runtime::supervise::Tasks;
 use herald_runtime::watch::{ObjectName, Watched, Watches};
 use k8s_openapi::api::core::v1::{Node, Service};
@@ -47,6 +48,7 @@ pub(crate) struct Copies {
     bfd_profiles: Watched<BFDProfile>,
     communities: Watched<Community>,
     translated: Mutex<Services>,
+    infrastructure: Mutex<InfrastructureCache>,
 }
 
 /// One snapshot, translated.
@@ -92,6 +94,7 @@ impl Copies {
             bfd_profiles: watches.watch(tasks, "bfdprofiles", Api::all(client.clone())),
             communities: watches.watch(tasks, "communities", Api::all(client.clone())),
             translated: Mutex::default(),
+            infrastructure: Mutex::default(),
         }
     }
 
@@ -160,6 +163,21 @@ impl Copies {
         })
     }
 
+    /// Addresses that no Service is given. Service ranges silence nothing, and are not watched for it.
+    fn unusable(&self) -> Arc<Unusable> {
+        let mut infrastructure = self
+            .infrastructure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.nodes.read(|nodes| {
+            self.speakers.read(|speakers| {
+                let nodes = nodes.iter().map(|(name, node)| (node, speakers.get(name)));
+                let infrastructure = infrastructure.look(nodes, BTreeSet::new());
+                Arc::clone(&infrastructure.unusable)
+            })
+        })
+    }
+
     fn world(&self, nodes: BTreeMap<String, NodeFacts>, class: &Class) -> (World, Policy) {
         let model_nodes = nodes
             .iter()
@@ -181,6 +199,7 @@ impl Copies {
             l2_advertisements,
             // What is held is announced, whoever else may have wished for it.
             reservations: _,
+            unusable: _,
             bgp,
         } = compile(&objects).config;
         let services = self.services(class, bgp.counts_endpoints());
@@ -189,6 +208,7 @@ impl Copies {
             pools,
             advertisements: l2_advertisements,
             nodes: model_nodes,
+            unusable: self.unusable(),
         };
         (world, bgp)
     }

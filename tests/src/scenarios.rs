@@ -26,6 +26,7 @@ mod sharing;
 mod takeover;
 mod tool;
 mod unheard;
+mod unusable;
 
 use std::collections::BTreeMap;
 use std::fmt;

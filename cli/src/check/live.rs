@@ -133,6 +133,8 @@ fn lay_over(mut cluster: Cluster, objects: Objects, services: Vec<Service>) -> C
         communities,
         namespaces: _,
         nodes: _,
+        infrastructure: _,
+        external_ips: _,
     } = objects;
     replace(&mut cluster.pools, pools);
     replace(&mut cluster.reservations, reservations);

@@ -68,6 +68,34 @@ fn every_kind_of_mistake_is_one_sentence() {
 }
 
 #[test]
+fn addresses_that_no_host_can_have_are_refused_as_the_api_server_does_and_told_once() {
+    let with = |addresses: &str| checked(&GOOD.replace("[192.0.2.0/24]", addresses));
+    for (addresses, problem) in [
+        ("['127.0.0.5']", "127.0.0.5 is a loopback address"),
+        (
+            "['ff02::77', 192.0.2.0/24]",
+            "ff02::77 is a multicast address",
+        ),
+        (
+            "[192.0.2.1, 224.0.0.0/8]",
+            "224.0.0.0 is a multicast address",
+        ),
+    ] {
+        let report = with(addresses);
+        assert!(!report.ok && report.notices.is_empty(), "{report:?}");
+        assert_eq!(report.problems.len(), 1, "{report:?}");
+        assert!(report.problems[0].contains(problem), "{report:?}");
+    }
+    let wide = with("['0.0.0.0/0']");
+    assert!(wide.ok);
+    assert!(
+        wide.notices[0]
+            .starts_with("IPAddressPool lan, spec.addresses: no Service is given 0.0.0.0/8"),
+        "{wide:?}"
+    );
+}
+
+#[test]
 fn fields_of_metallb_that_herald_does_not_have_are_told_with_what_to_write() {
     let peer = |field: &str| {
         format!(

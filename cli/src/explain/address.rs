@@ -35,6 +35,10 @@ pub(super) fn pool(facts: &Facts, key: &ServiceKey) -> Finding {
             obstacle.to_string(),
             "add the address to a pool, or let the Service ask for another one",
         )),
+        Some(obstacle @ Obstacle::AddressUnusable { .. }) => Err(Failure::new(
+            obstacle.to_string(),
+            "nobody announces it while it belongs to somebody else, and the Service keeps it: it is announced again once it is free; annotation heraldlb.io/loadBalancerIPs asks for another one",
+        )),
         Some(_) | None => {
             let places = facts.plan.places(key).iter();
             let pools: Vec<&str> = places.map(|place| place.pool.as_str()).collect();
@@ -146,7 +150,8 @@ pub(super) fn eligible(facts: &Facts, key: &ServiceKey) -> Finding {
             ),
             Obstacle::NoNodes => (obstacle.to_string(), "join a node"),
             Obstacle::SharedElsewhere { .. } => (obstacle.to_string(), "see the sentence above"),
-            Obstacle::NoEndpoints { .. }
+            Obstacle::AddressUnusable { .. }
+            | Obstacle::NoEndpoints { .. }
             | Obstacle::NoPool { .. }
             | Obstacle::NoAdvertisement { .. }
             | Obstacle::ServiceNotSelected { .. } => (obstacle.to_string(), "see the checks above"),

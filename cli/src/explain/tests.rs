@@ -631,3 +631,54 @@ fn an_advertisement_to_routers_that_is_not_for_the_service_is_named() {
         failed.details
     );
 }
+
+#[test]
+fn an_address_that_became_a_nodes_own_is_explained_by_whose_it_is() {
+    let mut cluster = working();
+    let mut third = node("n3");
+    third["status"]["addresses"] = json!([{"type": "InternalIP", "address": "192.0.2.240"}]);
+    cluster.nodes.push(object(third));
+    for cluster in [cluster.clone(), {
+        // Routers change nothing about that.
+        let advertisement = json!({"metadata": {"name": "all"}, "spec": {}});
+        cluster.bgp_advertisements = vec![object(advertisement)];
+        cluster
+    }] {
+        let explanation = explained(cluster);
+        let failed: Vec<_> = explanation
+            .checks
+            .iter()
+            .filter(|check| check.outcome == Outcome::Failed)
+            .collect();
+        assert_eq!(failed.len(), 1);
+        assert_eq!(failed[0].name, "pool of the address");
+        assert_eq!(
+            failed[0].found,
+            "192.0.2.240 is the InternalIP of node n3: request another address for Service \
+             shop/web, or take it off its owner"
+        );
+    }
+}
+
+#[test]
+fn a_request_for_an_address_of_the_cluster_is_refused_with_whose_it_is() {
+    let mut cluster = working();
+    cluster.service_cidrs = vec![object(json!({
+        "metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["192.0.2.248/29"]},
+    }))];
+    let mut asking = service();
+    asking["status"] = json!({});
+    asking["metadata"]["annotations"] = json!({"heraldlb.io/loadBalancerIPs": "192.0.2.249"});
+    cluster.services = vec![object(asking)];
+    let explanation = explained(cluster);
+    let failed = explanation
+        .checks
+        .iter()
+        .find(|check| check.outcome == Outcome::Failed)
+        .unwrap();
+    assert_eq!(
+        failed.advice,
+        "Service shop/web cannot have 192.0.2.249 of pool lan, which is an address of ServiceCIDR \
+         kubernetes: request another address"
+    );
+}

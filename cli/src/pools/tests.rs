@@ -82,3 +82,31 @@ fn without_pools_there_is_nothing_to_show() {
     let facts = facts(crate::cluster::Cluster::default());
     assert_eq!(text(&pools(&facts, &[]).unwrap()), "POOL  none\n");
 }
+
+#[test]
+fn addresses_of_nodes_count_only_while_a_service_holds_them() {
+    let mut cluster = working();
+    let mut node = crate::fixture::node("n3");
+    node["status"]["addresses"] = json!([
+        {"type": "InternalIP", "address": "192.0.2.240"},
+        {"type": "ExternalIP", "address": "192.0.2.250"},
+    ]);
+    cluster.nodes.push(object(node));
+    let shown = |cluster| {
+        let facts = facts(cluster);
+        let planned = facts.plan.counts["lan"];
+        let (four, _) = counts(&facts, &facts.compiled.config.pools["lan"]);
+        assert_eq!(
+            (four.capacity, four.assigned, four.available),
+            (
+                planned.capacity_ipv4,
+                planned.assigned_ipv4,
+                planned.available_ipv4
+            )
+        );
+        (four.capacity, four.assigned, four.available)
+    };
+    assert_eq!(shown(cluster.clone()), (10, 1, 9), "shop/web holds .240");
+    cluster.services.clear();
+    assert_eq!(shown(cluster), (9, 0, 9));
+}

@@ -60,6 +60,25 @@ impl Class {
     }
 }
 
+/// The addresses in `spec.externalIPs` but those that the Service has in its status, too. Whoever serves
+/// the Service, kube-proxy takes their traffic for it on every node.
+#[must_use]
+pub fn external_ips(service: &KubeService) -> Vec<IpAddr> {
+    let status = service.status.as_ref();
+    let balancer = status.and_then(|status| status.load_balancer.as_ref());
+    let ingress = balancer.into_iter().flat_map(|b| &b.ingress).flatten();
+    let held: Vec<IpAddr> = ingress
+        .filter_map(|one| one.ip.as_deref()?.parse().ok())
+        .collect();
+    let spec = service.spec.as_ref();
+    let texts = spec
+        .into_iter()
+        .flat_map(|spec| &spec.external_ips)
+        .flatten();
+    let external = texts.filter_map(|text| text.parse().ok());
+    external.filter(|address| !held.contains(address)).collect()
+}
+
 /// Namespace and name.
 #[must_use]
 pub fn key(service: &KubeService) -> ServiceKey {

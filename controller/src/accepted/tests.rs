@@ -199,8 +199,7 @@ fn every_kind_gets_its_condition() {
         ],
         bfd_profiles: vec![serde_json::from_value(named(json!({}))).unwrap()],
         communities: vec![serde_json::from_value(named(json!({"communities": []}))).unwrap()],
-        namespaces: None,
-        nodes: None,
+        ..Objects::default()
     };
     let reports = reports_on(&objects, &mut Sent::default(), 10);
     let kinds: Vec<_> = reports

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use herald_config::NodeFacts;
+use herald_config::{InfrastructureCache, NodeFacts};
 use herald_model::announce::desired;
 use serde_json::json;
 
@@ -41,6 +41,17 @@ fn scene(changes: &Value) -> Observed {
         vec![Arc::new(Slice::of(&serde_json::from_value(slice).unwrap()))],
     );
     observed
+}
+
+/// 192.0.2.1 is a node's from now on.
+fn give_to_a_node(observed: &mut Observed) {
+    let node = json!({
+        "metadata": {"name": "n2"},
+        "status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.1"}]},
+    });
+    let node = Arc::new(serde_json::from_value(node).unwrap());
+    let infrastructure = InfrastructureCache::default().look([(&node, None)], [].into());
+    observed.objects.infrastructure = Some(infrastructure);
 }
 
 fn announcement(observed: &mut Observed, status: &Value) {
@@ -168,7 +179,17 @@ fn an_entry_of_a_node_that_is_gone_or_for_another_address_does_not_count() {
 #[test]
 fn each_reason_not_to_be_announced_is_told_and_mistakes_are_warned_of_once() {
     type Spoil = fn(&mut Observed);
-    let spoils: [(Spoil, &str, bool); 4] = [
+    let spoils: [(Spoil, &str, bool); 6] = [
+        (give_to_a_node, "AddressUnusable", true),
+        (
+            |o| {
+                give_to_a_node(o);
+                let all = json!({"metadata": {"name": "all"}, "spec": {}});
+                o.objects.bgp_advertisements = vec![serde_json::from_value(all).unwrap()];
+            },
+            "AddressUnusable",
+            true,
+        ),
         (|o| o.slices.clear(), "NoEndpoints", false),
         (
             |o| o.objects.l2_advertisements.clear(),

@@ -72,7 +72,7 @@ pub(crate) fn observed(service: Arc<Service>, pools: &[(&str, &str)]) -> Observe
 /// What a new book says of everything.
 pub(crate) fn decide(observed: &Observed) -> Decision {
     let mut book = Book::new(Duration::ZERO);
-    book.configure(&observed.objects);
+    book.configure(observed.objects.clone());
     for (key, object) in &observed.services {
         // Whatever carries our mark is ours.
         let listed = || match object.pools.is_some() {
@@ -355,7 +355,7 @@ fn an_address_that_was_taken_out_of_the_status_is_written_again() {
     // Remembered in this life, or listed since an earlier one.
     for remembers in [true, false] {
         let mut book = Book::new(Duration::ZERO);
-        book.configure(&observed.objects);
+        book.configure(observed.objects.clone());
         if remembers {
             book.enter(&key, Some(&before), had);
             book.plan(clock::now(), Timestamp::UNIX_EPOCH);

@@ -81,11 +81,11 @@ fn what_was_adopted_is_ours_from_then_on_and_what_was_not_is_left_alone() {
     );
 
     let mut book = Book::new(GRACE);
-    book.configure(&wide);
+    book.configure(wide.clone());
     book.enter(&key("web"), Some(&theirs), Vec::new);
     assert_eq!(of(&outcome(&mut book, now), "web"), "192.0.2.7");
     book.enter(&key("web"), Some(&relabelled), Vec::new);
-    book.configure(&narrow);
+    book.configure(narrow.clone());
     assert_eq!(
         of(&outcome(&mut book, now), "web"),
         "192.0.2.128",
@@ -93,17 +93,17 @@ fn what_was_adopted_is_ours_from_then_on_and_what_was_not_is_left_alone() {
     );
 
     let mut book = Book::new(GRACE);
-    book.configure(&narrow);
+    book.configure(narrow.clone());
     book.enter(&key("web"), Some(&theirs), Vec::new);
     assert_eq!(of(&outcome(&mut book, now), "web"), "192.0.2.7 alone");
     book.enter(&key("web"), Some(&relabelled), Vec::new);
     assert_eq!(of(&outcome(&mut book, now), "web"), "192.0.2.7 alone");
-    book.configure(&wide);
+    book.configure(wide.clone());
     assert_eq!(of(&outcome(&mut book, now), "web"), "192.0.2.7");
 
     // A new leader knows by the ServiceAnnouncement which addresses are Herald's.
     let mut book = Book::new(GRACE);
-    book.configure(&narrow);
+    book.configure(narrow.clone());
     book.enter(&key("web"), Some(&theirs), || vec![ip("192.0.2.7")]);
     assert_eq!(of(&outcome(&mut book, now), "web"), "192.0.2.128");
 }
@@ -119,11 +119,11 @@ fn a_pool_that_is_deleted_and_made_again_within_the_grace_moves_nobody() {
     one.pools[0].spec.addresses.push("192.0.2.9".to_owned());
 
     let mut book = Book::new(GRACE);
-    book.configure(&both);
+    book.configure(both.clone());
     let holder = service("web", "192.0.2.7", &marked("lan"));
     book.enter(&key("web"), Some(&holder), || vec![ip("192.0.2.7")]);
     outcome(&mut book, start);
-    book.configure(&one);
+    book.configure(one.clone());
     let asks = json!({
         "metadata": {"annotations": {"heraldlb.io/loadBalancerIPs": "192.0.2.9"}},
         "status": {"loadBalancer": {"ingress": null}},
@@ -136,13 +136,13 @@ fn a_pool_that_is_deleted_and_made_again_within_the_grace_moves_nobody() {
         "",
         "nobody gets an address of it meanwhile"
     );
-    book.configure(&both);
+    book.configure(both.clone());
     assert_eq!(
         of(&outcome(&mut book, start + GRACE * 2), "web"),
         "192.0.2.7"
     );
 
-    book.configure(&one);
+    book.configure(one.clone());
     outcome(&mut book, start + GRACE * 2);
     let (_, aside) = book.plan(start + GRACE * 2, Timestamp::UNIX_EPOCH);
     assert_eq!(aside.next, Some(start + GRACE * 3));
@@ -167,7 +167,7 @@ fn who_edits_pays_also_when_the_edit_was_made_while_no_controller_ran() {
     // The first by name is preferred where nobody knows better.
     let (old, young) = (key("a-old"), key("b-young"));
     let mut book = Book::new(GRACE);
-    book.configure(&objects);
+    book.configure(objects.clone());
     for (name, port) in [(&old, 53), (&young, 54)] {
         let object = service(name.name(), "192.0.2.200", &sharing(port, "Cluster"));
         book.enter(name, Some(&object), listed);
@@ -184,7 +184,7 @@ fn who_edits_pays_also_when_the_edit_was_made_while_no_controller_ran() {
                 true => Book::new(GRACE),
                 false => {
                     let mut book = Book::new(GRACE);
-                    book.configure(&objects);
+                    book.configure(objects.clone());
                     for (name, port) in [(&old, 53), (&young, 54)] {
                         let sharing = sharing(port, "Cluster");
                         let object = service(name.name(), "192.0.2.200", &sharing);
@@ -196,7 +196,7 @@ fn who_edits_pays_also_when_the_edit_was_made_while_no_controller_ran() {
             };
             if restarted {
                 book.recall(agreed::recall(pages.values()));
-                book.configure(&objects);
+                book.configure(objects.clone());
                 let object = service(young.name(), "192.0.2.200", &sharing(54, "Cluster"));
                 book.enter(&young, Some(&object), listed);
             }
@@ -229,7 +229,7 @@ fn a_user_who_strips_the_mark_does_not_keep_what_she_may_not() {
     };
     let listed = || vec![ip("192.0.2.200")];
     let mut book = Book::new(GRACE);
-    book.configure(&objects(&[("lan", "192.0.2.0/24")]));
+    book.configure(objects(&[("lan", "192.0.2.0/24")]));
     for (name, port) in [("a-hers", 80), ("b-theirs", 443)] {
         let object = service(name, "192.0.2.200", &sharing(port, Some("lan")));
         book.enter(&key(name), Some(&object), listed);
@@ -240,4 +240,29 @@ fn a_user_who_strips_the_mark_does_not_keep_what_she_may_not() {
     let outcome = outcome(&mut book, now);
     assert_eq!(of(&outcome, "b-theirs"), "192.0.2.200");
     assert_eq!(of(&outcome, "a-hers"), "192.0.2.0");
+}
+
+#[test]
+fn what_a_service_of_another_load_balancer_has_is_given_to_nobody() {
+    let now = clock::now();
+    let theirs = json!({"spec": {"loadBalancerClass": "example.com/theirs"}});
+    let free = json!({"status": {"loadBalancer": {"ingress": null}}});
+    let mut book = Book::new(GRACE);
+    book.configure(objects(&[("lan", "192.0.2.1-192.0.2.2")]));
+    let theirs = service("theirs", "192.0.2.1", &theirs);
+    book.enter(&key("theirs"), Some(&theirs), Vec::new);
+    book.enter(&key("ours"), Some(&service("ours", "", &free)), Vec::new);
+    assert_eq!(of(&outcome(&mut book, now), "ours"), "192.0.2.2");
+    let asks = json!({
+        "metadata": {"annotations": {"heraldlb.io/loadBalancerIPs": "192.0.2.1"}},
+        "status": {"loadBalancer": {"ingress": null}},
+    });
+    book.enter(&key("asks"), Some(&service("asks", "", &asks)), Vec::new);
+    assert_eq!(of(&outcome(&mut book, now), "asks"), "");
+    let (plan, _) = book.plan(now, Timestamp::UNIX_EPOCH);
+    let refusal = plan.refuse[&key("asks")].to_string();
+    let whose = "an address of Service shop/theirs, which another load balancer serves";
+    assert!(refusal.contains(whose), "{refusal}");
+    book.enter(&key("theirs"), None, Vec::new);
+    assert_eq!(of(&outcome(&mut book, now), "asks"), "192.0.2.1");
 }

@@ -42,6 +42,17 @@ impl AddressRange {
         Self::of_numbers(Family::of(address), n, n)
     }
 
+    /// The network of this prefix length that the address is in; none for a length its family does not
+    /// have.
+    #[must_use]
+    pub fn network(address: IpAddr, length: u8) -> Option<Self> {
+        let family = Family::of(address);
+        let hosts = family.bits().checked_sub(length)?;
+        let span = u128::MAX.checked_shr((128 - hosts).into()).unwrap_or(0);
+        let first = number(address) & !span;
+        Some(Self::of_numbers(family, first, first | span))
+    }
+
     /// Numbers known to be ordered and inside the family.
     pub(crate) fn of_numbers(family: Family, first: u128, last: u128) -> Self {
         debug_assert!(first <= last && last <= family.max());

@@ -40,6 +40,19 @@ impl<'a> Judge<'a> {
         service: &Service,
         address: IpAddr,
     ) -> (Candidates, Verdict) {
+        let owner = self.world.unusable.is_answered_elsewhere(address);
+        if let Some(owner) = owner.cloned() {
+            let service = service.key.clone();
+            let verdict = Verdict {
+                obstacle: Some(Obstacle::AddressUnusable {
+                    service,
+                    address,
+                    owner,
+                }),
+                nodes: NodeObstacles::default(),
+            };
+            return (Candidates::default(), verdict);
+        }
         let (candidates, nodes) = match self.table(service, address) {
             Ok(table) => table.of(service),
             Err(obstacle) => {

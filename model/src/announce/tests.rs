@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::address::RangeSet;
+use crate::address::{AddressRange, RangeSet};
 use crate::labels::{Labels, Selector};
 use crate::pool::Pool;
 use crate::service::{Endpoint, TrafficPolicy};
+use crate::unusable::{NeverHost, Owner, Unusable};
 
 const VIP: &str = "192.0.2.1";
 
@@ -88,6 +89,7 @@ fn world(services: impl IntoIterator<Item = Service>) -> World {
         pools: [pool("p", "192.0.2.0/24"), pool("q", "198.51.100.0/24")].into(),
         advertisements: vec![ad("all")],
         nodes: ["a", "b", "c"].map(|n| (n.to_owned(), node(n))).into(),
+        ..World::default()
     }
 }
 
@@ -535,4 +537,47 @@ fn without_nodes_the_verdict_says_so() {
         ..world([service("s", &[("a", "ready")])])
     };
     assert_eq!(verdict(&world, "s").obstacle, Some(Obstacle::NoNodes));
+}
+
+#[test]
+fn nobody_announces_what_somebody_else_answers_for_and_ranges_silence_nothing() {
+    let of = |owner: Owner| Arc::new(Unusable::new([(AddressRange::single(ip(VIP)), owner)]));
+    let node = Owner::Node {
+        name: "a".into(),
+        kind: "InternalIP".into(),
+    };
+    let interface = Owner::Interface {
+        node: "a".into(),
+        interface: "eth0".into(),
+    };
+    let subnet: AddressRange = "192.0.2.0/24".parse().unwrap();
+    for (owner, silent) in [
+        (node.clone(), true),
+        (interface, true),
+        (Owner::NeverHost(NeverHost::Multicast), true),
+        (Owner::NeverHost(NeverHost::LinkLocal), false),
+        (Owner::ServiceRange { name: "s".into() }, false),
+        (Owner::PodRange { node: "a".into() }, false),
+        (Owner::NetworkAddress { subnet }, false),
+        (Owner::BroadcastAddress { subnet }, false),
+        (Owner::HeldPool { pool: "p".into() }, false),
+    ] {
+        let mut world = world([service("s", &[("a", "ready")])]);
+        world.unusable = of(owner.clone());
+        assert_eq!(candidates(&world).is_empty(), silent, "{owner}");
+        // Gone, it is announced again.
+        world.unusable = Arc::default();
+        assert_eq!(candidates(&world), "a b c", "{owner}");
+    }
+    let mut world = world([service("s", &[("a", "ready")])]);
+    world.unusable = of(node);
+    let obstacle = verdict(&world, "s").obstacle.unwrap();
+    assert_eq!(obstacle.label(), "AddressUnusable");
+    assert_eq!(
+        obstacle.to_string(),
+        format!(
+            "{VIP} is the InternalIP of node a: request another address for Service default/s, or \
+             take it off its owner"
+        )
+    );
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::NodeObstacles;
 use crate::service::ServiceKey;
+use crate::unusable::Owner;
 
 /// Whether one address of one Service may be announced.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +19,12 @@ pub struct Verdict {
 /// Why no node may announce an address for a Service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Obstacle {
+    /// It is a node's own, or no host can have it.
+    AddressUnusable {
+        service: ServiceKey,
+        address: IpAddr,
+        owner: Owner,
+    },
     /// No endpoint is ready or still serving.
     NoEndpoints { service: ServiceKey },
     /// No pool contains the address.
@@ -46,6 +53,7 @@ impl Obstacle {
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
+            Self::AddressUnusable { .. } => "AddressUnusable",
             Self::NoEndpoints { .. } => "NoEndpoints",
             Self::NoPool { .. } => "NoPool",
             Self::NoAdvertisement { .. } => "NoAdvertisement",
@@ -63,6 +71,15 @@ const NAMED: usize = 3;
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AddressUnusable {
+                service,
+                address,
+                owner,
+            } => write!(
+                f,
+                "{address} is {owner}: request another address for Service {service}, or take it \
+                 off its owner"
+            ),
             Self::NoEndpoints { service } => write!(
                 f,
                 "Service {service} has no ready endpoint: see its pods and its selector"

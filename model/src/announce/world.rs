@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::labels::{Labels, Selector};
 use crate::pool::Pool;
 use crate::service::{Service, ServiceKey};
+use crate::unusable::Unusable;
 
 /// Everything at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct World {
     pub advertisements: Vec<L2Advertisement>,
     /// The nodes, by name.
     pub nodes: BTreeMap<String, Node>,
+    /// Addresses that no Service is given; nobody announces those that somebody else answers for.
+    pub unusable: Arc<Unusable>,
 }
 
 /// One `L2Advertisement`, its pool selectors resolved to names.

@@ -12,6 +12,7 @@ use crate::address::FewAddresses;
 use crate::announce::{Node, World};
 use crate::labels::any_or_all;
 use crate::service::{Service, ServiceKey, TrafficPolicy};
+use crate::unusable::Owner;
 
 /// Everything one node announces, and what it does not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub type Verdict = Result<BTreeSet<String>, Obstacle>;
 /// Why a node does not announce an address for a Service. Shown as what follows the node's name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Obstacle {
+    /// The address is a node's own, or no host can have it.
+    AddressUnusable { owner: Owner },
     /// The address is in no pool.
     NoPool,
     /// No advertisement for the pool selects the node.
@@ -51,6 +54,7 @@ impl Obstacle {
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
+            Self::AddressUnusable { .. } => "AddressUnusable",
             Self::NoPool => "NoPool",
             Self::NoAdvertisement { .. } => "NoAdvertisement",
             Self::ServiceNotSelected { .. } => "ServiceNotSelected",
@@ -66,6 +70,11 @@ impl Obstacle {
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AddressUnusable { owner } => write!(
+                f,
+                "does not announce it: it is {owner}; request another address for the Service, or \
+                 take it off its owner"
+            ),
             Self::NoPool => write!(
                 f,
                 "does not announce an address that is in no IPAddressPool"
@@ -194,6 +203,10 @@ fn judge<'a>(
     service: &Service,
     address: IpAddr,
 ) -> Result<Vec<&'a Advertisement>, Obstacle> {
+    if let Some(owner) = world.unusable.is_answered_elsewhere(address) {
+        let owner = owner.clone();
+        return Err(Obstacle::AddressUnusable { owner });
+    }
     let pool = world.pool_of(service, address).ok_or(Obstacle::NoPool)?;
     let here: Vec<_> = policy
         .advertisements

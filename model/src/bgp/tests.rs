@@ -12,6 +12,7 @@ use crate::announce::{Node, World};
 use crate::labels::{Labels, Selector};
 use crate::pool::Pool;
 use crate::service::{Endpoint, Service, ServiceKey, TrafficPolicy};
+use crate::unusable::{Owner, Unusable};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -166,6 +167,20 @@ fn the_first_failing_test_is_the_reason() {
     };
     let same: Change = |_| {};
     let no_pool: Change = |world| world.pools.clear();
+    let a_nodes: Change = |world| {
+        world.pools.clear();
+        let owner = Owner::Node {
+            name: "n2".into(),
+            kind: "ExternalIP".into(),
+        };
+        let address = AddressRange::single(ip("198.51.100.7"));
+        world.unusable = Arc::new(Unusable::new([(address, owner)]));
+    };
+    let pods: Change = |world| {
+        let owner = Owner::PodRange { node: "n2".into() };
+        let range = "198.51.100.0/24".parse().unwrap();
+        world.unusable = Arc::new(Unusable::new([(range, owner)]));
+    };
     let unavailable: Change = |world| {
         let node = world.nodes.get_mut("n1").unwrap();
         (node.network_unavailable, node.excluded) = (true, true);
@@ -190,7 +205,9 @@ fn the_first_failing_test_is_the_reason() {
         service.endpoints = vec![endpoint("n1", false, true)];
     };
     for (what, change, ads, expected) in [
-        ("no pool", no_pool, &[&all][..], Err("NoPool")),
+        ("a node's", a_nodes, &[&all][..], Err("AddressUnusable")),
+        ("in a pod range", pods, &[&all], Ok(())),
+        ("no pool", no_pool, &[&all], Err("NoPool")),
         ("no advertisement", same, &[], Err("NoAdvertisement")),
         (
             "for other nodes",

@@ -31,6 +31,9 @@ const RETRY: [Duration; 6] = [
 /// version it has not reached yet would be silent until it does.
 const RELIST: usize = 5;
 
+/// How long until an API server that does not serve a kind is asked again.
+const NOT_SERVED: Duration = Duration::from_mins(1);
+
 /// How long an API server may take to say everything before a watch goes by what an earlier life of
 /// the process wrote down.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -47,6 +50,8 @@ pub(super) struct Pump<K, V> {
     changed: channel::Sender<()>,
     /// What an earlier life wrote down; none where nothing ever was.
     recalled: Option<Vec<(ObjectName, V)>>,
+    /// Whether an API server that does not know the kind is taken to have none of it.
+    where_served: bool,
 }
 
 impl<K, V> Pump<K, V> {
@@ -64,6 +69,15 @@ impl<K, V> Pump<K, V> {
             reports: watches.reports.clone(),
             changed: watches.changed.clone(),
             recalled,
+            where_served: false,
+        }
+    }
+
+    /// Takes an API server that does not know the kind to have none of it.
+    pub(super) fn where_served(self) -> Self {
+        Self {
+            where_served: true,
+            ..self
         }
     }
 
@@ -88,6 +102,10 @@ impl<K, V> Pump<K, V> {
                 Ok(event) => {
                     failures = 0;
                     self.apply(event);
+                }
+                Err(error) if self.where_served && is_unknown(&error) => {
+                    self.show_none();
+                    tokio::time::sleep(NOT_SERVED).await;
                 }
                 Err(error) => {
                     self.report(self.was_synced(), Some(describe(&error)));
@@ -121,6 +139,15 @@ impl<K, V> Pump<K, V> {
             "the API server does not answer: going by what was last known"
         );
         self.changed.send_replace(());
+    }
+
+    /// There are none, as far as this API server says; what another said before stays.
+    fn show_none(&self) {
+        if !self.was_synced() {
+            tracing::info!(watch = self.name, "the API server does not serve this kind");
+            self.apply(Event::Init);
+            self.apply(Event::InitDone);
+        }
     }
 
     fn apply(&self, event: Event<K>) {
@@ -184,6 +211,17 @@ pub(super) fn name_of<K: Resource>(object: &K) -> ObjectName {
     let meta = object.meta();
     let name = meta.name.as_deref().unwrap_or_default();
     ObjectName::new(meta.namespace.as_deref().unwrap_or_default(), name)
+}
+
+/// Whether the API server does not know the kind.
+fn is_unknown(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(cause)
+        | watcher::Error::WatchStartFailed(cause)
+        | watcher::Error::WatchFailed(cause) => client::status_code(cause) == Some(404),
+        watcher::Error::WatchError(status) => status.code == 404,
+        watcher::Error::NoResourceVersion => false,
+    }
 }
 
 fn describe(error: &watcher::Error) -> String {

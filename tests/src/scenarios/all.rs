@@ -3,7 +3,7 @@
 use super::{
     Scenario, addresses, bad_input, bgp, claims, eviction, forms, ground, hygiene, independence,
     lan, moving_in, narrow, objects, pages, policies, pools, restarts, rights, sharing, takeover,
-    tool, unheard,
+    tool, unheard, unusable,
 };
 use crate::routers::Kind;
 
@@ -158,6 +158,26 @@ pub const ALL: &[Scenario] = &[
         name: "a_draining_pool_keeps_its_holder_and_takes_nobody",
         herald: true,
         run: pools::draining,
+    },
+    Scenario {
+        name: "unusable_addresses_of_nodes_are_given_to_nobody",
+        herald: true,
+        run: unusable::nodes_own,
+    },
+    Scenario {
+        name: "unusable_addresses_of_ranges_and_subnets_are_told",
+        herald: true,
+        run: unusable::ranges,
+    },
+    Scenario {
+        name: "unusable_literals_are_refused_alike_by_api_server_and_heraldctl",
+        herald: true,
+        run: unusable::literals,
+    },
+    Scenario {
+        name: "unusable_from_now_on_an_address_is_kept_and_not_announced",
+        herald: true,
+        run: unusable::later,
     },
     Scenario {
         name: "a_program_without_what_it_needs_says_so",

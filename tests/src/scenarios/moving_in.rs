@@ -28,12 +28,15 @@ const THEIRS: &str = "metallb.io/ip-allocated-from-pool";
 /// Long enough for several moves, which are a second apart.
 const MOMENT: Duration = Duration::from_millis(2_500);
 
+/// What is done in the middle of a situation.
+type Disturb<'d> = &'d mut dyn FnMut(&mut Lab) -> Result<()>;
+
 /// What happens to the cluster, from a state in which every Service has its address.
 struct Situation {
     name: &'static str,
     /// Whether the Services have their addresses from somebody else at first.
     moves_in: bool,
-    play: fn(&mut Lab, &mut dyn FnMut(&mut Lab) -> Result<()>) -> Result<()>,
+    play: fn(&mut Lab, Disturb<'_>) -> Result<()>,
 }
 
 const SITUATIONS: [Situation; 8] = [
@@ -241,8 +244,6 @@ fn kill_leader(lab: &mut Lab) -> Result<()> {
     }
     Ok(())
 }
-
-type Disturb<'d> = &'d mut dyn FnMut(&mut Lab) -> Result<()>;
 
 fn in_order(lab: &mut Lab, disturb: Disturb<'_>) -> Result<()> {
     apply_pools(lab)?;
