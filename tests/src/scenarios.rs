@@ -13,6 +13,7 @@ mod forms;
 mod ground;
 mod hygiene;
 mod independence;
+mod keeping;
 mod lan;
 mod moving_in;
 mod narrow;

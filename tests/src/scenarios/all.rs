@@ -2,8 +2,8 @@
 
 use super::{
     Scenario, addresses, bad_input, bgp, claims, eviction, forms, ground, hygiene, independence,
-    lan, moving_in, narrow, objects, pages, policies, pools, restarts, rights, sharing, takeover,
-    tool, unheard, unusable,
+    keeping, lan, moving_in, narrow, objects, pages, policies, pools, restarts, rights, sharing,
+    takeover, tool, unheard, unusable,
 };
 use crate::routers::Kind;
 
@@ -143,6 +143,31 @@ pub const ALL: &[Scenario] = &[
         name: "a_shrunk_pool_moves_its_holder",
         herald: true,
         run: pools::shrunk,
+    },
+    Scenario {
+        name: "the_service_that_was_edited_gives_way_and_not_the_one_it_shares_with",
+        herald: true,
+        run: keeping::the_edited_moves,
+    },
+    Scenario {
+        name: "an_address_that_left_a_status_comes_back",
+        herald: true,
+        run: keeping::comes_back,
+    },
+    Scenario {
+        name: "two_services_that_ask_for_each_others_address_swap",
+        herald: true,
+        run: keeping::swap,
+    },
+    Scenario {
+        name: "a_service_moves_to_and_from_another_load_balancer_with_its_address",
+        herald: true,
+        run: keeping::beside_another,
+    },
+    Scenario {
+        name: "uninstall_takes_addresses_off_only_when_asked",
+        herald: true,
+        run: keeping::taken_off,
     },
     Scenario {
         name: "forty_services_keep_their_addresses_whatever_comes_and_goes",
