@@ -123,3 +123,46 @@ impl Book {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::assign::tests::{kept, pool};
+
+    #[test]
+    fn external_ips_of_any_service_are_told_once_they_change_and_only_then() {
+        let objects = || Objects {
+            pools: vec![pool("lan", "192.0.2.0/30")],
+            ..Objects::default()
+        };
+        let told = |book: &mut Book| {
+            book.configure(objects());
+            let decision = book.decision();
+            let problems = decision.compiled.problems.iter();
+            problems
+                .map(|problem| problem.reason.label())
+                .collect::<Vec<_>>()
+        };
+        let key = ServiceKey::new("shop", "inner");
+        let inner = |external: &[&str], version: &str| {
+            kept(&json!({
+                "metadata": {"namespace": "shop", "name": "inner", "resourceVersion": version},
+                "spec": {"type": "ClusterIP", "externalIPs": external},
+            }))
+        };
+        let mut book = Book::default();
+        book.enter(&key, Some(&inner(&[], "1")));
+        assert!(!book.is_outdated());
+        assert_eq!(told(&mut book), ["NotAdvertised"]);
+        book.enter(&key, Some(&inner(&["192.0.2.2"], "2")));
+        assert!(book.is_outdated());
+        assert_eq!(told(&mut book), ["NotAdvertised", "ExternalIP"]);
+        book.enter(&key, Some(&inner(&["192.0.2.2"], "3")));
+        assert!(!book.is_outdated());
+        book.enter(&key, None);
+        assert!(book.is_outdated());
+        assert_eq!(told(&mut book), ["NotAdvertised"]);
+    }
+}
