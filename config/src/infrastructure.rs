@@ -212,13 +212,13 @@ impl InfrastructureCache {
         self.service_ranges = service_ranges;
         let mut before = std::mem::take(&mut self.nodes);
         for (node, speaker) in nodes {
-            let name = node.metadata.name.clone().unwrap_or_default();
-            let looked = match before.remove(&name) {
-                Some(looked) if looked.is_of(node, speaker) => looked,
-                looked => {
+            let name = node.metadata.name.as_deref().unwrap_or_default();
+            let (name, looked) = match before.remove_entry(name) {
+                Some((name, looked)) if looked.is_of(node, speaker) => (name, looked),
+                known => {
                     let fresh = Looked::at(node, speaker);
-                    changed |= looked.is_none_or(|looked| looked.part != fresh.part);
-                    fresh
+                    changed |= known.is_none_or(|(_, looked)| looked.part != fresh.part);
+                    (name.to_owned(), fresh)
                 }
             };
             self.nodes.insert(name, looked);

@@ -296,3 +296,24 @@ fn each_annotation_of_metallb_is_read_under_each_prefix() {
         assert_eq!(problems, []);
     }
 }
+
+#[test]
+fn external_ips_are_those_that_the_service_does_not_hold_itself() {
+    let of = |spec: Value, ingress: Value| {
+        let mut object = serde_json::to_value(service(json!({}), spec)).unwrap();
+        object["status"] = json!({"loadBalancer": {"ingress": ingress}});
+        external_ips(&serde_json::from_value(object).unwrap())
+    };
+    let two = json!({"externalIPs": ["192.0.2.1", "2001:DB8::1", "nonsense"]});
+    for (spec, ingress, expected) in [
+        (json!({}), json!([]), &[][..]),
+        (two.clone(), json!([]), &["192.0.2.1", "2001:db8::1"]),
+        (
+            two,
+            json!([{"ip": "192.0.2.1"}, {"hostname": "x"}]),
+            &["2001:db8::1"],
+        ),
+    ] {
+        assert_eq!(of(spec, ingress), addresses(expected));
+    }
+}

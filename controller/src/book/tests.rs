@@ -266,3 +266,33 @@ fn what_a_service_of_another_load_balancer_has_is_given_to_nobody() {
     book.enter(&key("theirs"), None, Vec::new);
     assert_eq!(of(&outcome(&mut book, now), "asks"), "192.0.2.1");
 }
+
+#[test]
+fn external_ips_of_any_service_are_told_once_they_change_and_only_then() {
+    let told = |book: &mut Book| {
+        book.configure(objects(&[("lan", "192.0.2.0/30")]));
+        let decision = book.decision();
+        let problems = decision.compiled.problems.iter();
+        problems
+            .map(|problem| problem.reason.label())
+            .collect::<Vec<_>>()
+    };
+    let inner = |external: &[&str]| {
+        kept(&json!({
+            "metadata": {"namespace": "shop", "name": "inner", "resourceVersion": "1"},
+            "spec": {"type": "ClusterIP", "externalIPs": external},
+        }))
+    };
+    let mut book = Book::new(GRACE);
+    book.enter(&key("inner"), Some(&inner(&[])), Vec::new);
+    assert!(!book.is_outdated());
+    assert_eq!(told(&mut book), ["NotAdvertised"]);
+    book.enter(&key("inner"), Some(&inner(&["192.0.2.2"])), Vec::new);
+    assert!(book.is_outdated());
+    assert_eq!(told(&mut book), ["NotAdvertised", "ExternalIP"]);
+    book.enter(&key("inner"), Some(&inner(&["192.0.2.2"])), Vec::new);
+    assert!(!book.is_outdated());
+    book.enter(&key("inner"), None, Vec::new);
+    assert!(book.is_outdated());
+    assert_eq!(told(&mut book), ["NotAdvertised"]);
+}

@@ -233,3 +233,55 @@ fn describe(error: &watcher::Error) -> String {
         watcher::Error::NoResourceVersion => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Json;
+    use k8s_openapi::api::networking::v1::ServiceCIDR;
+    use kube::{Client, Config};
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::supervise::Tasks;
+
+    /// A client of an API server that knows no kind at all.
+    async fn knows_nothing(tasks: &mut Tasks) -> Client {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404,
+            "message": "the server could not find the requested resource", "reason": "NotFound"});
+        let answer = move || {
+            let answer = (http::StatusCode::NOT_FOUND, Json(status.clone()));
+            async move { answer }
+        };
+        tasks.spawn_service("api server", async move {
+            axum::serve(listener, axum::Router::new().fallback(answer)).await?;
+            Ok(())
+        });
+        let uri = format!("http://{address}").parse().expect("a URI");
+        Client::try_from(Config::new(uri)).expect("a client")
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_is_not_served_is_none_where_that_may_be_and_waited_for_otherwise() {
+        let mut tasks = Tasks::new();
+        let client = knows_nothing(&mut tasks).await;
+        let watches = Watches::new();
+        let mut changes = watches.subscribe();
+        let api: Api<ServiceCIDR> = Api::all(client);
+        let keep = |_: &ServiceCIDR| ();
+        let lenient = watches.watch_where_served(&mut tasks, "lenient", api.clone(), keep);
+        watches.watch_as(&mut tasks, "strict", api, keep);
+        let said = |name: &str| {
+            let reports = watches.reports().all().into_iter();
+            let report = reports.into_iter().find(|report| report.name == name);
+            report.map(|report| (report.synced, report.error.is_some()))
+        };
+        while said("lenient") != Some((true, false)) || said("strict") != Some((false, true)) {
+            changes.changed().await.expect("the watches live");
+        }
+        assert!(lenient.snapshot().is_empty());
+        assert!(!watches.synced());
+    }
+}

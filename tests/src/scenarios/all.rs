@@ -200,6 +200,11 @@ pub const ALL: &[Scenario] = &[
         run: unusable::literals,
     },
     Scenario {
+        name: "unusable_literals_that_are_stored_stay_valid",
+        herald: true,
+        run: unusable::stored,
+    },
+    Scenario {
         name: "unusable_from_now_on_an_address_is_kept_and_not_announced",
         herald: true,
         run: unusable::later,

@@ -19,6 +19,9 @@ use crate::services::{PATIENCE, Wanted};
 
 const POOLS: &str = "/apis/heraldlb.io/v1beta1/ipaddresspools";
 const NODES: &str = "/api/v1/nodes";
+/// The kind of [`POOLS`].
+const CRD: &str =
+    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/ipaddresspools.heraldlb.io";
 /// The client's own address, and others that nobody has.
 const ASKER: Ipv4Addr = Ipv4Addr::new(10, 73, 0, 50);
 
@@ -198,6 +201,49 @@ pub(super) fn literals(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
+/// A pool from before the API server refused its entry stays valid, and in use as far as it can be.
+pub(super) fn stored(stage: &mut Stage) -> Result<()> {
+    let lab = &stage.lab;
+    let versions =
+        lab.api.get(CRD)?.context("the kind is not installed")?["spec"]["versions"].take();
+    let mut before = versions.clone();
+    let spec = "/0/schema/openAPIV3Schema/properties/spec/properties/addresses/items";
+    let entry = before.pointer_mut(spec).context("the schema is another")?;
+    entry["x-kubernetes-validations"] = json!([]);
+    define(lab, &before)?;
+    let old = manifest("old", &["127.0.0.5", "10.73.0.170"]).to_string();
+    let stored = lab.wait("the rules are not taken back", PATIENCE, |lab| {
+        lab.apply(&old).map(|()| true)
+    });
+    define(lab, &versions)?;
+    stored?;
+    lab.wait("the rules are not in force again", PATIENCE, |lab| {
+        let fresh = manifest("fresh", &["127.0.0.5"]).to_string();
+        Ok(lab.api.refusal(POOLS, &fresh)?.is_some())
+    })?;
+    advertise(lab, "old")?;
+    told(
+        lab,
+        "old",
+        "PartlyUsable",
+        &["127.0.0.5 (a loopback address)"],
+    )?;
+    let wanted = wanted("guest", "old");
+    lab.create_service(&wanted)?;
+    let got = lab.wait_for_addresses(&wanted)?;
+    expect_same("what it gets", &got, &vec!["10.73.0.170".parse()?])?;
+    lab.wait("the pool's counts are not written", PATIENCE, |lab| {
+        let found = counted(lab, "old", "assignedIPv4")?;
+        expect_same("assignedIPv4", &found, &json!(1)).map(|()| true)
+    })
+    .map(drop)
+}
+
+fn define(lab: &Lab, versions: &Value) -> Result<()> {
+    let change = json!({"spec": {"versions": versions}});
+    lab.api.patch(CRD, crate::api::Merge::Json, &change)
+}
+
 /// A node joins with an address that a Service has, or comes to have it on an interface: the Service keeps
 /// it, nobody announces it, and everybody who asks is told whose it is. When it is gone it is announced again.
 pub(super) fn later(stage: &mut Stage) -> Result<()> {
@@ -293,6 +339,10 @@ fn announced(lab: &Lab, wanted: &str, reason: &str, words: &[&str]) -> Result<()
 /// A pool that gives only on request, and an advertisement for it on the LAN.
 fn pool(lab: &Lab, name: &str, addresses: &[&str]) -> Result<()> {
     lab.apply(&manifest(name, addresses).to_string())?;
+    advertise(lab, name)
+}
+
+fn advertise(lab: &Lab, name: &str) -> Result<()> {
     let advertisement = json!({
         "apiVersion": "heraldlb.io/v1beta1", "kind": "L2Advertisement",
         "metadata": {"name": name}, "spec": {"ipAddressPools": [name]},
