@@ -128,7 +128,7 @@ impl Book {
                 was_foreign: &was_foreign,
             };
             let service = known.restored(object, service, &listed);
-            let foreign = known.foreign(&service, &listed);
+            let foreign = known.foreign(object, &service, &listed);
             if !foreign.is_empty() {
                 self.snapshot.foreign.insert(key.clone(), foreign);
             }
@@ -310,8 +310,14 @@ impl Known<'_> {
         service
     }
 
-    /// The addresses that Herald neither gave nor adopted.
-    fn foreign(&self, service: &Meaning, listed: &impl Fn() -> Vec<IpAddr>) -> BTreeSet<IpAddr> {
+    /// The addresses that Herald neither gave nor adopted: neither is it remembered, nor does the
+    /// condition name them, which is written with an address, nor the ServiceAnnouncement, which follows.
+    fn foreign(
+        &self,
+        object: &Service,
+        service: &Meaning,
+        listed: &impl Fn() -> Vec<IpAddr>,
+    ) -> BTreeSet<IpAddr> {
         let is_known = |address: &IpAddr| {
             let was_known = self
                 .before
@@ -322,8 +328,8 @@ impl Known<'_> {
         let mut foreign: BTreeSet<IpAddr> = service.held.iter().copied().collect();
         foreign.retain(|address| !is_known(address));
         if !foreign.is_empty() {
-            let listed = listed();
-            foreign.retain(|address| !listed.contains(address));
+            let (named, listed) = (object.named(), listed());
+            foreign.retain(|address| !named.contains(address) && !listed.contains(address));
         }
         foreign
     }

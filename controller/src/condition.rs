@@ -45,6 +45,11 @@ impl Standing {
         })
     }
 
+    /// What it says of a Service that has what it asks for.
+    pub(crate) fn said(&self) -> Option<&str> {
+        (self.status == Some(true)).then_some(&self.message)
+    }
+
     /// As it was read, but for the generation it was for.
     pub(crate) fn condition(&self, type_: &str) -> Condition {
         let status = match self.status {

@@ -75,6 +75,17 @@ impl Service {
         self.ours.is_some() && !self.ingress.is_empty()
     }
 
+    /// The addresses that our condition says it has from Herald. A user cannot write it.
+    pub(crate) fn named(&self) -> Vec<IpAddr> {
+        let said = self
+            .condition
+            .iter()
+            .filter_map(|condition| condition.said());
+        let words = said.flat_map(|message| message.split([' ', ',', ';']));
+        let words = words.map(|word| word.trim_end_matches(['.', ':']));
+        words.filter_map(|word| word.parse().ok()).collect()
+    }
+
     /// The condition of ours that stands there, if any.
     pub(crate) fn conditions(&self) -> Vec<Condition> {
         let standing = self.condition.iter();

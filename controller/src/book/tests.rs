@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::assign::tests::{kept, merge, pool};
+use crate::condition::ADDRESS_ALLOCATED;
 use herald_config::service::ALLOCATED_FROM_POOL;
 use herald_runtime::clock;
 
@@ -101,7 +102,24 @@ fn what_was_adopted_is_ours_from_then_on_and_what_was_not_is_left_alone() {
     book.configure(wide.clone());
     assert_eq!(of(&outcome(&mut book, now), "web"), "192.0.2.7");
 
-    // A new leader knows by the ServiceAnnouncement which addresses are Herald's.
+    // A new leader knows by the condition which addresses are Herald's.
+    let condition = json!({"status": {"conditions": [{
+        "type": ADDRESS_ALLOCATED, "status": "True", "reason": "Allocated",
+        "message": "The Service has 192.0.2.7 from pool lan and 2001:db8::7 from pool six.",
+        "lastTransitionTime": "2026-11-21T10:00:00Z",
+    }]}});
+    for (address, has) in [
+        ("192.0.2.7", "192.0.2.128"),
+        ("192.0.2.70", "192.0.2.70 alone"),
+    ] {
+        let mut book = Book::new(GRACE);
+        book.configure(narrow.clone());
+        let ours = service("web", address, &condition);
+        book.enter(&key("web"), Some(&ours), Vec::new);
+        assert_eq!(of(&outcome(&mut book, now), "web"), has);
+    }
+
+    // Or by the ServiceAnnouncement.
     let mut book = Book::new(GRACE);
     book.configure(narrow.clone());
     book.enter(&key("web"), Some(&theirs), || vec![ip("192.0.2.7")]);
