@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use herald_crds::{QUORUM, READY, SpeakerInterface};
+use herald_model::address::Family;
 use herald_model::announce::Obstacle;
 use herald_model::bgp;
 use herald_model::service::{ServiceKey, TrafficPolicy};
@@ -177,12 +178,18 @@ fn nodes(facts: &Facts, key: &ServiceKey) -> Vec<String> {
         .flat_map(|verdict| verdict.nodes.iter())
         .map(|(node, obstacle)| format!("node {node} {obstacle}"))
         .collect();
-    let announcements = facts.desired.addresses.values();
-    let of_service = announcements.filter(|announcement| announcement.services.contains(key));
-    let candidates = of_service.flat_map(|announcement| announcement.candidates.iter());
-    lines.extend(candidates.filter_map(|(node, candidate)| {
-        Some(format!("node {node} {}", candidate.reluctance.remark()?))
-    }));
+    for (address, announcement) in &facts.desired.addresses {
+        if announcement.services.contains(key) {
+            let family = Family::of(*address);
+            let candidates = announcement.candidates.iter();
+            lines.extend(candidates.filter_map(|(node, candidate)| {
+                Some(format!(
+                    "node {node} {}",
+                    candidate.reluctance.remark(family)?
+                ))
+            }));
+        }
+    }
     lines.sort();
     lines.dedup();
     lines

@@ -227,6 +227,66 @@ fn endpoint_conditions_default_as_the_api_documents() {
     );
 }
 
+#[test]
+fn endpoints_are_of_the_family_of_their_slice() {
+    let slice = |kind: &str, address: &str, node: &str| -> EndpointSlice {
+        let slice = json!({
+            "metadata": {"namespace": "shop", "name": "web-1"}, "addressType": kind,
+            "endpoints": [{"addresses": [address], "nodeName": node}],
+        });
+        serde_json::from_value(slice).unwrap()
+    };
+    let slices = [
+        slice("IPv6", "fd00::1", "n1"),
+        slice("IPv4", "10.1.0.1", "n1"),
+        slice("IPv4", "10.1.0.2", "n1"),
+        slice("IPv6", "fd00::2", "n2"),
+        slice("FQDN", "web.example", "n3"),
+        slice("IPv8", "10.1.0.8", "n4"),
+    ];
+    let all = endpoints(&slices);
+    let found: Vec<_> = all.iter().map(|e| (e.family, e.node.as_deref())).collect();
+    let expected = [
+        (Family::V4, Some("n1")),
+        (Family::V6, Some("n1")),
+        (Family::V6, Some("n2")),
+    ];
+    assert_eq!(found, expected, "each kind once");
+    let found = by_address(&slices);
+    let found: Vec<_> = found
+        .iter()
+        .map(|(a, e)| (a.to_string(), e.family))
+        .collect();
+    let expected = [
+        ("10.1.0.1", Family::V4),
+        ("10.1.0.2", Family::V4),
+        ("fd00::1", Family::V6),
+        ("fd00::2", Family::V6),
+    ];
+    assert_eq!(found, expected.map(|(a, f)| (a.to_owned(), f)));
+}
+
+/// The same address in two slices, in either order: who takes more traffic counts.
+#[test]
+fn of_two_endpoints_with_one_address_the_better_one_counts() {
+    let slice = |ready: bool, serving: bool| -> EndpointSlice {
+        let conditions = json!({"ready": ready, "serving": serving, "terminating": !ready});
+        let slice = json!({
+            "metadata": {"namespace": "shop", "name": "web-1"}, "addressType": "IPv4",
+            "endpoints": [{"addresses": ["10.1.0.1"], "conditions": conditions}],
+        });
+        serde_json::from_value(slice).unwrap()
+    };
+    for (worse, better) in [
+        (slice(false, true), slice(true, true)),
+        (slice(false, false), slice(false, true)),
+    ] {
+        let expected = by_address([&better]);
+        assert_eq!(by_address([&worse, &better]), expected);
+        assert_eq!(by_address([&better, &worse]), expected);
+    }
+}
+
 /// One that is in two slices, as it may be for a while, is one; each family has slices of its own.
 #[test]
 fn endpoints_that_serve_are_counted_once_where_they_are() {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::NodeObstacles;
+use crate::address::Family;
 use crate::service::ServiceKey;
 
 /// Whether one address of one Service may be announced.
@@ -18,8 +19,13 @@ pub struct Verdict {
 /// Why no node may announce an address for a Service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Obstacle {
-    /// No endpoint is ready or still serving.
-    NoEndpoints { service: ServiceKey },
+    /// No endpoint of the address's family is ready, or terminating and still serving.
+    NoEndpoints {
+        service: ServiceKey,
+        family: Family,
+        /// Whether one of the other family is.
+        has_others: bool,
+    },
     /// No pool contains the address.
     NoPool { address: IpAddr },
     /// No L2Advertisement is for its pool.
@@ -63,9 +69,23 @@ const NAMED: usize = 3;
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoEndpoints { service } => write!(
+            Self::NoEndpoints {
+                service,
+                family,
+                has_others: false,
+            } => write!(
                 f,
-                "Service {service} has no ready endpoint: see its pods and its selector"
+                "Service {service} has no ready {family} endpoint: see its pods and its selector"
+            ),
+            Self::NoEndpoints {
+                service,
+                family,
+                has_others: true,
+            } => write!(
+                f,
+                "Service {service} has ready {} endpoints and no {family} endpoint: give its pods \
+                 {family} addresses, or take {family} out of spec.ipFamilies",
+                family.other()
             ),
             Self::NoPool { address } => write!(f, "{address} is in no IPAddressPool"),
             Self::NoAdvertisement { address, pool } => write!(
@@ -117,8 +137,8 @@ pub enum NodeObstacle {
     NoSpeaker,
     /// None of its interfaces fits the advertisements.
     NoInterface { wanted: Vec<String> },
-    /// Policy Local and no endpoint of the Service there that serves.
-    NoLocalEndpoint,
+    /// Policy Local and no endpoint of the Service there that serves, of the address's family.
+    NoLocalEndpoint { family: Family },
 }
 
 impl NodeObstacle {
@@ -131,7 +151,7 @@ impl NodeObstacle {
             Self::NetworkUnavailable => "NodeNetworkUnavailable",
             Self::NoSpeaker => "NoSpeaker",
             Self::NoInterface { .. } => "NoInterface",
-            Self::NoLocalEndpoint => "NoLocalEndpoint",
+            Self::NoLocalEndpoint { .. } => "NoLocalEndpoint",
         }
     }
 }
@@ -151,10 +171,10 @@ impl fmt::Display for NodeObstacle {
             Self::NoInterface { wanted } => {
                 write!(f, "has no interface that fits {}", wanted.join(", "))
             }
-            Self::NoLocalEndpoint => {
+            Self::NoLocalEndpoint { family } => {
                 write!(
                     f,
-                    "has no ready endpoint, which externalTrafficPolicy Local needs"
+                    "has no ready {family} endpoint, which externalTrafficPolicy Local needs"
                 )
             }
         }
