@@ -87,16 +87,15 @@ fn family(slice: &EndpointSlice) -> Option<Family> {
     }
 }
 
-/// Conditions default as the API documents: ready and serving to true, terminating to false;
-/// where serving is absent and ready is not, serving follows ready.
+/// Conditions default as the API documents and kube-proxy does: ready and serving to true, terminating to
+/// false.
 fn endpoint(family: Family, endpoint: &KubeEndpoint) -> Endpoint {
     let conditions = endpoint.conditions.as_ref();
-    let ready = conditions.and_then(|c| c.ready);
     Endpoint {
         family,
         node: endpoint.node_name.clone(),
-        ready: ready.unwrap_or(true),
-        serving: conditions.and_then(|c| c.serving).or(ready).unwrap_or(true),
+        ready: conditions.and_then(|c| c.ready).unwrap_or(true),
+        serving: conditions.and_then(|c| c.serving).unwrap_or(true),
         terminating: conditions.and_then(|c| c.terminating).unwrap_or(false),
     }
 }

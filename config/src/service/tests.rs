@@ -1,3 +1,4 @@
+use herald_model::service::{Endpoint, Usable};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::{Value, json};
 
@@ -208,6 +209,7 @@ fn endpoint_conditions_default_as_the_api_documents() {
             {"addresses": ["10.1.0.2"], "nodeName": "n2", "conditions": {"ready": false}},
             {"addresses": ["10.1.0.3"], "nodeName": "n3",
              "conditions": {"ready": false, "serving": true, "terminating": true}},
+            {"addresses": ["10.1.0.4"], "nodeName": "n4", "conditions": {"ready": false, "terminating": true}},
         ],
     }))
     .unwrap();
@@ -221,9 +223,16 @@ fn endpoint_conditions_default_as_the_api_documents() {
         told,
         [
             (Some("n1"), true, true, false),
-            (Some("n2"), false, false, false),
+            (Some("n2"), false, true, false),
             (Some("n3"), false, true, true),
+            (Some("n4"), false, true, true),
         ]
+    );
+    let usable: Vec<_> = endpoints.iter().map(Endpoint::usable).collect();
+    let terminating = Some(Usable::Terminating);
+    assert_eq!(
+        usable,
+        [Some(Usable::Ready), None, terminating, terminating]
     );
 }
 
