@@ -95,13 +95,8 @@ impl<'a> Judge<'a> {
                 advertisements,
             });
         }
-        let family = Family::of(address);
-        if service.usable(family).is_none() {
-            return Err(Obstacle::NoEndpoints {
-                service: key(),
-                family,
-                has_others: service.usable(family.other()).is_some(),
-            });
+        if let Some(obstacle) = Obstacle::no_endpoints(service, Family::of(address)) {
+            return Err(obstacle);
         }
         let world = self.world;
         Ok(self.tables.entry(matching).or_insert_with_key(|matching| {

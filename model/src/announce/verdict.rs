@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::NodeObstacles;
 use crate::address::Family;
-use crate::service::ServiceKey;
+use crate::service::{Service, ServiceKey};
 
 /// Whether one address of one Service may be announced.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +48,16 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
+    /// [`NoEndpoints`](Self::NoEndpoints), if it is so, whoever is to announce the address.
+    #[must_use]
+    pub fn no_endpoints(service: &Service, family: Family) -> Option<Self> {
+        service.usable(family).is_none().then(|| Self::NoEndpoints {
+            service: service.key.clone(),
+            family,
+            has_others: service.usable(family.other()).is_some(),
+        })
+    }
+
     /// The reason as one CamelCase word.
     #[must_use]
     pub fn label(&self) -> &'static str {

@@ -223,14 +223,13 @@ fn judge<'a>(
         return Err(Obstacle::Excluded);
     }
     let family = Family::of(address);
-    let (usable, otherwise) = match service.traffic_policy {
-        TrafficPolicy::Cluster => (service.usable(family), Obstacle::NoEndpoints { family }),
-        TrafficPolicy::Local => (
-            service.usable_on(family, name),
-            Obstacle::NoLocalEndpoint { family },
-        ),
-    };
-    usable.map(|_| matching).ok_or(otherwise)
+    if service.usable_from(family, name).is_some() {
+        return Ok(matching);
+    }
+    Err(match service.traffic_policy {
+        TrafficPolicy::Cluster => Obstacle::NoEndpoints { family },
+        TrafficPolicy::Local => Obstacle::NoLocalEndpoint { family },
+    })
 }
 
 fn names(advertisements: &[&Advertisement]) -> Vec<String> {

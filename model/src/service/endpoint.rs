@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Service;
+use super::{Service, TrafficPolicy};
 use crate::address::Family;
 
 /// One endpoint as its EndpointSlice says it, conditions defaulted as Kubernetes documents.
@@ -56,9 +56,17 @@ impl Service {
         best(self.endpoints_of(family))
     }
 
-    /// What it reaches on a node.
+    /// What it reaches when it enters at a node.
     #[must_use]
-    pub fn usable_on(&self, family: Family, node: &str) -> Option<Usable> {
+    pub fn usable_from(&self, family: Family, node: &str) -> Option<Usable> {
+        match self.traffic_policy {
+            TrafficPolicy::Cluster => self.usable(family),
+            TrafficPolicy::Local => self.usable_on(family, node),
+        }
+    }
+
+    /// What it reaches on a node.
+    fn usable_on(&self, family: Family, node: &str) -> Option<Usable> {
         let here = self
             .endpoints_of(family)
             .filter(|endpoint| endpoint.node.as_deref() == Some(node));
