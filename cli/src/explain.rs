@@ -5,6 +5,7 @@
 //! LAN and those of the routers, as far as the Service has addresses for each; neither needs the other.
 
 mod address;
+mod endpoints;
 mod request;
 mod routers;
 
@@ -123,7 +124,7 @@ const COMMON: &[Named] = &[
     ("allocation", request::allocated),
     ("pool of the address", address::pool),
     ("advertisement", address::advertised),
-    ("endpoints", address::endpoints),
+    ("endpoints", endpoints::endpoints),
 ];
 
 /// What an address needs to be answered for on the LAN.

@@ -11,7 +11,7 @@ use herald_crds::{
     ALLOCATED, ANNOUNCED, AllocatedAddress, BgpAnnouncement, GROUP, Layer2Announcement,
     ServiceAnnouncement, VERSION,
 };
-use herald_model::address::FewAddresses;
+use herald_model::address::{Family, FewAddresses};
 use herald_model::announce::{Desired, Obstacle, Verdict};
 use herald_model::labels::any_or_all;
 use herald_model::service::{Service, ServiceKey};
@@ -217,24 +217,33 @@ fn announced(
             sentences.push(answers(entry));
             said = true;
         }
-        if is_routed && !routed.is_empty() && !obstacle.is_some_and(is_unusable) {
-            sentences.push(routers_know(address, &routed));
+        // A speaker's entry is for all addresses of the Service that it announces to these peers.
+        let family = Family::of(*address);
+        let mut announcing = routed.clone();
+        announcing.retain(|entry| service.usable_from(family, &entry.node).is_some());
+        if is_routed && !announcing.is_empty() && !obstacle.is_some_and(is_unusable) {
+            sentences.push(routers_know(address, &announcing));
             said = true;
         }
         if said {
             continue;
         }
+        let mut unannounced = |obstacle: &Obstacle| {
+            reason = reason.or(Some(obstacle.label()));
+            sentences.push(format!("{address} is not announced: {obstacle}."));
+        };
         match obstacle {
             Some(Obstacle::NoAdvertisement { .. }) if is_routed => {
+                if let Some(obstacle) = Obstacle::no_endpoints(service, family) {
+                    unannounced(&obstacle);
+                    continue;
+                }
                 reason = reason.or(Some("WaitingForRouter"));
                 sentences.push(format!(
                     "No router knows {address} yet; heraldctl sessions shows why."
                 ));
             }
-            Some(obstacle) => {
-                reason = reason.or(Some(obstacle.label()));
-                sentences.push(format!("{address} is not announced: {obstacle}."));
-            }
+            Some(obstacle) => unannounced(obstacle),
             None => {
                 reason = reason.or(Some("WaitingForSpeaker"));
                 sentences.push(waiting(facts.desired, address));

@@ -3,6 +3,10 @@
 //! Not here: how it is read from Kubernetes (`config::service`), or what happens to it (`alloc`,
 //! `announce`).
 
+mod endpoint;
+#[cfg(test)]
+pub(crate) mod kube_proxy;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -11,6 +15,8 @@ use std::sync::Arc;
 
 use crate::address::Family;
 use crate::labels::Labels;
+
+pub use endpoint::{Endpoint, Usable};
 
 /// Names one Service; shown as `namespace/name` and ordered by namespace, then name.
 ///
@@ -139,19 +145,6 @@ impl FromStr for PortKey {
     }
 }
 
-/// One endpoint as its EndpointSlice says it, conditions defaulted as Kubernetes documents.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Endpoint {
-    /// The node it runs on, when known.
-    pub node: Option<String>,
-    /// Takes new traffic.
-    pub ready: bool,
-    /// Would answer, terminating or not.
-    pub serving: bool,
-    /// Is being deleted.
-    pub terminating: bool,
-}
-
 /// One Service of type LoadBalancer that is ours (class checked).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
@@ -188,9 +181,9 @@ pub struct Service {
     pub last_addresses: Vec<IpAddr>,
     /// Where traffic may enter.
     pub traffic_policy: TrafficPolicy,
-    /// Its endpoints.
+    /// Its endpoints, of both families.
     pub endpoints: Vec<Endpoint>,
-    /// The addresses of those that are ready or serving, by their node: how many there are. Empty
+    /// The addresses of those that are ready, or terminate and still serve, by their node: how many there are. Empty
     /// where nobody counts them ([`Policy::counts_endpoints`](crate::bgp::Policy::counts_endpoints)).
     pub serving: BTreeMap<String, BTreeSet<IpAddr>>,
 }

@@ -9,6 +9,7 @@ mod bad_input;
 mod bgp;
 mod claims;
 mod eviction;
+mod families;
 mod forms;
 mod ground;
 mod hygiene;

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use herald_crds::{QUORUM, READY, SpeakerInterface};
+use herald_model::address::Family;
 use herald_model::announce::Obstacle;
 use herald_model::bgp;
-use herald_model::service::{ServiceKey, TrafficPolicy};
+use herald_model::service::ServiceKey;
 
 use super::request::ours_or_fail;
 use super::{Failure, Finding, Found};
@@ -113,34 +114,6 @@ fn unfit(facts: &Facts, key: &ServiceKey) -> Vec<String> {
     lines
 }
 
-pub(super) fn endpoints(facts: &Facts, key: &ServiceKey) -> Finding {
-    let service = ours_or_fail(facts, key)?;
-    let serving = service
-        .endpoints
-        .iter()
-        .filter(|e| e.ready || e.serving)
-        .count();
-    if serving == 0 {
-        let wrong = match service.endpoints.len() {
-            0 => "the Service has no endpoints".to_owned(),
-            _ => "no endpoint of the Service is ready".to_owned(),
-        };
-        return Err(Failure::new(
-            wrong,
-            format!(
-                "an address without a serving endpoint is not announced; compare spec.selector with the pods' labels and see whether the pods are Ready: kubectl get endpointslices -n {} -l kubernetes.io/service-name={}",
-                key.namespace(),
-                key.name()
-            ),
-        ));
-    }
-    let policy = match service.traffic_policy {
-        TrafficPolicy::Cluster => "externalTrafficPolicy Cluster",
-        TrafficPolicy::Local => "externalTrafficPolicy Local: only nodes with one may announce",
-    };
-    Ok(Found::new(format!("serving, {policy}")))
-}
-
 pub(super) fn eligible(facts: &Facts, key: &ServiceKey) -> Finding {
     if let Some(obstacle) = obstacle(facts, key) {
         let (wrong, advice) = match obstacle {
@@ -182,12 +155,18 @@ fn nodes(facts: &Facts, key: &ServiceKey) -> Vec<String> {
         .flat_map(|verdict| verdict.nodes.iter())
         .map(|(node, obstacle)| format!("node {node} {obstacle}"))
         .collect();
-    let announcements = facts.desired.addresses.values();
-    let of_service = announcements.filter(|announcement| announcement.services.contains(key));
-    let candidates = of_service.flat_map(|announcement| announcement.candidates.iter());
-    lines.extend(candidates.filter_map(|(node, candidate)| {
-        Some(format!("node {node} {}", candidate.reluctance.remark()?))
-    }));
+    for (address, announcement) in &facts.desired.addresses {
+        if announcement.services.contains(key) {
+            let family = Family::of(*address);
+            let candidates = announcement.candidates.iter();
+            lines.extend(candidates.filter_map(|(node, candidate)| {
+                Some(format!(
+                    "node {node} {}",
+                    candidate.reluctance.remark(family)?
+                ))
+            }));
+        }
+    }
     lines.sort();
     lines.dedup();
     lines

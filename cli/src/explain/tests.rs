@@ -32,6 +32,7 @@ fn a_working_service_passes_every_check() {
   ✓ pool of the address: lan
   ✓ advertisement: L2Advertisement lan
   ✓ endpoints: serving, externalTrafficPolicy Cluster
+      192.0.2.240: IPv4 endpoints: 1 ready on n2
   ✓ eligible nodes: 192.0.2.240 on n1, n2
   ✓ owner node: 192.0.2.240 on n1
   ✓ speaker: n1 is Ready
@@ -183,7 +184,7 @@ const CASES: &[Case] = &[
             c.slices = vec![object(changed(slice(), "/endpoints/0/conditions", unready))];
         },
         "endpoints",
-        "no endpoint of the Service is ready",
+        "no IPv4 endpoint of the Service is ready",
         "whether the pods are Ready",
     ),
     (
@@ -307,6 +308,137 @@ fn each_fault_fails_its_check_says_what_to_do_and_leaves_the_rest_unchecked() {
     }
 }
 
+/// [`working`] with an address of each family, and these endpoints: family, node, whether it is ready.
+fn dual(policy: &str, endpoints: &[(&str, &str, bool)]) -> Cluster {
+    let mut cluster = working();
+    cluster.pools = vec![object(pool(
+        "lan",
+        &["192.0.2.240-192.0.2.250", "2001:db8::240-2001:db8::250"],
+    ))];
+    let mut service = service();
+    service["spec"]["externalTrafficPolicy"] = json!(policy);
+    service["spec"]["clusterIPs"] = json!(["10.0.0.1", "fd01::1"]);
+    service["spec"]["ipFamilyPolicy"] = json!("PreferDualStack");
+    service["status"]["loadBalancer"]["ingress"] =
+        json!([{"ip": "192.0.2.240", "ipMode": "VIP"}, {"ip": "2001:db8::240", "ipMode": "VIP"}]);
+    cluster.services = vec![object(service)];
+    let mut announced = announcement();
+    announced["status"]["addresses"] = json!([
+        {"address": "192.0.2.240", "pool": "lan"}, {"address": "2001:db8::240", "pool": "lan"},
+    ]);
+    announced["status"]["layer2"] = json!([
+        {"address": "192.0.2.240", "node": "n1", "interfaces": ["eth0"]},
+        {"address": "2001:db8::240", "node": "n2", "interfaces": ["eth0"]},
+    ]);
+    cluster.announcements = vec![object(announced)];
+    let slices = endpoints.iter().enumerate().map(|(at, (family, node, ready))| {
+        let address = if *family == "IPv4" {
+            format!("10.1.0.{at}")
+        } else {
+            format!("fd00::{at}")
+        };
+        let mut slice = slice();
+        slice["addressType"] = json!(family);
+        slice["endpoints"] = json!([
+            {"addresses": [address], "nodeName": node, "conditions": {"ready": ready, "serving": ready}},
+        ]);
+        object(slice)
+    });
+    cluster.slices = slices.collect();
+    cluster
+}
+
+#[test]
+fn endpoints_are_shown_for_each_address() {
+    let (four, six) = (("IPv4", "n1", true), ("IPv6", "n2", true));
+    let explanation = explained(dual("Local", &[four, six]));
+    assert!(explanation.ok, "{}", text(&explanation));
+    let check = |name: &str| {
+        let mut checks = explanation.checks.iter();
+        checks.find(|c| c.name == name).unwrap()
+    };
+    assert_eq!(
+        check("endpoints").details,
+        [
+            "192.0.2.240: IPv4 endpoints: 1 ready on n1",
+            "2001:db8::240: IPv6 endpoints: 1 ready on n2",
+        ]
+    );
+    let eligible = check("eligible nodes");
+    assert_eq!(eligible.found, "192.0.2.240 on n1; 2001:db8::240 on n2");
+    assert_eq!(
+        eligible.details,
+        [
+            "node n1 has no ready IPv6 endpoint, which externalTrafficPolicy Local needs",
+            "node n2 has no ready IPv4 endpoint, which externalTrafficPolicy Local needs",
+        ]
+    );
+}
+
+#[test]
+fn endpoints_are_counted_by_what_they_do_on_each_node() {
+    let mut cluster = working();
+    let mut slice = slice();
+    let endpoint = |last: usize, node: &str, ready: bool, serving: bool, terminating: bool| {
+        let conditions = json!({"ready": ready, "serving": serving, "terminating": terminating});
+        json!({"addresses": [format!("10.1.0.{last}")], "nodeName": node, "conditions": conditions})
+    };
+    let mut endpoints = vec![
+        endpoint(1, "n1", true, true, false),
+        endpoint(2, "n1", true, true, false),
+        endpoint(3, "n1", false, true, true),
+        endpoint(4, "n1", false, false, true),
+        endpoint(5, "n1", false, false, false),
+        json!({"addresses": ["10.1.0.6"]}),
+    ];
+    endpoints.extend((2..8).map(|n| endpoint(5 + n, &format!("n{n}"), true, true, false)));
+    slice["endpoints"] = json!(endpoints);
+    // It moves between slices and is one.
+    cluster.slices = vec![object(slice.clone()), object(slice)];
+    let explanation = explained(cluster);
+    let mut checks = explanation.checks.iter();
+    let check = checks.find(|c| c.name == "endpoints").unwrap();
+    assert_eq!(
+        check.details,
+        [
+            "192.0.2.240: IPv4 endpoints: 1 ready on no node that is named; 2 ready, 1 terminating and serving, \
+          1 terminating, 1 not ready on n1; 1 ready on n2; 1 ready on n3; 1 ready on n4; and 3 ready on 3 more \
+          nodes"
+        ]
+    );
+}
+
+#[test]
+fn an_address_without_endpoints_of_its_family_fails_with_the_fix() {
+    let four = ("IPv4", "n1", true);
+    for (endpoints, found, advice, line) in [
+        (
+            &[four][..],
+            "has no IPv6 endpoint, and kube-proxy passes traffic for 2001:db8::240 to no IPv4 endpoint",
+            "give the pods IPv6 addresses, or, if they are to have none, take IPv6 out of spec.ipFamilies",
+            "2001:db8::240: no IPv6 endpoints",
+        ),
+        (
+            &[four, ("IPv6", "n2", false)],
+            "no IPv6 endpoint of the Service is ready",
+            "whether the pods are Ready",
+            "2001:db8::240: IPv6 endpoints: 1 not ready on n2",
+        ),
+    ] {
+        for policy in ["Cluster", "Local"] {
+            let explanation = explained(dual(policy, endpoints));
+            assert!(!explanation.ok);
+            let mut checks = explanation.checks.iter();
+            let check = checks.find(|c| c.outcome == Outcome::Failed).unwrap();
+            assert_eq!(check.name, "endpoints");
+            assert!(check.found.contains(found), "{}", check.found);
+            assert!(check.advice.contains(advice), "{}", check.advice);
+            let served = "192.0.2.240: IPv4 endpoints: 1 ready on n1";
+            assert_eq!(check.details, [served, line]);
+        }
+    }
+}
+
 #[test]
 fn every_node_that_may_not_announce_has_its_reason() {
     let mut cluster = working();
@@ -330,7 +462,7 @@ fn every_node_that_may_not_announce_has_its_reason() {
     assert_eq!(
         eligible.details,
         [
-            "node n1 has no ready endpoint, which externalTrafficPolicy Local needs",
+            "node n1 has no ready IPv4 endpoint, which externalTrafficPolicy Local needs",
             "node n3 has no speaker that reports an interface",
         ]
     );
@@ -449,6 +581,7 @@ fn an_address_for_routers_alone_is_followed_to_the_routers() {
   ✓ pool of the address: routed
   ✓ advertisement: BGPAdvertisement routed
   ✓ endpoints: serving, externalTrafficPolicy Cluster
+      198.51.100.1: IPv4 endpoints: 1 ready on n2
   ✓ announcing nodes: 198.51.100.1 from n1, n2
   ! sessions: 1 of 2 established
       n2 to tor-a: Active since 2026-01-01T00:01:00Z: 192.0.2.1 refuses connections to port 179: is BGP running there?

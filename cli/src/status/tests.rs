@@ -115,7 +115,7 @@ fn an_address_for_routers_alone_waits_for_a_router() {
     assert_eq!(line.state, State::NotAnnounced);
     assert_eq!(
         line.message,
-        "no node announces 198.51.100.1 to a router: node n1 waits for a ready endpoint of the Service"
+        "no node announces 198.51.100.1 to a router: node n1 waits for a ready IPv4 endpoint of the Service"
     );
     let mut cluster = routed();
     cluster.bgp_advertisements.clear();

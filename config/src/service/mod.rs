@@ -22,7 +22,7 @@ use crate::problem::{ObjectRef, Problem, Reason};
 pub use annotations::{
     ADDRESS_POOL, ALLOCATED_FROM_POOL, ALLOW_SHARED_IP, LAST_ADDRESSES, LOAD_BALANCER_IPS, PREFIXES,
 };
-pub use endpoints::{endpoints, owner, serving};
+pub use endpoints::{by_address, endpoints, owner, serving};
 
 /// The class Herald serves unless told otherwise, next to Services without a class.
 pub const DEFAULT_CLASS: &str = "heraldlb.io/herald";

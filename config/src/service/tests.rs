@@ -1,3 +1,4 @@
+use herald_model::service::{Endpoint, Usable};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::{Value, json};
 
@@ -208,6 +209,7 @@ fn endpoint_conditions_default_as_the_api_documents() {
             {"addresses": ["10.1.0.2"], "nodeName": "n2", "conditions": {"ready": false}},
             {"addresses": ["10.1.0.3"], "nodeName": "n3",
              "conditions": {"ready": false, "serving": true, "terminating": true}},
+            {"addresses": ["10.1.0.4"], "nodeName": "n4", "conditions": {"ready": false, "terminating": true}},
         ],
     }))
     .unwrap();
@@ -221,10 +223,77 @@ fn endpoint_conditions_default_as_the_api_documents() {
         told,
         [
             (Some("n1"), true, true, false),
-            (Some("n2"), false, false, false),
+            (Some("n2"), false, true, false),
             (Some("n3"), false, true, true),
+            (Some("n4"), false, true, true),
         ]
     );
+    let usable: Vec<_> = endpoints.iter().map(Endpoint::usable).collect();
+    let terminating = Some(Usable::Terminating);
+    assert_eq!(
+        usable,
+        [Some(Usable::Ready), None, terminating, terminating]
+    );
+}
+
+#[test]
+fn endpoints_are_of_the_family_of_their_slice() {
+    let slice = |kind: &str, address: &str, node: &str| -> EndpointSlice {
+        let slice = json!({
+            "metadata": {"namespace": "shop", "name": "web-1"}, "addressType": kind,
+            "endpoints": [{"addresses": [address], "nodeName": node}],
+        });
+        serde_json::from_value(slice).unwrap()
+    };
+    let slices = [
+        slice("IPv6", "fd00::1", "n1"),
+        slice("IPv4", "10.1.0.1", "n1"),
+        slice("IPv4", "10.1.0.2", "n1"),
+        slice("IPv6", "fd00::2", "n2"),
+        slice("FQDN", "web.example", "n3"),
+        slice("IPv8", "10.1.0.8", "n4"),
+    ];
+    let all = endpoints(&slices);
+    let found: Vec<_> = all.iter().map(|e| (e.family, e.node.as_deref())).collect();
+    let expected = [
+        (Family::V4, Some("n1")),
+        (Family::V6, Some("n1")),
+        (Family::V6, Some("n2")),
+    ];
+    assert_eq!(found, expected, "each kind once");
+    let found = by_address(&slices);
+    let found: Vec<_> = found
+        .iter()
+        .map(|(a, e)| (a.to_string(), e.family))
+        .collect();
+    let expected = [
+        ("10.1.0.1", Family::V4),
+        ("10.1.0.2", Family::V4),
+        ("fd00::1", Family::V6),
+        ("fd00::2", Family::V6),
+    ];
+    assert_eq!(found, expected.map(|(a, f)| (a.to_owned(), f)));
+}
+
+/// The same address in two slices, in either order: who takes more traffic counts.
+#[test]
+fn of_two_endpoints_with_one_address_the_better_one_counts() {
+    let slice = |ready: bool, serving: bool| -> EndpointSlice {
+        let conditions = json!({"ready": ready, "serving": serving, "terminating": !ready});
+        let slice = json!({
+            "metadata": {"namespace": "shop", "name": "web-1"}, "addressType": "IPv4",
+            "endpoints": [{"addresses": ["10.1.0.1"], "conditions": conditions}],
+        });
+        serde_json::from_value(slice).unwrap()
+    };
+    for (worse, better) in [
+        (slice(false, true), slice(true, true)),
+        (slice(false, false), slice(false, true)),
+    ] {
+        let expected = by_address([&better]);
+        assert_eq!(by_address([&worse, &better]), expected);
+        assert_eq!(by_address([&better, &worse]), expected);
+    }
 }
 
 /// One that is in two slices, as it may be for a while, is one; each family has slices of its own.

@@ -336,3 +336,90 @@ fn an_address_that_routers_know_is_announced_without_the_lan() {
         "True Announced n1 announces 192.0.2.1 to spine, tor."
     );
 }
+
+/// [`scene`] with an address of each family; the one endpoint is of IPv4.
+fn dual(policy: &str) -> Observed {
+    let mut observed = scene(&json!({
+        "spec": {
+            "clusterIPs": ["10.0.0.1", "fd00::1"], "ipFamilyPolicy": "PreferDualStack",
+            "externalTrafficPolicy": policy,
+        },
+        "status": {"loadBalancer": {"ingress": [
+            {"ip": "192.0.2.1", "ipMode": "VIP"}, {"ip": "2001:db8::1", "ipMode": "VIP"},
+        ]}},
+    }));
+    let pool = json!({
+        "metadata": {"name": "six"}, "spec": {"addresses": ["2001:db8::/120"]},
+    });
+    observed
+        .objects
+        .pools
+        .push(serde_json::from_value(pool).unwrap());
+    observed.slices.insert(key(), vec![slice("IPv4", "n1")]);
+    let nodes = observed.objects.nodes.as_mut().unwrap();
+    let facts = nodes["n1"].clone();
+    nodes.insert("n2".to_owned(), facts);
+    observed
+}
+
+fn slice(family: &str, node: &str) -> Arc<Slice> {
+    let slice = json!({
+        "metadata": {"namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": family,
+        "endpoints": [{"addresses": ["::1"], "nodeName": node, "conditions": {"ready": true}}],
+    });
+    Arc::new(Slice::of(&serde_json::from_value(slice).unwrap()))
+}
+
+const IPV4_ALONE: &str = "2001:db8::1 is not announced: Service shop/web has ready IPv4 endpoints and no IPv6 \
+                          endpoint: give its pods IPv6 addresses, or take IPv6 out of spec.ipFamilies.";
+
+#[test]
+fn an_address_without_endpoints_of_its_family_is_told_beside_one_that_is_announced() {
+    for policy in ["Cluster", "Local"] {
+        let mut observed = dual(policy);
+        let entry = json!({"address": "192.0.2.1", "node": "n1", "interfaces": ["eth0"]});
+        announcement(&mut observed, &json!({"layer2": [entry]}));
+        let report = reports_on(&observed, &[], 10).remove(0);
+        assert_eq!(
+            said(&report.status, ANNOUNCED),
+            format!("False NoEndpoints n1 answers for 192.0.2.1 on eth0. {IPV4_ALONE}")
+        );
+        assert_eq!(report.happenings, []);
+    }
+}
+
+/// The speakers name the peers of a Service's addresses, and not which of them each node announces.
+#[test]
+fn routers_know_an_address_of_nodes_that_have_endpoints_of_its_family() {
+    let (four_on_n1, six_on_n2) = (slice("IPv4", "n1"), slice("IPv6", "n2"));
+    for (policy, slices, expected) in [
+        (
+            "Cluster",
+            vec![four_on_n1.clone()],
+            format!("False NoEndpoints n1, n2 announce 192.0.2.1 to tor. {IPV4_ALONE}"),
+        ),
+        (
+            "Local",
+            vec![four_on_n1.clone(), six_on_n2.clone()],
+            "True Announced n1 announces 192.0.2.1 to tor. n2 announces 2001:db8::1 to tor."
+                .to_owned(),
+        ),
+        (
+            "Cluster",
+            vec![four_on_n1, six_on_n2],
+            "True Announced n1, n2 announce 192.0.2.1 to tor. n1, n2 announce 2001:db8::1 to tor."
+                .to_owned(),
+        ),
+    ] {
+        let mut observed = dual(policy);
+        observed.slices.insert(key(), slices);
+        observed.objects.l2_advertisements.clear();
+        let advertisement = json!({"metadata": {"name": "all"}, "spec": {}});
+        observed.objects.bgp_advertisements = vec![serde_json::from_value(advertisement).unwrap()];
+        let entries = json!([{"node": "n1", "peers": ["tor"]}, {"node": "n2", "peers": ["tor"]}]);
+        announcement(&mut observed, &json!({"bgp": entries}));
+        let report = reports_on(&observed, &[], 10).remove(0);
+        assert_eq!(said(&report.status, ANNOUNCED), expected, "{policy}");
+    }
+}

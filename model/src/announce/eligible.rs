@@ -10,8 +10,9 @@ use super::{
     Candidate, Candidates, L2Advertisement, Node, NodeObstacle, NodeObstacles, Obstacle,
     Reluctance, Verdict, World, glob,
 };
+use crate::address::Family;
 use crate::labels::any_or_all;
-use crate::service::{Service, TrafficPolicy};
+use crate::service::{Service, TrafficPolicy, Usable};
 
 /// Nodes as a set of advertisements sees them, whatever the Service's endpoints.
 struct Table {
@@ -54,7 +55,7 @@ impl<'a> Judge<'a> {
             return (Candidates::default(), verdict);
         }
         let (candidates, nodes) = match self.table(service, address) {
-            Ok(table) => table.of(service),
+            Ok(table) => table.of(service, Family::of(address)),
             Err(obstacle) => {
                 let verdict = Verdict {
                     obstacle: Some(obstacle),
@@ -107,8 +108,8 @@ impl<'a> Judge<'a> {
                 advertisements,
             });
         }
-        if !service.endpoints.iter().any(|e| e.ready || e.serving) {
-            return Err(Obstacle::NoEndpoints { service: key() });
+        if let Some(obstacle) = Obstacle::no_endpoints(service, Family::of(address)) {
+            return Err(obstacle);
         }
         let world = self.world;
         Ok(self.tables.entry(matching).or_insert_with_key(|matching| {
@@ -136,21 +137,26 @@ impl Table {
         }
     }
 
-    /// The candidates for a Service, and what stands against the other nodes.
-    fn of(&self, service: &Service) -> (Candidates, NodeObstacles) {
+    /// The candidates for an address of this family of a Service, and what stands against the other
+    /// nodes.
+    fn of(&self, service: &Service, family: Family) -> (Candidates, NodeObstacles) {
         if service.traffic_policy == TrafficPolicy::Cluster {
             return (Arc::clone(&self.candidates), Arc::clone(&self.obstacles));
         }
+        let usable = service.usable_by_node(family);
         let mut candidates = BTreeMap::new();
         let mut obstacles = BTreeMap::clone(&self.obstacles);
         for (name, candidate) in &*self.candidates {
-            match terminating_only(service, name) {
-                Ok(terminating) => {
+            match usable.get(name.as_str()) {
+                Some(usable) => {
                     let mut candidate = candidate.clone();
-                    candidate.reluctance.terminating = terminating;
+                    candidate.reluctance.terminating = *usable == Usable::Terminating;
                     candidates.insert(name.clone(), candidate);
                 }
-                Err(obstacle) => drop(obstacles.insert(name.clone(), obstacle)),
+                None => {
+                    let obstacle = NodeObstacle::NoLocalEndpoint { family };
+                    obstacles.insert(name.clone(), obstacle);
+                }
             }
         }
         (Arc::new(candidates), Arc::new(obstacles))
@@ -218,21 +224,4 @@ fn on_node(ads: &[&L2Advertisement], node: &Node) -> Result<Candidate, NodeObsta
         weight,
         zone: node.zone.clone(),
     })
-}
-
-/// Whether traffic of a Service with policy Local that enters at this node reaches only endpoints
-/// that are terminating. As kube-proxy does it: the node's ready endpoints, else those that terminate
-/// and still serve.
-fn terminating_only(service: &Service, node: &str) -> Result<bool, NodeObstacle> {
-    let here = || {
-        let endpoints = service.endpoints.iter();
-        endpoints.filter(|e| e.node.as_deref() == Some(node))
-    };
-    if here().any(|e| e.ready) {
-        Ok(false)
-    } else if here().any(|e| e.serving && e.terminating) {
-        Ok(true)
-    } else {
-        Err(NodeObstacle::NoLocalEndpoint)
-    }
 }

@@ -20,7 +20,7 @@ use eligible::Judge;
 pub use verdict::{NodeObstacle, Obstacle, Verdict};
 pub use world::{L2Advertisement, Node, World};
 
-use crate::address::FewAddresses;
+use crate::address::{Family, FewAddresses};
 use crate::service::{Service, ServiceKey};
 
 /// What shall be announced and by whom it may be.
@@ -66,7 +66,7 @@ pub struct Candidate {
 pub struct Reluctance {
     /// Others are heard on a network it announces the address on, and it is not.
     pub unheard: bool,
-    /// Policy Local, and its endpoints are all terminating.
+    /// Policy Local, and its endpoints of the address's family are all terminating.
     pub terminating: bool,
     /// It is cordoned, being drained or shutting down.
     pub stopping: bool,
@@ -75,20 +75,22 @@ pub struct Reluctance {
 }
 
 impl Reluctance {
-    /// What to say of the node, after its name; None when it is not reluctant at all.
+    /// What to say of the node, after its name, for an address of this family; None when it is not
+    /// reluctant at all.
     #[must_use]
-    pub fn remark(self) -> Option<&'static str> {
-        if self.unheard {
-            Some("is not heard on the announced network and announces when no better node lives")
+    pub fn remark(self, family: Family) -> Option<String> {
+        let what = if self.unheard {
+            "is not heard on the announced network".to_owned()
         } else if self.terminating {
-            Some("has only endpoints that are terminating and announces when no better node lives")
+            format!("has only {family} endpoints that are terminating")
         } else if self.stopping {
-            Some("is cordoned, draining or shutting down and announces when no better node lives")
+            "is cordoned, draining or shutting down".to_owned()
         } else if self.flapping {
-            Some("fell silent too often lately and announces when no better node lives")
+            "fell silent too often lately".to_owned()
         } else {
-            None
-        }
+            return None;
+        };
+        Some(format!("{what} and announces when no better node lives"))
     }
 }
 

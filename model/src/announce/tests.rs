@@ -1,13 +1,17 @@
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::address::{AddressRange, RangeSet};
 use crate::labels::{Labels, Selector};
 use crate::pool::Pool;
-use crate::service::{Endpoint, TrafficPolicy};
+use crate::service::{Endpoint, TrafficPolicy, kube_proxy};
 use crate::unusable::{NeverHost, Owner, Unusable};
 
 const VIP: &str = "192.0.2.1";
+const VIP6: &str = "2001:db8::1";
+const NODES: [&str; 3] = ["a", "b", "c"];
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -26,10 +30,19 @@ fn endpoint(node: &str, state: &str) -> Endpoint {
         other => panic!("{other}"),
     };
     Endpoint {
+        family: Family::V4,
         node: Some(node.to_owned()),
         ready,
         serving,
         terminating,
+    }
+}
+
+/// The same of IPv6.
+fn endpoint6(node: &str, state: &str) -> Endpoint {
+    Endpoint {
+        family: Family::V6,
+        ..endpoint(node, state)
     }
 }
 
@@ -49,6 +62,16 @@ fn local(name: &str, endpoints: &[(&str, &str)]) -> Service {
     Service {
         traffic_policy: TrafficPolicy::Local,
         ..service(name, endpoints)
+    }
+}
+
+/// With an address of each family.
+fn dual(policy: TrafficPolicy, endpoints: Vec<Endpoint>) -> Service {
+    Service {
+        held: vec![ip(VIP), ip(VIP6)],
+        traffic_policy: policy,
+        endpoints,
+        ..service("s", &[])
     }
 }
 
@@ -77,8 +100,9 @@ fn ad(name: &str) -> L2Advertisement {
 
 /// Nodes a, b and c, pool p, and one advertisement for everything.
 fn world(services: impl IntoIterator<Item = Service>) -> World {
-    let pool = |name: &str, text: &str| {
-        let ranges: RangeSet = [text.parse().unwrap()].into_iter().collect();
+    let pool = |name: &str, texts: &[&str]| {
+        let ranges = texts.iter().map(|t| t.parse::<AddressRange>().unwrap());
+        let ranges: RangeSet = ranges.collect();
         (name.to_owned(), Pool::new(name, ranges))
     };
     World {
@@ -86,17 +110,25 @@ fn world(services: impl IntoIterator<Item = Service>) -> World {
             .into_iter()
             .map(|s| (s.key.clone(), Arc::new(s)))
             .collect(),
-        pools: [pool("p", "192.0.2.0/24"), pool("q", "198.51.100.0/24")].into(),
+        pools: [
+            pool("p", &["192.0.2.0/24", "2001:db8::/64"]),
+            pool("q", &["198.51.100.0/24"]),
+        ]
+        .into(),
         advertisements: vec![ad("all")],
-        nodes: ["a", "b", "c"].map(|n| (n.to_owned(), node(n))).into(),
+        nodes: NODES.map(|n| (n.to_owned(), node(n))).into(),
         ..World::default()
     }
 }
 
 /// The least reluctant candidates of the address.
 fn candidates(world: &World) -> String {
+    candidates_of(world, VIP)
+}
+
+fn candidates_of(world: &World, address: &str) -> String {
     let desired = desired(world);
-    let Some(announcement) = desired.addresses.get(&ip(VIP)) else {
+    let Some(announcement) = desired.addresses.get(&ip(address)) else {
         return String::new();
     };
     let candidates = &announcement.candidates;
@@ -163,6 +195,109 @@ fn endpoints_decide_as_kube_proxy_does() {
 }
 
 #[test]
+fn endpoints_decide_for_the_addresses_of_their_family() {
+    use TrafficPolicy::{Cluster, Local};
+    let all = "a b c";
+    let (four, six) = (endpoint("a", "ready"), endpoint6("b", "ready"));
+    for (what, endpoints, cluster, local) in [
+        (
+            "apart",
+            vec![four.clone(), six.clone()],
+            [all, all],
+            ["a", "b"],
+        ),
+        (
+            "together",
+            vec![four.clone(), endpoint6("a", "ready")],
+            [all, all],
+            ["a", "a"],
+        ),
+        ("IPv4 alone", vec![four.clone()], [all, ""], ["a", ""]),
+        ("IPv6 alone", vec![six], ["", all], ["", "b"]),
+        (
+            "IPv6 unready",
+            vec![four.clone(), endpoint6("a", "unready")],
+            [all, ""],
+            ["a", ""],
+        ),
+        (
+            "IPv6 leaving, though IPv4 is ready there",
+            vec![
+                four.clone(),
+                endpoint6("a", "leaving"),
+                endpoint6("b", "leaving"),
+            ],
+            [all, all],
+            ["a", "a b"],
+        ),
+        (
+            "IPv6 leaving where IPv4 is, and ready elsewhere",
+            vec![four, endpoint6("a", "leaving"), endpoint6("c", "ready")],
+            [all, all],
+            ["a", "c"],
+        ),
+    ] {
+        for (policy, expected) in [(Cluster, cluster), (Local, local)] {
+            let world = world([dual(policy, endpoints.clone())]);
+            let found = [VIP, VIP6].map(|address| candidates_of(&world, address));
+            assert_eq!(found, expected, "{what}, {policy:?}");
+        }
+    }
+}
+
+#[test]
+fn what_stands_against_an_address_without_endpoints_names_the_family() {
+    let obstacle = |policy, endpoints: Vec<Endpoint>| {
+        let desired = desired(&world([dual(policy, endpoints)]));
+        verdict_on(&desired, "s", VIP6)
+            .obstacle
+            .map(|found| (found.label(), found.to_string()))
+    };
+    let none = "Service default/s has no ready IPv6 endpoint: see its pods and its selector";
+    let four_only = "Service default/s has ready IPv4 endpoints and no IPv6 endpoint: give its pods IPv6 \
+                     addresses, or take IPv6 out of spec.ipFamilies";
+    for policy in [TrafficPolicy::Cluster, TrafficPolicy::Local] {
+        let said = |endpoints| obstacle(policy, endpoints);
+        let expected = |text: &str| Some(("NoEndpoints", text.to_owned()));
+        assert_eq!(said(vec![]), expected(none));
+        assert_eq!(said(vec![endpoint("a", "unready")]), expected(none));
+        assert_eq!(said(vec![endpoint("a", "leaving")]), expected(four_only));
+        assert_eq!(said(vec![endpoint("a", "ready")]), expected(four_only));
+    }
+    let elsewhere = vec![endpoint("a", "ready"), endpoint6("z", "ready")];
+    let why = "has no ready IPv6 endpoint, which externalTrafficPolicy Local needs";
+    let every = format!("no node may announce 2001:db8::1: a {why}; b {why}; c {why}");
+    let expected = Some(("NoEligibleNode", every));
+    assert_eq!(obstacle(TrafficPolicy::Local, elsewhere), expected);
+}
+
+proptest! {
+    /// A node is a candidate for an address when its kube-proxy, which has a table for each family, does
+    /// not drop what enters there; and reluctant when only terminating endpoints take it.
+    #[test]
+    fn candidates_are_the_nodes_whose_kube_proxy_passes_traffic_on(
+        endpoints in kube_proxy::some_endpoints(&["a", "b", "c", "z"]),
+        policy in kube_proxy::some_policy(),
+    ) {
+        let desired = desired(&world([dual(policy, endpoints.clone())]));
+        for (address, family) in [(VIP, Family::V4), (VIP6, Family::V6)] {
+            let announcement = desired.addresses.get(&ip(address));
+            let candidates = announcement.map(|announcement| announcement.candidates.clone());
+            let candidates = candidates.unwrap_or_default();
+            for node in NODES {
+                let table = kube_proxy::table(&endpoints, family, policy, node);
+                let candidate = candidates.get(node);
+                prop_assert_eq!(candidate.is_some(), table.reachable > 0, "{} {}", address, node);
+                // With policy Cluster no node is better off than another.
+                let terminating = policy == TrafficPolicy::Local && table.uses_serving_terminating;
+                let reluctant = candidate.is_some_and(|one| one.reluctance.terminating);
+                prop_assert_eq!(reluctant, terminating, "{} {}", address, node);
+            }
+        }
+    }
+}
+
+#[test]
 fn each_obstacle_of_a_node_is_named() {
     type Spoil = fn(&mut Node);
     let spoils: [(&str, Spoil, &str); 3] = [
@@ -208,6 +343,26 @@ fn a_stopping_node_and_one_whose_endpoints_terminate_are_reluctant_candidates() 
     assert_eq!(reluctance("a"), stopping);
     assert_eq!(reluctance("b"), terminating);
     assert!(Reluctance::default() < stopping && stopping < terminating);
+}
+
+#[test]
+fn a_remark_on_terminating_endpoints_names_the_family() {
+    let reluctance = Reluctance {
+        terminating: true,
+        ..Reluctance::default()
+    };
+    let remark =
+        "has only IPv6 endpoints that are terminating and announces when no better node lives";
+    assert_eq!(reluctance.remark(Family::V6).as_deref(), Some(remark));
+    assert_eq!(Reluctance::default().remark(Family::V6), None);
+}
+
+#[test]
+fn both_addresses_of_a_service_share_their_candidates_with_policy_cluster() {
+    let endpoints = vec![endpoint("a", "ready"), endpoint6("b", "ready")];
+    let desired = desired(&world([dual(TrafficPolicy::Cluster, endpoints)]));
+    let each: Vec<&Candidates> = desired.addresses.values().map(|a| &a.candidates).collect();
+    assert!(each.len() == 2 && Arc::ptr_eq(each[0], each[1]));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::NodeObstacles;
-use crate::service::ServiceKey;
+use crate::address::Family;
+use crate::service::{Service, ServiceKey};
 use crate::unusable::Owner;
 
 /// Whether one address of one Service may be announced.
@@ -25,8 +26,13 @@ pub enum Obstacle {
         address: IpAddr,
         owner: Owner,
     },
-    /// No endpoint is ready or still serving.
-    NoEndpoints { service: ServiceKey },
+    /// No endpoint of the address's family is ready, or terminating and still serving.
+    NoEndpoints {
+        service: ServiceKey,
+        family: Family,
+        /// Whether one of the other family is.
+        has_others: bool,
+    },
     /// No pool contains the address.
     NoPool { address: IpAddr },
     /// No L2Advertisement is for its pool.
@@ -49,6 +55,16 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
+    /// [`NoEndpoints`](Self::NoEndpoints), if it is so, whoever is to announce the address.
+    #[must_use]
+    pub fn no_endpoints(service: &Service, family: Family) -> Option<Self> {
+        service.usable(family).is_none().then(|| Self::NoEndpoints {
+            service: service.key.clone(),
+            family,
+            has_others: service.usable(family.other()).is_some(),
+        })
+    }
+
     /// The reason as one CamelCase word.
     #[must_use]
     pub fn label(&self) -> &'static str {
@@ -80,9 +96,23 @@ impl fmt::Display for Obstacle {
                 "{address} is {owner}: request another address for Service {service}, or take it \
                  off its owner"
             ),
-            Self::NoEndpoints { service } => write!(
+            Self::NoEndpoints {
+                service,
+                family,
+                has_others: false,
+            } => write!(
                 f,
-                "Service {service} has no ready endpoint: see its pods and its selector"
+                "Service {service} has no ready {family} endpoint: see its pods and its selector"
+            ),
+            Self::NoEndpoints {
+                service,
+                family,
+                has_others: true,
+            } => write!(
+                f,
+                "Service {service} has ready {} endpoints and no {family} endpoint: give its pods \
+                 {family} addresses, or take {family} out of spec.ipFamilies",
+                family.other()
             ),
             Self::NoPool { address } => write!(f, "{address} is in no IPAddressPool"),
             Self::NoAdvertisement { address, pool } => write!(
@@ -134,8 +164,8 @@ pub enum NodeObstacle {
     NoSpeaker,
     /// None of its interfaces fits the advertisements.
     NoInterface { wanted: Vec<String> },
-    /// Policy Local and no endpoint of the Service there that serves.
-    NoLocalEndpoint,
+    /// Policy Local and no endpoint of the Service there that serves, of the address's family.
+    NoLocalEndpoint { family: Family },
 }
 
 impl NodeObstacle {
@@ -148,7 +178,7 @@ impl NodeObstacle {
             Self::NetworkUnavailable => "NodeNetworkUnavailable",
             Self::NoSpeaker => "NoSpeaker",
             Self::NoInterface { .. } => "NoInterface",
-            Self::NoLocalEndpoint => "NoLocalEndpoint",
+            Self::NoLocalEndpoint { .. } => "NoLocalEndpoint",
         }
     }
 }
@@ -168,10 +198,10 @@ impl fmt::Display for NodeObstacle {
             Self::NoInterface { wanted } => {
                 write!(f, "has no interface that fits {}", wanted.join(", "))
             }
-            Self::NoLocalEndpoint => {
+            Self::NoLocalEndpoint { family } => {
                 write!(
                     f,
-                    "has no ready endpoint, which externalTrafficPolicy Local needs"
+                    "has no ready {family} endpoint, which externalTrafficPolicy Local needs"
                 )
             }
         }

@@ -7,10 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::Attributes;
+use crate::address::Family;
 use crate::service::{Service, ServiceKey, TrafficPolicy};
 
 /// How an advertisement has the nodes' shares reckoned. Of two that announce one prefix the greater
@@ -101,13 +103,15 @@ impl<'a> Scales<'a> {
 
 /// The endpoints that traffic for a Service reaches by way of a node that announces it. With policy
 /// Cluster those are all of them from every node, which weigh the same; one stands for them, so that
-/// nothing is told anew when they come and go. At least one: routers take a share of zero for none told.
+/// nothing is told anew when they come and go. Those of the prefix's family count, which is that of every
+/// address in it. At least one: routers take a share of zero for none told.
 fn endpoints(service: &Service, node: &str, prefix: IpNet) -> u64 {
     let serving = match service.traffic_policy {
         TrafficPolicy::Cluster => None,
         TrafficPolicy::Local => service.serving.get(node),
     };
-    let of_family = |address: &&std::net::IpAddr| address.is_ipv4() == prefix.addr().is_ipv4();
+    let family = Family::of(prefix.addr());
+    let of_family = |address: &&IpAddr| Family::of(**address) == family;
     let count = serving.map_or(0, |all| all.iter().filter(of_family).count());
     u64::try_from(count).unwrap_or(u64::MAX).max(1)
 }

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::bandwidth::Scales;
 use super::{Advertisement, Attributes, Policy};
-use crate::address::FewAddresses;
+use crate::address::{Family, FewAddresses};
 use crate::announce::{Node, World};
 use crate::labels::any_or_all;
 use crate::service::{Service, ServiceKey, TrafficPolicy};
@@ -43,10 +43,10 @@ pub enum Obstacle {
     Excluded,
     /// Its condition NetworkUnavailable is true.
     NetworkUnavailable,
-    /// Policy Local and no endpoint of the Service there that serves.
-    NoLocalEndpoint,
-    /// No endpoint anywhere serves.
-    NoEndpoints,
+    /// Policy Local and no endpoint of the Service there that serves, of the address's family.
+    NoLocalEndpoint { family: Family },
+    /// No endpoint of the address's family serves, anywhere.
+    NoEndpoints { family: Family },
 }
 
 impl Obstacle {
@@ -61,8 +61,8 @@ impl Obstacle {
             Self::NoPeer { .. } => "NoPeer",
             Self::Excluded => "NodeExcluded",
             Self::NetworkUnavailable => "NodeNetworkUnavailable",
-            Self::NoLocalEndpoint => "NoLocalEndpoint",
-            Self::NoEndpoints => "NoEndpoints",
+            Self::NoLocalEndpoint { .. } => "NoLocalEndpoint",
+            Self::NoEndpoints { .. } => "NoEndpoints",
         }
     }
 }
@@ -98,11 +98,13 @@ impl fmt::Display for Obstacle {
                 "is labelled node.kubernetes.io/exclude-from-external-load-balancers"
             ),
             Self::NetworkUnavailable => write!(f, "has condition NetworkUnavailable"),
-            Self::NoLocalEndpoint => write!(
+            Self::NoLocalEndpoint { family } => write!(
                 f,
-                "has no ready endpoint, which externalTrafficPolicy Local needs"
+                "has no ready {family} endpoint, which externalTrafficPolicy Local needs"
             ),
-            Self::NoEndpoints => write!(f, "waits for a ready endpoint of the Service"),
+            Self::NoEndpoints { family } => {
+                write!(f, "waits for a ready {family} endpoint of the Service")
+            }
         }
     }
 }
@@ -233,14 +235,14 @@ fn judge<'a>(
     if node.excluded {
         return Err(Obstacle::Excluded);
     }
-    let mut serving = service.endpoints.iter().filter(|e| e.ready || e.serving);
-    match service.traffic_policy {
-        TrafficPolicy::Cluster if serving.next().is_none() => Err(Obstacle::NoEndpoints),
-        TrafficPolicy::Local if !serving.any(|e| e.node.as_deref() == Some(name)) => {
-            Err(Obstacle::NoLocalEndpoint)
-        }
-        TrafficPolicy::Cluster | TrafficPolicy::Local => Ok(matching),
+    let family = Family::of(address);
+    if service.usable_from(family, name).is_some() {
+        return Ok(matching);
     }
+    Err(match service.traffic_policy {
+        TrafficPolicy::Cluster => Obstacle::NoEndpoints { family },
+        TrafficPolicy::Local => Obstacle::NoLocalEndpoint { family },
+    })
 }
 
 fn names(advertisements: &[&Advertisement]) -> Vec<String> {

@@ -6,12 +6,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
-use crate::address::{AddressRange, RangeSet};
+use crate::address::{AddressRange, Family, RangeSet};
 use crate::announce::{Node, World};
 use crate::labels::{Labels, Selector};
 use crate::pool::Pool;
-use crate::service::{Endpoint, Service, ServiceKey, TrafficPolicy};
+use crate::service::{Endpoint, Service, ServiceKey, TrafficPolicy, kube_proxy};
 use crate::unusable::{Owner, Unusable};
 
 fn ip(text: &str) -> IpAddr {
@@ -70,6 +72,7 @@ fn only(label: &str) -> Vec<Selector> {
 
 fn endpoint(node: &str, ready: bool, serving: bool) -> Endpoint {
     Endpoint {
+        family: Family::V4,
         node: Some(node.to_owned()),
         ready,
         serving,
@@ -77,11 +80,19 @@ fn endpoint(node: &str, ready: bool, serving: bool) -> Endpoint {
     }
 }
 
+/// One that is ready, of IPv6.
+fn endpoint6(node: &str) -> Endpoint {
+    Endpoint {
+        family: Family::V6,
+        ..endpoint(node, true, true)
+    }
+}
+
 fn service(name: &str, held: &[&str]) -> Service {
     Service {
         labels: labels("web"),
         held: held.iter().map(|a| ip(a)).collect(),
-        endpoints: vec![endpoint("n1", true, true)],
+        endpoints: vec![endpoint("n1", true, true), endpoint6("n1")],
         ..Service::new(ServiceKey::new("shop", name))
     }
 }
@@ -257,6 +268,99 @@ fn the_first_failing_test_is_the_reason() {
         ("another peer", same, &[&other_peer], Err("NoPeer")),
     ] {
         assert_eq!(set(change, ads).map(drop), expected, "{what}");
+    }
+}
+
+#[test]
+fn endpoints_decide_for_the_prefixes_of_their_family() {
+    use TrafficPolicy::{Cluster, Local};
+    let (four, six) = ("198.51.100.7/32", "2001:db8::7/128");
+    let none: &[&str] = &[];
+    let v4 = |node| endpoint(node, true, true);
+    let leaving6 = Endpoint {
+        family: Family::V6,
+        ..endpoint("n2", false, true)
+    };
+    for (what, endpoints, cluster, local) in [
+        (
+            "apart",
+            vec![v4("n1"), endpoint6("n2")],
+            [&[four, six][..]; 2],
+            [&[four][..], &[six]],
+        ),
+        (
+            "IPv6 leaving",
+            vec![v4("n1"), leaving6],
+            [&[four, six]; 2],
+            [&[four], &[six]],
+        ),
+        ("IPv4 alone", vec![v4("n1")], [&[four]; 2], [&[four], none]),
+        (
+            "IPv6 alone",
+            vec![endpoint6("n2")],
+            [&[six]; 2],
+            [none, &[six]],
+        ),
+    ] {
+        for (policy_of, expected) in [(Cluster, cluster), (Local, local)] {
+            let mut web = service("web", &["198.51.100.7", "2001:db8::7"]);
+            (web.traffic_policy, web.endpoints) = (policy_of, endpoints.clone());
+            let world = world(&[web]);
+            let policy = policy(&[peer("tor")], &[advertisement("all")]);
+            let found = ["n1", "n2"].map(|node| told(&routes(&world, &policy, node), "tor"));
+            assert_eq!(found, expected, "{what}, {policy_of:?}");
+        }
+    }
+}
+
+#[test]
+fn what_stands_against_an_address_without_endpoints_names_the_family() {
+    for (traffic_policy, label, text) in [
+        (
+            TrafficPolicy::Cluster,
+            "NoEndpoints",
+            "waits for a ready IPv6 endpoint of the Service",
+        ),
+        (
+            TrafficPolicy::Local,
+            "NoLocalEndpoint",
+            "has no ready IPv6 endpoint, which externalTrafficPolicy Local needs",
+        ),
+    ] {
+        let mut web = service("web", &["198.51.100.7", "2001:db8::7"]);
+        (web.traffic_policy, web.endpoints) = (traffic_policy, vec![endpoint("n1", true, true)]);
+        let policy = policy(&[peer("tor")], &[advertisement("all")]);
+        let routes = routes(&world(&[web]), &policy, "n1");
+        let verdicts = routes.verdicts.values().next().unwrap();
+        assert!(verdicts.get(ip("198.51.100.7")).unwrap().is_ok());
+        let obstacle = verdicts.get(ip("2001:db8::7")).unwrap().as_ref();
+        let obstacle = obstacle.unwrap_err();
+        assert_eq!(
+            (obstacle.label(), obstacle.to_string().as_str()),
+            (label, text)
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_address_is_told_where_kube_proxy_passes_its_traffic_on(
+        endpoints in kube_proxy::some_endpoints(&["n1", "n2", "n3"]),
+        traffic_policy in kube_proxy::some_policy(),
+    ) {
+        let mut web = service("web", &["198.51.100.7", "2001:db8::7"]);
+        (web.traffic_policy, web.endpoints) = (traffic_policy, endpoints.clone());
+        let world = world(&[web]);
+        let policy = policy(&[peer("tor")], &[advertisement("all")]);
+        for node in ["n1", "n2"] {
+            let told = told(&routes(&world, &policy, node), "tor");
+            let four = ("198.51.100.7/32", Family::V4);
+            for (prefix, family) in [four, ("2001:db8::7/128", Family::V6)] {
+                let table = kube_proxy::table(&endpoints, family, traffic_policy, node);
+                let is_told = told.iter().any(|one| one == prefix);
+                prop_assert_eq!(is_told, table.reachable > 0, "{} {}", prefix, node);
+            }
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Every scenario there is, in the order they run.
 
 use super::{
-    Scenario, addresses, bad_input, bgp, claims, eviction, forms, ground, hygiene, independence,
-    keeping, lan, moving_in, narrow, objects, pages, policies, pools, restarts, rights, sharing,
-    takeover, tool, unheard, unusable,
+    Scenario, addresses, bad_input, bgp, claims, eviction, families, forms, ground, hygiene,
+    independence, keeping, lan, moving_in, narrow, objects, pages, policies, pools, restarts,
+    rights, sharing, takeover, tool, unheard, unusable,
 };
 use crate::routers::Kind;
 
@@ -53,6 +53,11 @@ pub const ALL: &[Scenario] = &[
         name: "dual_stack_is_both_families_or_nothing",
         herald: true,
         run: sharing::both_families,
+    },
+    Scenario {
+        name: "an_address_follows_the_endpoints_of_its_family",
+        herald: true,
+        run: families::apart,
     },
     Scenario {
         name: "services_with_one_key_share_an_address",

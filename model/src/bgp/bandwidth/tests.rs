@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::super::tests::{self, peer};
 use super::super::{Advertisement, Policy, routes};
 use super::*;
-use crate::address::{AddressRange, RangeSet};
+use crate::address::{AddressRange, Family, RangeSet};
 use crate::announce::{Node, World};
 use crate::pool::Pool;
 use crate::service::{Endpoint, Service};
@@ -51,15 +51,19 @@ fn service(name: &str, held: &[IpAddr], local: bool, pods: &Pods) -> Service {
     if local {
         service.traffic_policy = TrafficPolicy::Local;
     }
-    let kinds = pods.iter().filter(|(_, four, six)| *four || *six);
-    service.endpoints = kinds
-        .map(|(node, ..)| Endpoint {
-            node: Some((*node).to_owned()),
-            ready: true,
-            serving: true,
-            terminating: false,
-        })
-        .collect();
+    for (node, four, six) in pods {
+        let families = [(*four, Family::V4), (*six, Family::V6)];
+        let families = families.into_iter().filter(|(has, _)| *has);
+        service
+            .endpoints
+            .extend(families.map(|(_, family)| Endpoint {
+                family,
+                node: Some((*node).to_owned()),
+                ready: true,
+                serving: true,
+                terminating: false,
+            }));
+    }
     for (i, (node, four, six)) in pods.iter().enumerate() {
         let last = u8::try_from(i).unwrap();
         let v4 = IpAddr::from([10, 0, 0, last]);
@@ -142,10 +146,19 @@ fn with_policy_cluster_every_node_says_the_same_however_many_there_are() {
     }
 }
 
-/// It is announced because of its endpoints of IPv4, and a share of zero would be none.
 #[test]
-fn an_address_without_endpoints_of_its_family_has_the_least_share() {
-    let web = service("web", &[six(7)], true, &vec![("n1", true, false)]);
+fn endpoints_of_one_family_give_no_share_of_the_other() {
+    let pods = vec![("n1", true, false), ("n1", true, false)];
+    let web = service("web", &[four(7), six(7)], true, &pods);
+    let one = [advertisement("a", Some(terms(1, Per::Endpoint, None)))];
+    assert_eq!(told(&[web], &one, "n1"), said(&[("198.51.100.7/32", 2)]));
+}
+
+/// A share of zero would be none: where nothing was counted, one stands for what is announced.
+#[test]
+fn what_is_announced_has_a_share_though_nothing_was_counted() {
+    let mut web = service("web", &[six(7)], true, &vec![("n1", false, true)]);
+    web.serving.clear();
     let one = [advertisement("a", Some(terms(1, Per::Endpoint, None)))];
     assert_eq!(told(&[web], &one, "n1"), said(&[("2001:db8::7/128", 1)]));
 }
@@ -293,8 +306,9 @@ fn plain(
             v6.map(|last| six(last.into()))
         };
         let here = |pod: &&(&str, bool, bool)| pod.0 == node || !*local;
-        let serves = pods.iter().filter(here).any(|pod| pod.1 || pod.2);
-        let Some(address) = held.filter(|_| serves) else {
+        let of_family = |pod: &&(&str, bool, bool)| if is_v4 { pod.1 } else { pod.2 };
+        let count = pods.iter().filter(here).filter(of_family).count();
+        let Some(address) = held.filter(|_| count > 0) else {
             continue;
         };
         let mut is_member = false;
@@ -321,9 +335,7 @@ fn plain(
             }
         }
         if is_member {
-            let of_family = |pod: &&(&str, bool, bool)| if is_v4 { pod.1 } else { pod.2 };
-            let count = pods.iter().filter(here).filter(of_family).count();
-            endpoints += if *local { count.max(1) } else { 1 };
+            endpoints += if *local { count } else { 1 };
         }
     }
     let terms = greatest?;
