@@ -13,7 +13,7 @@ use herald_crds::{ServiceAnnouncement, Speaker};
 use herald_model::service::ServiceKey;
 use herald_runtime::events::{Events, Happening};
 use herald_runtime::lease::Leadership;
-use herald_runtime::{apply, client};
+use herald_runtime::{apply, client, rejections};
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Service as KubeService};
 use kube::api::{DeleteParams, ListParams, Patch as Body, PatchParams, Preconditions};
 use kube::core::{DynamicObject, ObjectList};
@@ -45,7 +45,9 @@ pub(crate) enum Refused {
     Conflict,
     /// The API server has forgotten what it showed before.
     WentBack { shown: u64, now: u64 },
-    /// The API server refuses or does not answer; its words.
+    /// The API server rejects this very write, and would each time; its words.
+    Rejected(String),
+    /// The API server fails or does not answer; its words.
     Error(String),
 }
 
@@ -56,6 +58,7 @@ impl Refused {
             Self::NotLeading => "not_leading",
             Self::Conflict => "conflict",
             Self::WentBack { .. } => "went_back",
+            Self::Rejected(_) => "rejected",
             Self::Error(_) => "error",
         }
     }
@@ -71,7 +74,7 @@ impl fmt::Display for Refused {
                 "the API server is at version {now} and was at {shown} before, as after a restore \
                  from a backup: nothing that was seen holds any more, start again"
             ),
-            Self::Error(error) => f.write_str(error),
+            Self::Rejected(error) | Self::Error(error) => f.write_str(error),
         }
     }
 }
@@ -333,7 +336,12 @@ fn only(uid: &str) -> DeleteParams {
 fn gone_is_fine(outcome: Result<(), Refused>) -> Result<(), Refused> {
     match outcome {
         Ok(()) | Err(Refused::Conflict) => Ok(()),
-        Err(Refused::NotLeading | Refused::WentBack { .. } | Refused::Error(_)) => outcome,
+        Err(
+            Refused::NotLeading
+            | Refused::WentBack { .. }
+            | Refused::Rejected(_)
+            | Refused::Error(_),
+        ) => outcome,
     }
 }
 
@@ -350,6 +358,7 @@ pub(crate) async fn within<T>(
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(match client::status_code(&error) {
             Some(404 | 409) => Refused::Conflict,
+            Some(code) if rejections::lasts(code) => Refused::Rejected(client::describe(&error)),
             Some(_) | None => Refused::Error(client::describe(&error)),
         }),
         Err(_) => Err(Refused::Error(format!(

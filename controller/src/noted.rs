@@ -28,7 +28,7 @@ impl Noted {
         let complete = refused.is_empty();
         let mut now = BTreeMap::new();
         for (what, refused) in refused {
-            if let Refused::Error(error) = refused {
+            if let Refused::Rejected(error) | Refused::Error(error) = refused {
                 if self.failed.get(&what) != Some(&error) {
                     tracing::warn!(%what, %error, "not written, trying again");
                 }

@@ -31,6 +31,13 @@ pub(crate) struct Report {
     pub(crate) happenings: Vec<Happening>,
 }
 
+impl Report {
+    /// What is to be written, and on which version.
+    pub(crate) fn written(&self) -> (u64, Value) {
+        (self.version, self.status.clone())
+    }
+}
+
 /// What was sent last, so that a lagging watch does not make it be sent, and said, again.
 #[derive(Debug, Default)]
 pub(crate) struct Sent(BTreeMap<Target, Write>);

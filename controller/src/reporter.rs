@@ -14,6 +14,8 @@ use futures::StreamExt as _;
 use herald_model::announce::desired;
 use herald_runtime::bucket::Bucket;
 use herald_runtime::clock;
+use herald_runtime::rejections::Rejections;
+use serde_json::Value;
 
 use crate::apply::{Refused, Writer};
 use crate::decision::world;
@@ -53,6 +55,7 @@ pub(crate) struct Reporter {
 pub(crate) struct Memory {
     sent: Sent,
     noted: Noted,
+    rejections: Rejections<Target, (u64, Value)>,
     bucket: Bucket,
 }
 
@@ -61,6 +64,7 @@ impl Default for Memory {
         Self {
             sent: Sent::default(),
             noted: Noted::default(),
+            rejections: Rejections::default(),
             bucket: Bucket::new(PACE),
         }
     }
@@ -112,12 +116,20 @@ impl Reporter {
             failed: &told.failed,
         };
         let now = clock::wall();
-        let Memory { sent, bucket, .. } = &mut self.memory;
+        let Memory {
+            sent,
+            bucket,
+            rejections,
+            ..
+        } = &mut self.memory;
+        let moment = clock::now();
         let objects = accepted::reports(&observed, decision, sent, now);
         let due = objects
             .into_iter()
             .chain(announcements::reports(&facts, sent, now));
         let (mut reports, mut wait) = (Vec::new(), None);
+        let due =
+            due.filter(|report| !rejections.waits(&report.target, || report.written(), moment));
         for report in due {
             // Those the pace does not allow are made again when it does: all at once they would take
             // more memory than everything else together.
@@ -170,7 +182,9 @@ impl Reporter {
                 refused.insert(format!("Speaker {}", leaver.node), error);
             }
         }
-        self.memory.noted.note(refused).or(wait)
+        let rejected = self.memory.rejections.next(clock::now());
+        let again = self.memory.noted.note(refused).or(wait);
+        [again, rejected].into_iter().flatten().min()
     }
 
     /// Writes reports; gives those that were refused. One whose object went meanwhile needs no
@@ -202,6 +216,14 @@ impl Reporter {
                 Ok(version) => {
                     self.desk.make(version);
                     self.memory.sent.remember(&report, version);
+                    self.memory.rejections.forget(&report.target);
+                }
+                Err(Refused::Rejected(error)) => {
+                    let (target, written) = (report.target.clone(), report.written());
+                    if self.memory.rejections.note(target, written, clock::now()) {
+                        let what = format!("{kind} {namespace}/{name}");
+                        tracing::warn!(%what, %error, "rejected, tried again when it changes and now and then");
+                    }
                 }
                 Err(Refused::Conflict) => self.memory.sent.forget(&report.target),
                 Err(

@@ -364,7 +364,7 @@ impl Rounds {
                         self.memory.fresh.confirm(patch.key, Some(service));
                         continue;
                     }
-                    Err(Refused::Error(error)) => {
+                    Err(Refused::Rejected(error) | Refused::Error(error)) => {
                         let refusals = &mut self.memory.refusals;
                         refusals.note(patch.key.clone(), patch.version, error, clock::now());
                     }

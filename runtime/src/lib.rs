@@ -13,5 +13,6 @@ pub mod clock;
 pub mod events;
 pub mod lease;
 pub mod logging;
+pub mod rejections;
 pub mod supervise;
 pub mod watch;

@@ -3,6 +3,10 @@
 //! Behind everything else and latest wins: a report that cannot be written is replaced by the next
 //! one. Each node applies its own entries under its own field manager, so a new owner's entry
 //! replaces the old owner's and survives its withdrawal.
+//!
+//! Where something of an entry has to go, the whole list is replaced as it was read. Applying without it
+//! would leave what an earlier owner still owns of it: facts of another node, or a rest without any, which
+//! the API server rejects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,9 +16,11 @@ use herald_crds::{
     BgpAnnouncement, Layer2Announcement, ServiceAnnouncement, Speaker, SpeakerStatus,
 };
 use herald_model::service::ServiceKey;
-use herald_runtime::{apply, client};
+use herald_runtime::rejections::{self, Rejections};
+use herald_runtime::{apply, client, clock};
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 /// Pause after a failed write.
@@ -27,6 +33,9 @@ pub(crate) struct Report {
     pub speaker: Option<SpeakerStatus>,
     /// Whether the Speaker object exists.
     pub speaker_exists: bool,
+    /// Whether this node's Node object exists. Without it nobody counts what its speaker writes, and the
+    /// Speaker object is removed.
+    pub node_exists: bool,
     /// What this node announces, by Service.
     pub announcements: BTreeMap<ServiceKey, Vec<Layer2Announcement>>,
     /// What this node announces to routers, by Service.
@@ -42,6 +51,8 @@ pub(crate) struct Publisher {
     manager: String,
     /// What was written last.
     written: BTreeMap<ServiceKey, Written>,
+    /// What the API server rejected, and on which version.
+    rejections: Rejections<ServiceKey, (u64, Entries)>,
 }
 
 /// Entries that were written, to which object, and the version that made.
@@ -67,6 +78,8 @@ struct Own {
     manager: String,
     /// What was written last.
     written: Option<SpeakerStatus>,
+    /// What the API server rejected.
+    rejections: Rejections<(), SpeakerStatus>,
 }
 
 impl Publisher {
@@ -76,6 +89,7 @@ impl Publisher {
             node: node.to_owned(),
             manager: format!("herald-speaker-{node}"),
             written: BTreeMap::new(),
+            rejections: Rejections::default(),
         }
     }
 
@@ -86,17 +100,20 @@ impl Publisher {
             node: self.node.clone(),
             manager: self.manager.clone(),
             written: None,
+            rejections: Rejections::default(),
         };
         let mut turns = Turns::new(reports.clone());
         let speaker = async {
             while let Some(report) = turns.next().await {
-                turns.note(own.write(&report).await);
+                let outcome = own.write(&report).await;
+                turns.note(outcome, own.rejections.next(clock::now()));
             }
         };
         let mut turns = Turns::new(reports);
         let announcements = async {
             while let Some(report) = turns.next().await {
-                turns.note(self.write(&report).await);
+                let outcome = self.write(&report).await;
+                turns.note(outcome, self.rejections.next(clock::now()));
             }
         };
         futures::join!(speaker, announcements);
@@ -107,17 +124,25 @@ impl Publisher {
     async fn write(&mut self, report: &Report) -> kube::Result<()> {
         self.written
             .retain(|key, _| report.existing.contains_key(key));
+        self.rejections
+            .retain(|key| report.existing.contains_key(key));
+        if !report.node_exists {
+            return Ok(());
+        }
         let mut outcome = Ok(());
         for (key, object) in &report.existing {
             let wanted = Entries {
                 layer2: report.announcements.get(key).cloned().unwrap_or_default(),
                 bgp: report.routed.get(key).cloned().unwrap_or_default(),
             };
-            if said(&self.node, object, self.written.get(key)) == wanted {
+            let said = said(&self.node, object, self.written.get(key));
+            let write = || (version(object), wanted.clone());
+            if said == wanted || self.rejections.waits(key, write, clock::now()) {
                 continue;
             }
-            match self.write_entries(key, &wanted).await {
+            match self.write_entries(key, object, &said, &wanted).await {
                 Ok(Some(version)) => {
+                    self.rejections.forget(key);
                     let written = Written {
                         uid: object.metadata.uid.clone(),
                         version,
@@ -126,19 +151,44 @@ impl Publisher {
                     self.written.insert(key.clone(), written);
                 }
                 Ok(None) => {}
+                Err(error) if is_rejected(&error) => {
+                    let write = (version(object), wanted);
+                    if self.rejections.note(key.clone(), write, clock::now()) {
+                        let error = client::describe(&error);
+                        tracing::warn!(service = %key, %error, "what is announced was rejected");
+                    }
+                }
                 Err(error) => outcome = Err(error),
             }
         }
         outcome
     }
 
-    /// The version that was made; None when the object is gone.
+    /// The version that was made; None when the object is gone or is another one now.
     async fn write_entries(
         &self,
         key: &ServiceKey,
+        copy: &ServiceAnnouncement,
+        said: &Entries,
         entries: &Entries,
     ) -> kube::Result<Option<u64>> {
         let api: Api<ServiceAnnouncement> = Api::namespaced(self.client.clone(), key.namespace());
+        if let Some(body) = replacement(&self.node, copy, &entries.layer2) {
+            let parameters = PatchParams {
+                field_manager: Some(self.manager.clone()),
+                ..PatchParams::default()
+            };
+            let body = Patch::Merge(body);
+            let made = match api.patch_status(key.name(), &parameters, &body).await {
+                Ok(object) => version(&object),
+                // A newer one is on its way, and what it says is looked at then.
+                Err(error) if is_outdated(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            if said.bgp == entries.bgp {
+                return Ok(Some(made));
+            }
+        }
         let object = json!({
             "apiVersion": "heraldlb.io/v1beta1",
             "kind": "ServiceAnnouncement",
@@ -153,14 +203,74 @@ impl Publisher {
     }
 }
 
+/// The whole list with what this node wants in it, for the very version that was read, where something in
+/// that version has to go: an entry of this node, of another owner, or a fact that does not hold any more.
+fn replacement(
+    node: &str,
+    copy: &ServiceAnnouncement,
+    wanted: &[Layer2Announcement],
+) -> Option<Value> {
+    let entries = &copy.status.as_ref()?.layer2;
+    let wish = |entry: &Layer2Announcement| wanted.iter().find(|one| one.address == entry.address);
+    let has_to_go = |entry: &Layer2Announcement| match wish(entry) {
+        None => entry.node == node,
+        Some(wish) => {
+            let lacks = |there: bool, wished: bool| there && !wished;
+            entry.node != node
+                || lacks(entry.since.is_some(), wish.since.is_some())
+                || lacks(entry.epoch.is_some(), wish.epoch.is_some())
+                || lacks(
+                    entry.gateway_acknowledged.is_some(),
+                    wish.gateway_acknowledged.is_some(),
+                )
+        }
+    };
+    entries.iter().any(has_to_go).then(|| {
+        let others = entries.iter();
+        let others = others.filter(|entry| entry.node != node && wish(entry).is_none());
+        let list: Vec<&Layer2Announcement> = others.chain(wanted).collect();
+        json!({
+            "metadata": {"resourceVersion": copy.metadata.resource_version},
+            "status": {"layer2": list},
+        })
+    })
+}
+
+fn is_outdated(error: &kube::Error) -> bool {
+    matches!(client::status_code(error), Some(404 | 409))
+}
+
+fn is_rejected(error: &kube::Error) -> bool {
+    client::status_code(error).is_some_and(rejections::lasts)
+}
+
 impl Own {
     async fn write(&mut self, report: &Report) -> kube::Result<()> {
-        let Some(status) = &report.speaker else {
+        let Some(status) = report.speaker.as_ref().filter(|_| report.node_exists) else {
             return Ok(());
         };
-        if report.speaker_exists && self.written.as_ref() == Some(status) {
+        let is_written = report.speaker_exists && self.written.as_ref() == Some(status);
+        if is_written || self.rejections.waits(&(), || status.clone(), clock::now()) {
             return Ok(());
         }
+        let outcome = self.send(report, status).await;
+        match &outcome {
+            Err(error) if is_rejected(error) => {
+                if self.rejections.note((), status.clone(), clock::now()) {
+                    let error = client::describe(error);
+                    tracing::warn!(%error, "the status of this speaker was rejected");
+                }
+                Ok(())
+            }
+            Ok(()) => {
+                self.rejections.forget(&());
+                outcome
+            }
+            Err(_) => outcome,
+        }
+    }
+
+    async fn send(&mut self, report: &Report, status: &SpeakerStatus) -> kube::Result<()> {
         let api: Api<Speaker> = Api::all(self.client.clone());
         let mut object = json!({
             "apiVersion": "heraldlb.io/v1beta1",
@@ -183,6 +293,8 @@ struct Turns {
     reports: watch::Receiver<Report>,
     begun: bool,
     last_error: Option<String>,
+    /// When to look again though nothing is reported.
+    again: Option<Duration>,
 }
 
 impl Turns {
@@ -191,6 +303,7 @@ impl Turns {
             reports,
             begun: false,
             last_error: None,
+            again: None,
         }
     }
 
@@ -199,15 +312,18 @@ impl Turns {
         if self.begun {
             tokio::select! {
                 changed = self.reports.changed() => changed.ok()?,
-                () = tokio::time::sleep(RETRY), if self.last_error.is_some() => {}
+                () = clock::after(self.again) => {}
             }
         }
         self.begun = true;
         Some(self.reports.borrow_and_update().clone())
     }
 
-    fn note(&mut self, outcome: kube::Result<()>) {
+    /// Takes in how a turn went; `due` is when something that was rejected is to be tried again.
+    fn note(&mut self, outcome: kube::Result<()>, due: Option<Duration>) {
         let error = outcome.err().map(|error| client::describe(&error));
+        let retry = error.as_ref().map(|_| RETRY);
+        self.again = [retry, due].into_iter().flatten().min();
         if error != self.last_error {
             match &error {
                 Some(error) => tracing::warn!(%error, "status cannot be written, trying again"),
@@ -256,6 +372,52 @@ mod tests {
             "status": {"layer2": layer2},
         }))
         .expect("a ServiceAnnouncement")
+    }
+
+    #[test]
+    fn what_has_to_go_goes_whole_and_the_others_stay_as_they_are() {
+        let entry = |address: &str, node: &str| {
+            json!({"address": address, "node": node, "interfaces": ["eth0"], "epoch": 7,
+                "gatewayAcknowledged": "2026-11-21T10:00:00Z"})
+        };
+        let entries = [
+            entry("192.0.2.1", "a"),
+            entry("192.0.2.2", "b"),
+            entry("192.0.2.3", "a"),
+        ];
+        let copy: ServiceAnnouncement = serde_json::from_value(json!({
+            "metadata": {"name": "web", "resourceVersion": "5"}, "status": {"layer2": entries},
+        }))
+        .expect("a ServiceAnnouncement");
+        let wanted: Vec<Layer2Announcement> =
+            vec![serde_json::from_value(entry("192.0.2.3", "a")).expect("an entry")];
+        let body = replacement("a", &copy, &wanted).expect("a change");
+        assert_eq!(body["metadata"]["resourceVersion"], "5");
+        assert_eq!(body["status"]["layer2"], json!([entries[1], entries[2]]));
+        let all = replacement("a", &copy, &[]).expect("a change");
+        assert_eq!(all["status"]["layer2"], json!([entries[1]]));
+        assert_eq!(replacement("c", &copy, &[]), None, "nothing of its own");
+        let one: Layer2Announcement =
+            serde_json::from_value(entry("192.0.2.1", "a")).expect("an entry");
+        let both = [wanted.clone(), vec![one.clone()]].concat();
+        assert_eq!(replacement("a", &copy, &both), None, "both are to stay");
+        let unacknowledged = Layer2Announcement {
+            gateway_acknowledged: None,
+            ..one
+        };
+        let both = [wanted, vec![unacknowledged.clone()]].concat();
+        let body = replacement("a", &copy, &both).expect("a change");
+        assert_eq!(body["status"]["layer2"][2], json!(unacknowledged));
+        let taken = Layer2Announcement {
+            node: "c".to_owned(),
+            ..unacknowledged
+        };
+        let body = replacement("c", &copy, std::slice::from_ref(&taken)).expect("a change");
+        let list = json!([entries[1], entries[2], taken]);
+        assert_eq!(
+            body["status"]["layer2"], list,
+            "nothing of the owner before"
+        );
     }
 
     #[test]

@@ -133,6 +133,7 @@ impl Node {
             routed,
             speaker: Some(status),
             speaker_exists: view.speaker.is_some(),
+            node_exists: view.node.is_some(),
             announcements: report::announcements(&self.name, held, decision.telling),
             existing: view.announcements.clone(),
         });
