@@ -29,6 +29,7 @@ mod takeover;
 mod tool;
 mod unheard;
 mod unusable;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::fmt;

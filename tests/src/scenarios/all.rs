@@ -3,7 +3,7 @@
 use super::{
     Scenario, addresses, bad_input, bgp, claims, eviction, families, forms, ground, hygiene,
     independence, keeping, lan, moving_in, narrow, objects, pages, policies, pools, restarts,
-    rights, sharing, takeover, tool, unheard, unusable,
+    rights, sharing, takeover, tool, unheard, unusable, writes,
 };
 use crate::routers::Kind;
 
@@ -173,6 +173,16 @@ pub const ALL: &[Scenario] = &[
         name: "uninstall_takes_addresses_off_only_when_asked",
         herald: true,
         run: keeping::taken_off,
+    },
+    Scenario {
+        name: "no_write_that_follows_a_service_is_rejected",
+        herald: true,
+        run: writes::none_is_rejected,
+    },
+    Scenario {
+        name: "a_speaker_without_a_node_writes_nothing",
+        herald: true,
+        run: writes::none_without_a_node,
     },
     Scenario {
         name: "forty_services_keep_their_addresses_whatever_comes_and_goes",

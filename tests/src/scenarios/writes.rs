@@ -1,0 +1,142 @@
+//! What Herald writes to the API server while nothing but the cluster moves: nothing that it must reject,
+//! and nothing in vain.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::{Stage, expect_same, linger};
+use crate::lab::Lab;
+use crate::services::{PATIENCE, Wanted};
+
+const SPEAKERS: &str = "/apis/heraldlb.io/v1beta1/speakers";
+
+/// A Service with policy Local follows its endpoints from node to node, and another loses its owner and then
+/// its endpoints; none of the writes that tell of it is rejected.
+pub(super) fn none_is_rejected(stage: &mut Stage) -> Result<()> {
+    let lab = &mut stage.lab;
+    let before = rejected(lab)?;
+    follows(lab)?;
+    is_taken_over_and_withdrawn(lab)?;
+    expect_same("rejected writes (422)", &(rejected(lab)? - before), &0)
+}
+
+fn follows(lab: &Lab) -> Result<()> {
+    let nodes: Vec<_> = lab.topology.nodes.iter().map(|node| node.number).collect();
+    let wanted = Wanted {
+        node: nodes.first().copied(),
+        ..Wanted::dual("nomad").local()
+    };
+    lab.serve(&wanted)?;
+    for turn in 0..30 {
+        let node = nodes[turn % nodes.len()].name();
+        lab.change_service("nomad", &json!({"spec": {"selector": {"node": node}}}))?;
+        linger(Duration::from_millis(250));
+    }
+    let last = nodes[29 % nodes.len()].name();
+    let otherwise = "the ServiceAnnouncement does not name the last node";
+    lab.wait(otherwise, PATIENCE, |lab| {
+        let announcement = lab.announcement("nomad")?;
+        let entries = announcement["status"]["layer2"].as_array().cloned();
+        let entries = entries.unwrap_or_default();
+        let is_last = |entry: &serde_json::Value| entry["node"] == last.as_str();
+        Ok(entries.len() == 2 && entries.iter().all(is_last))
+    })
+    .map(drop)
+}
+
+fn is_taken_over_and_withdrawn(lab: &mut Lab) -> Result<()> {
+    let [address] = lab.serve(&Wanted::single("orphaned", "IPv4"))?[..] else {
+        bail!("the Service has no address")
+    };
+    let first = lab.settled_owner("orphaned", address)?;
+    // Long enough for its gateway to have acknowledged it, which its entry tells.
+    linger(Duration::from_secs(2));
+    lab.herald()?.speaker(first)?.program.kill();
+    lab.wait("nobody takes the address over", PATIENCE, |lab| {
+        Ok(lab.reported_owner("orphaned", address)? != first)
+    })?;
+    lab.herald()?.speaker(first)?.restart()?;
+    lab.herald()?.wait_ready()?;
+    lab.change_service("orphaned", &json!({"spec": {"selector": {"node": "none"}}}))?;
+    let otherwise = "somebody says to announce what has no endpoint";
+    lab.wait(otherwise, PATIENCE, |lab| {
+        let announcement = lab.announcement("orphaned")?;
+        let entries = announcement["status"]["layer2"].as_array();
+        Ok(entries.is_none_or(Vec::is_empty))
+    })
+    .map(drop)
+}
+
+/// A Node object is deleted while the node's speaker lives: the Speaker object goes, and is made again when
+/// the Node is, and not before.
+pub(super) fn none_without_a_node(stage: &mut Stage) -> Result<()> {
+    let lab = &mut stage.lab;
+    let node = lab.topology.nodes.last().context("no node")?.number;
+    let name = node.name();
+    let (node_path, speaker) = (
+        format!("/api/v1/nodes/{name}"),
+        format!("{SPEAKERS}/{name}"),
+    );
+    let object = lab.api.get(&node_path)?.context("no Node object")?;
+    lab.api.delete(&node_path)?;
+    let gone = lab.wait("the Speaker object stays", PATIENCE, |lab| {
+        Ok(lab.api.get(&speaker)?.is_none())
+    });
+    let before = written(lab)?;
+    linger(Duration::from_secs(6));
+    let after = written(lab)?;
+    let made_again = lab.api.get(&speaker)?.is_some();
+    let mut again = object.clone();
+    again["metadata"] = json!({"name": name, "labels": object["metadata"]["labels"]});
+    lab.api.create("/api/v1/nodes", &again)?;
+    let status = json!({"status": object["status"]});
+    lab.api.patch(
+        &format!("{node_path}/status"),
+        crate::api::Merge::Json,
+        &status,
+    )?;
+    gone?;
+    expect_same(
+        "whether the Speaker was made without its Node",
+        &made_again,
+        &false,
+    )?;
+    // The other speakers tell that they do not hear it any more, once each.
+    if after - before > 12 {
+        bail!("{} writes of Speakers in 6 s", after - before);
+    }
+    lab.wait("the Speaker object does not come back", PATIENCE, |lab| {
+        Ok(lab
+            .api
+            .get(&speaker)?
+            .is_some_and(|speaker| !speaker["status"].is_null()))
+    })?;
+    lab.herald()?.wait_ready()
+}
+
+/// How many writes the API server rejected as invalid.
+fn rejected(lab: &Lab) -> Result<u64> {
+    requests(lab, |line| {
+        line.contains("group=\"heraldlb.io\"") && line.contains("code=\"422\"")
+    })
+}
+
+/// How many writes of Speakers it was asked for.
+fn written(lab: &Lab) -> Result<u64> {
+    requests(lab, |line| {
+        let is_read = ["GET", "LIST", "WATCH"]
+            .iter()
+            .any(|verb| line.contains(&format!("verb=\"{verb}\"")));
+        line.contains("resource=\"speakers\"") && !is_read
+    })
+}
+
+fn requests(lab: &Lab, counts: impl Fn(&str) -> bool) -> Result<u64> {
+    let metrics = lab.kubectl(&["get", "--raw", "/metrics"])?;
+    let lines = metrics.lines();
+    let lines = lines.filter(|line| line.starts_with("apiserver_request_total{") && counts(line));
+    let count = |line: &str| line.rsplit(' ').next()?.parse::<u64>().ok();
+    Ok(lines.filter_map(count).sum())
+}
