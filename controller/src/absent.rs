@@ -183,6 +183,7 @@ fn happening(pool: &str, kind: Kind, reason: &'static str, note: String) -> Happ
     };
     Happening {
         regarding,
+        about: None,
         kind,
         reason,
         action: "Allocate",

@@ -254,6 +254,7 @@ fn news(
     let note = wanted.message.clone();
     ((refused && is_news(current, wanted)) || recovered).then_some(Happening {
         regarding,
+        about: None,
         kind,
         reason,
         action: "Compile",

@@ -351,6 +351,7 @@ fn warning(
 ) -> Happening {
     Happening {
         regarding,
+        about: None,
         kind: Kind::Warning,
         reason,
         action,

@@ -261,6 +261,7 @@ fn happening(
 ) -> Happening {
     Happening {
         regarding: object.reference(key),
+        about: None,
         kind,
         reason,
         action,

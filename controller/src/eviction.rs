@@ -216,6 +216,7 @@ impl Eviction {
         self.hands.publish(match word {
             Word::Taken => Happening {
                 regarding,
+                about: None,
                 kind: Kind::Warning,
                 reason: "EndpointsEvicted",
                 action: "Evict",
@@ -226,6 +227,7 @@ impl Eviction {
             },
             Word::Given => Happening {
                 regarding,
+                about: None,
                 kind: Kind::Normal,
                 reason: "EndpointsRestored",
                 action: "Restore",
@@ -244,6 +246,7 @@ impl Eviction {
             return;
         }
         self.hands.publish(Happening {
+            about: None,
             regarding: ObjectReference {
                 api_version: Some("apps/v1".to_owned()),
                 kind: Some("Deployment".to_owned()),

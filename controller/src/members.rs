@@ -37,6 +37,7 @@ pub(crate) fn leavers(observed: &Observed) -> Vec<Leaver> {
         };
         let happening = Happening {
             regarding,
+            about: None,
             kind: Kind::Normal,
             reason: "SpeakerRemoved",
             action: "Remove",

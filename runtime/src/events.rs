@@ -1,21 +1,26 @@
-//! Kubernetes Events: one for a change, never one for a look.
+//! Kubernetes Events: one for a change, never one for a look, and one for the same again and again.
 //!
 //! The caller says what changed; a bounded queue and one task bring it to the API server behind
 //! everything else, a few at once and then at a steady pace, so that ten thousand of them do not take
 //! the API server from those who wait for it. When the queue is full the newest Event is dropped and
 //! counted: an Event is a courtesy, the status is the truth.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::core::v1::{Event as CoreEvent, ObjectReference};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
+use serde_json::json;
 use tokio::sync::{mpsc, watch as channel};
 
+mod series;
+
+use self::series::{Act, Series};
 use crate::bucket::Bucket;
 use crate::supervise::Tasks;
 use crate::{client, clock};
@@ -44,6 +49,9 @@ pub enum Kind {
 pub struct Happening {
     /// The object it happened to.
     pub regarding: ObjectReference,
+    /// Which part of the object it is about, such as one of its addresses; what is said of one part does
+    /// not replace what is said of another.
+    pub about: Option<String>,
     /// Whether the reader should worry.
     pub kind: Kind,
     /// CamelCase word for machines.
@@ -73,7 +81,8 @@ impl Events {
             client,
             controller: controller.to_owned(),
             instance: instance.to_owned(),
-            written: 0,
+            series: Series::default(),
+            names: BTreeMap::new(),
         };
         tasks.spawn_service("events", writer.run(waiting));
         Self {
@@ -115,41 +124,88 @@ struct Writer {
     client: Client,
     controller: String,
     instance: String,
-    written: u64,
+    series: Series,
+    /// The objects of the Events that may go on, by their numbers.
+    names: BTreeMap<u64, String>,
 }
 
 impl Writer {
     async fn run(mut self, mut waiting: mpsc::Receiver<Happening>) -> anyhow::Result<()> {
         let mut bucket = Bucket::new(PACE);
-        while let Some(happening) = waiting.recv().await {
+        loop {
+            let now = clock::now();
+            let next = self.series.next();
+            let next = next.map(|next| next.saturating_duration_since(now));
+            let act = tokio::select! {
+                happening = waiting.recv() => match happening {
+                    Some(happening) => self.series.observe(happening, clock::now()),
+                    None => return Ok(()),
+                },
+                () = clock::after(next) => self.series.due(clock::now()),
+            };
+            let Some(act) = act else { continue };
             while let Err(later) = bucket.take(BURST, clock::now()) {
                 tokio::time::sleep(later).await;
             }
             // Nobody is left who could hold them: then they do not wait.
             let _ = self.held.wait_for(|held| !held).await;
-            let event = self.event(happening);
-            let namespace = event.metadata.namespace.clone().unwrap_or_default();
-            let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
-            if let Err(error) = api.create(&PostParams::default(), &event).await {
+            if let Err(error) = self.write(act).await {
                 let error = client::describe(&error);
                 tracing::warn!(%error, "an Event could not be written");
+            }
+        }
+    }
+
+    async fn write(&mut self, act: Act) -> kube::Result<()> {
+        match act {
+            Act::Create { number, happening } => {
+                let event = self.event(number, happening);
+                let namespace = event.metadata.namespace.clone().unwrap_or_default();
+                let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+                api.create(&PostParams::default(), &event).await?;
+                let name = event.metadata.name.unwrap_or_default();
+                self.names.insert(number, name);
+                if self.names.len() > 2 * series::REMEMBERED {
+                    let live = self.series.numbers();
+                    self.names.retain(|number, _| live.contains(number));
+                }
+            }
+            Act::Update {
+                number,
+                count,
+                happening,
+            } => {
+                let Some(name) = self.names.get(&number) else {
+                    self.series.forget(number);
+                    return Ok(());
+                };
+                let namespace = namespace_of(&happening.regarding);
+                // The note of an Event may be changed through the older API alone.
+                let api: Api<CoreEvent> = Api::namespaced(self.client.clone(), &namespace);
+                let body = json!({
+                    "message": shortened(happening.note),
+                    "series": {"count": count, "lastObservedTime": MicroTime(clock::wall())},
+                });
+                let body = Patch::Merge(body);
+                match api.patch(name, &PatchParams::default(), &body).await {
+                    Ok(_) => {}
+                    Err(error) if client::status_code(&error) == Some(404) => {
+                        self.series.forget(number);
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(())
     }
 
-    fn event(&mut self, happening: Happening) -> Event {
+    fn event(&self, number: u64, happening: Happening) -> Event {
         let now = clock::wall();
-        self.written += 1;
         let object = happening.regarding.name.clone().unwrap_or_default();
         Event {
             metadata: ObjectMeta {
                 namespace: Some(namespace_of(&happening.regarding)),
-                name: Some(format!(
-                    "{object}.{:x}.{:x}",
-                    now.as_nanosecond(),
-                    self.written
-                )),
+                name: Some(format!("{object}.{:x}.{number:x}", now.as_nanosecond())),
                 ..ObjectMeta::default()
             },
             type_: Some(

@@ -32,13 +32,17 @@ impl Chronicle {
 
     /// This node announces an address from now on. Resuming after a restart is no change.
     pub(crate) fn taken(&self, address: IpAddr, holding: &Holding, resumed: bool, view: &View) {
-        let on = join(&holding.interfaces);
+        let on = match holding.interfaces.is_empty() {
+            true => String::new(),
+            false => format!(" on {}", join(&holding.interfaces)),
+        };
         if resumed {
-            tracing::info!(%address, on, "announcing again");
+            tracing::info!(%address, on = on.trim_start(), "announcing again");
             return;
         }
-        let note = format!("{address} is announced by node {} on {on}", self.node);
-        self.tell(holding, view, Kind::Normal, "Announced", "Announce", &note);
+        let note = format!("{address} is announced by node {}{on}", self.node);
+        let told = (Kind::Normal, "Announced", note);
+        self.tell(address, holding, view, told);
     }
 
     /// This node stopped announcing an address; `next` is who owns it now, if that is known.
@@ -62,14 +66,8 @@ impl Chronicle {
              sending to the owner before; check that it answers ARP and NDP on that network",
             self.node
         );
-        self.tell(
-            holding,
-            view,
-            Kind::Warning,
-            "GatewayDidNotAnswer",
-            "Announce",
-            &note,
-        );
+        let told = (Kind::Warning, "GatewayDidNotAnswer", note);
+        self.tell(address, holding, view, told);
     }
 
     /// The kernel of this node answers for service addresses; told once per address.
@@ -88,14 +86,8 @@ impl Chronicle {
                 ..Holding::default()
             };
             let note = format!("on node {}: {conflict}", self.node);
-            self.tell(
-                &holding,
-                view,
-                Kind::Warning,
-                "StrictARPNeeded",
-                "Announce",
-                &note,
-            );
+            let told = (Kind::Warning, "StrictARPNeeded", note);
+            self.tell(address, &holding, view, told);
         }
         let still: BTreeSet<_> = answered.iter().map(|c| IpAddr::V4(c.address)).collect();
         told.retain(|address| still.contains(address));
@@ -136,25 +128,24 @@ impl Chronicle {
                 ),
             ),
         };
-        self.tell(holding, view, kind, reason, "Announce", &note);
+        self.tell(*address, holding, view, (kind, reason, note));
     }
 
     fn tell(
         &self,
+        address: IpAddr,
         holding: &Holding,
         view: &View,
-        kind: Kind,
-        reason: &'static str,
-        action: &'static str,
-        note: &str,
+        (kind, reason, note): (Kind, &'static str, String),
     ) {
         for service in &holding.services {
             self.events.publish(Happening {
                 regarding: reference(service, view),
+                about: Some(address.to_string()),
                 kind,
                 reason,
-                action,
-                note: note.to_owned(),
+                action: "Announce",
+                note: note.clone(),
             });
         }
     }

@@ -19,7 +19,47 @@ pub(super) fn none_is_rejected(stage: &mut Stage) -> Result<()> {
     let before = rejected(lab)?;
     follows(lab)?;
     is_taken_over_and_withdrawn(lab)?;
-    expect_same("rejected writes (422)", &(rejected(lab)? - before), &0)
+    expect_same("rejected writes (422)", &(rejected(lab)? - before), &0)?;
+    // A series is written every ten seconds at most.
+    let otherwise = "not every address has one Event for each speaker, which counts";
+    lab.wait(otherwise, PATIENCE, |lab| {
+        one_event_for_each_address(lab).map(|()| true)
+    })
+    .map(drop)
+}
+
+/// However often an address moves, what is said of it is one Event for each reason and speaker, which
+/// counts; and it says where.
+fn one_event_for_each_address(lab: &Lab) -> Result<()> {
+    let events = lab.api.list("/apis/events.k8s.io/v1/events")?;
+    let told = events
+        .iter()
+        .filter(|event| event["regarding"]["name"] == "nomad");
+    let mut seen = std::collections::BTreeSet::new();
+    let mut counted = 0;
+    for event in told.filter(|event| event["reason"] == "Announced") {
+        let note = event["note"].as_str().unwrap_or_default();
+        if note.trim_end().ends_with(" on") {
+            bail!("an Event does not say where: {note}");
+        }
+        let address = note.split(' ').next().unwrap_or_default().to_owned();
+        let speaker = event["reportingInstance"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        if !seen.insert((address, speaker)) {
+            bail!("{note} is told by two Events");
+        }
+        counted += event["series"]["count"].as_u64().unwrap_or(1);
+    }
+    // Both addresses have been on each of three nodes, and came back to each.
+    if seen.len() > 6 || counted <= 6 {
+        bail!(
+            "{} Events count {counted} moves of two addresses",
+            seen.len()
+        );
+    }
+    Ok(())
 }
 
 fn follows(lab: &Lab) -> Result<()> {
