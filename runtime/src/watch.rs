@@ -169,8 +169,8 @@ impl Watches {
         watched
     }
 
-    /// As [`Self::watch_as`], for a kind that not every API server serves: one that does not know it
-    /// has none of it.
+    /// As [`Self::watch_as`], for a kind that not every API server serves, or lets be read: then there
+    /// is none of it.
     pub fn watch_where_served<K, V>(
         &self,
         tasks: &mut Tasks,

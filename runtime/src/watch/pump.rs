@@ -104,7 +104,7 @@ impl<K, V> Pump<K, V> {
                     self.apply(event);
                 }
                 Err(error) if self.where_served && is_unknown(&error) => {
-                    self.show_none();
+                    self.show_none(&error);
                     tokio::time::sleep(NOT_SERVED).await;
                 }
                 Err(error) => {
@@ -142,9 +142,10 @@ impl<K, V> Pump<K, V> {
     }
 
     /// There are none, as far as this API server says; what another said before stays.
-    fn show_none(&self) {
+    fn show_none(&self, error: &watcher::Error) {
         if !self.was_synced() {
-            tracing::info!(watch = self.name, "the API server does not serve this kind");
+            let error = describe(error);
+            tracing::warn!(watch = self.name, %error, "going on as if there were none");
             self.apply(Event::Init);
             self.apply(Event::InitDone);
         }
@@ -213,15 +214,16 @@ pub(super) fn name_of<K: Resource>(object: &K) -> ObjectName {
     ObjectName::new(meta.namespace.as_deref().unwrap_or_default(), name)
 }
 
-/// Whether the API server does not know the kind.
+/// Whether the API server does not know the kind, or does not let it be read.
 fn is_unknown(error: &watcher::Error) -> bool {
-    match error {
+    let code = match error {
         watcher::Error::InitialListFailed(cause)
         | watcher::Error::WatchStartFailed(cause)
-        | watcher::Error::WatchFailed(cause) => client::status_code(cause) == Some(404),
-        watcher::Error::WatchError(status) => status.code == 404,
-        watcher::Error::NoResourceVersion => false,
-    }
+        | watcher::Error::WatchFailed(cause) => client::status_code(cause),
+        watcher::Error::WatchError(status) => Some(status.code),
+        watcher::Error::NoResourceVersion => None,
+    };
+    matches!(code, Some(403 | 404))
 }
 
 fn describe(error: &watcher::Error) -> String {
@@ -245,14 +247,15 @@ mod tests {
     use super::*;
     use crate::supervise::Tasks;
 
-    /// A client of an API server that knows no kind at all.
-    async fn knows_nothing(tasks: &mut Tasks) -> Client {
+    /// A client of an API server that answers everything with this code.
+    async fn refuses_all(tasks: &mut Tasks, code: u16) -> Client {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
-        let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404,
-            "message": "the server could not find the requested resource", "reason": "NotFound"});
+        let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
+            "message": "no", "reason": "No"});
         let answer = move || {
-            let answer = (http::StatusCode::NOT_FOUND, Json(status.clone()));
+            let code = http::StatusCode::from_u16(code).expect("a status code");
+            let answer = (code, Json(status.clone()));
             async move { answer }
         };
         tasks.spawn_service("api server", async move {
@@ -265,8 +268,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_kind_that_is_not_served_is_none_where_that_may_be_and_waited_for_otherwise() {
+        for code in [404, 403] {
+            is_none_or_waited_for(code).await;
+        }
+    }
+
+    async fn is_none_or_waited_for(code: u16) {
         let mut tasks = Tasks::new();
-        let client = knows_nothing(&mut tasks).await;
+        let client = refuses_all(&mut tasks, code).await;
         let watches = Watches::new();
         let mut changes = watches.subscribe();
         let api: Api<ServiceCIDR> = Api::all(client);
