@@ -53,6 +53,27 @@ type Case = (
 
 const CASES: &[Case] = &[
     (
+        "an address from another load balancer that no pool can hold",
+        |c| {
+            c.announcements.clear();
+            c.pools = vec![object(pool("lan", &["203.0.113.0/24"]))];
+            let mut theirs = service();
+            theirs["metadata"]["annotations"] =
+                json!({"metallb.io/ip-allocated-from-pool": "prod"});
+            c.services = vec![object(theirs)];
+        },
+        "allocation",
+        "192.0.2.240 is not from Herald",
+        "let an IPAddressPool hold it, or request another address",
+    ),
+    (
+        "the pool was deleted and another is there",
+        |c| c.pools = vec![object(pool("other", &["203.0.113.0/24"]))],
+        "pool of the address",
+        "IPAddressPool lan does not exist",
+        "create lan again",
+    ),
+    (
         "no such Service",
         |c| c.services.clear(),
         "Service",
