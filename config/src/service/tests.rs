@@ -386,3 +386,27 @@ fn external_ips_are_those_that_the_service_does_not_hold_itself() {
         assert_eq!(of(spec, ingress), addresses(expected));
     }
 }
+
+#[test]
+fn an_address_in_an_unusual_spelling_is_read_as_kubernetes_does_or_refused_with_what_to_write() {
+    let asks = |text: &str| {
+        let spec = json!({"type": "LoadBalancer", "loadBalancerIP": text});
+        let (service, problems) = read(&service(json!({}), spec));
+        let problems: Vec<String> = problems.into_iter().map(|one| one.message).collect();
+        (service.requested_addresses, problems.join("; "))
+    };
+    let fine = (addresses(&["10.0.0.1"]), String::new());
+    assert_eq!(asks("10.0.0.1"), fine);
+    assert_eq!(asks("::ffff:10.0.0.1"), fine);
+    assert_eq!(asks("::ffff:a00:1"), fine);
+    let zeros = "010.0.0.1 has numbers with leading zeros, which some programs read as octal: write \
+                 10.0.0.1";
+    assert_eq!(asks("010.0.0.1"), (Vec::new(), zeros.to_owned()));
+    for text in ["10.0.0.256", "0x0a.0.0.1", "10.0.0", "010.0.0.1.1", "..."] {
+        let (asked, problem) = asks(text);
+        assert!(
+            asked.is_empty() && problem.contains("is not an IP address"),
+            "{text}: {problem}"
+        );
+    }
+}
