@@ -25,8 +25,8 @@ const POOLS: &str = "/apis/heraldlb.io/v1beta1/ipaddresspools";
 const OURS: &str = "heraldlb.io/ip-allocated-from-pool";
 const THEIRS: &str = "metallb.io/ip-allocated-from-pool";
 
-/// Long enough for several moves, which are a second apart.
-const MOMENT: Duration = Duration::from_millis(2_500);
+/// Long enough to see a move: the first comes at once, and the others a second apart.
+const MOMENT: Duration = Duration::from_millis(1_500);
 
 /// What is done in the middle of a situation.
 type Disturb<'d> = &'d mut dyn FnMut(&mut Lab) -> Result<()>;
