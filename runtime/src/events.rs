@@ -162,7 +162,10 @@ impl Writer {
                 let event = self.event(number, happening);
                 let namespace = event.metadata.namespace.clone().unwrap_or_default();
                 let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
-                api.create(&PostParams::default(), &event).await?;
+                if let Err(error) = api.create(&PostParams::default(), &event).await {
+                    self.series.forget(number);
+                    return Err(error);
+                }
                 let name = event.metadata.name.unwrap_or_default();
                 self.names.insert(number, name);
                 if self.names.len() > 2 * series::REMEMBERED {
@@ -192,7 +195,10 @@ impl Writer {
                     Err(error) if client::status_code(&error) == Some(404) => {
                         self.series.forget(number);
                     }
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        self.series.fail(number);
+                        return Err(error);
+                    }
                 }
             }
         }

@@ -118,6 +118,14 @@ impl Series {
         self.entries.values().map(|entry| entry.number).collect()
     }
 
+    /// The Event of this number could not be written: it is due again after a while.
+    pub(super) fn fail(&mut self, number: u64) {
+        let mut entries = self.entries.values_mut();
+        if let Some(entry) = entries.find(|entry| entry.number == number) {
+            entry.is_pending = true;
+        }
+    }
+
     /// There is no such Event any more: the next time is a new one.
     pub(super) fn forget(&mut self, number: u64) {
         self.entries.retain(|_, entry| entry.number != number);
@@ -221,10 +229,18 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_is_gone_is_made_anew_and_few_are_remembered() {
+    fn an_event_is_written_again_or_made_anew_when_that_failed_and_few_are_remembered() {
         let start = clock::now();
         let mut series = Series::default();
         series.observe(happening("web", "a", ""), start);
+        let later = at(start, 10);
+        series.observe(happening("web", "a", ""), at(start, 1));
+        let update = series.due(later);
+        assert!(matches!(update, Some(Act::Update { count: 2, .. })));
+        assert_eq!(series.due(at(start, 90)), None, "it is written");
+        series.fail(1);
+        assert_eq!(series.due(later), None, "not at once again");
+        assert_eq!(series.due(at(start, 20)), update);
         series.forget(1);
         let again = series.observe(happening("web", "a", ""), start);
         assert!(matches!(again, Some(Act::Create { number: 2, .. })));
