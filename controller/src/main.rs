@@ -29,6 +29,7 @@ mod members;
 mod metrics;
 mod noted;
 mod observed;
+mod outcomes;
 mod refusals;
 mod report;
 mod reporter;

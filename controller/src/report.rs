@@ -3,8 +3,11 @@
 //! Not here: which (`announcements`, `accepted`), and sending it (`apply`).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use herald_model::service::ServiceKey;
 use herald_runtime::events::Happening;
+use herald_runtime::rejections::content;
 use kube::core::ApiResource;
 use serde_json::Value;
 
@@ -32,9 +35,38 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// What is to be written, and on which version.
-    pub(crate) fn written(&self) -> (u64, Value) {
-        (self.version, self.status.clone())
+    /// A number for what is to be written, and on which version.
+    pub(crate) fn content(&self) -> u64 {
+        content(&(self.version, &self.object, &self.status))
+    }
+}
+
+/// What is written behind the rounds. Each waits on its own when it is rejected.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    /// The status of an object.
+    Status(Target),
+    /// Who holds which address.
+    Holders,
+    /// A ServiceAnnouncement that is to be deleted.
+    Orphan(ServiceKey),
+    /// The Speaker object of a node that does not exist.
+    Leaver(String),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(target) if target.namespace.is_empty() => {
+                write!(f, "{} {}", target.kind, target.name)
+            }
+            Self::Status(target) => {
+                write!(f, "{} {}/{}", target.kind, target.namespace, target.name)
+            }
+            Self::Holders => f.write_str("who holds which address"),
+            Self::Orphan(key) => write!(f, "ServiceAnnouncement {key}"),
+            Self::Leaver(node) => write!(f, "Speaker {node}"),
+        }
     }
 }
 

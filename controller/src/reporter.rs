@@ -5,25 +5,26 @@
 //! long as a look took, and writes at a bounded rate. What it could not write in one look, or what
 //! changed meanwhile, is in the next.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use herald_model::announce::desired;
+use herald_model::service::ServiceKey;
 use herald_runtime::bucket::Bucket;
 use herald_runtime::clock;
-use herald_runtime::rejections::Rejections;
-use serde_json::Value;
+use herald_runtime::rejections::content;
 
 use crate::apply::{Refused, Writer};
 use crate::decision::world;
 use crate::desk::{Desk, Told};
 use crate::facts::Facts;
+use crate::members::Leaver;
 use crate::metrics::Metrics;
 use crate::noted::Noted;
-use crate::report::{Report, Sent, Target};
+use crate::outcomes::Outcomes;
+use crate::report::{Report, Sent, Subject};
 use crate::sources::Sources;
 use crate::view::View;
 use crate::{accepted, announcements, members};
@@ -55,7 +56,7 @@ pub(crate) struct Reporter {
 pub(crate) struct Memory {
     sent: Sent,
     noted: Noted,
-    rejections: Rejections<Target, (u64, Value)>,
+    outcomes: Outcomes,
     bucket: Bucket,
 }
 
@@ -64,7 +65,7 @@ impl Default for Memory {
         Self {
             sent: Sent::default(),
             noted: Noted::default(),
-            rejections: Rejections::default(),
+            outcomes: Outcomes::default(),
             bucket: Bucket::new(PACE),
         }
     }
@@ -119,28 +120,18 @@ impl Reporter {
         let Memory {
             sent,
             bucket,
-            rejections,
+            outcomes,
             ..
         } = &mut self.memory;
-        let moment = clock::now();
         let objects = accepted::reports(&observed, decision, sent, now);
         let due = objects
             .into_iter()
             .chain(announcements::reports(&facts, sent, now));
-        let (mut reports, mut wait) = (Vec::new(), None);
-        let due =
-            due.filter(|report| !rejections.waits(&report.target, || report.written(), moment));
-        for report in due {
-            // Those the pace does not allow are made again when it does: all at once they would take
-            // more memory than everything else together.
-            match bucket.take(BURST, clock::now()) {
-                Ok(()) => reports.push(report),
-                Err(later) => {
-                    wait = Some(later * u32::try_from(BURST / 4).unwrap_or(1));
-                    break;
-                }
-            }
-        }
+        let place = || {
+            let place = bucket.take(BURST, clock::now());
+            place.map_err(|later| later * u32::try_from(BURST / 4).unwrap_or(1))
+        };
+        let (reports, wait) = outcomes.admit(due, place, clock::now());
         Writes {
             reports,
             wait,
@@ -151,45 +142,64 @@ impl Reporter {
 
     /// Writes what the pace allows; gives when to look again though no round was made.
     async fn write(&mut self, writes: Writes) -> Option<Duration> {
-        let mut refused = BTreeMap::new();
-        let pages = self.desk.take_pages();
-        if let Err(error) = self.writer.write_down(&pages).await {
-            self.desk.give_back(pages);
-            refused.insert("who holds which address".to_owned(), error);
-        }
         let Writes {
             reports,
             mut wait,
             orphans,
             leavers,
         } = writes;
-        refused.extend(self.report(reports).await);
+        self.write_down_holders().await;
+        self.report(reports).await;
+        self.memory.outcomes.retain(&orphans, &leavers);
         for (key, uid) in orphans {
             if self.desk.rushing() {
                 break;
+            }
+            let (subject, content) = (Subject::Orphan(key.clone()), content(&uid));
+            if self.memory.outcomes.waits(&subject, content, clock::now()) {
+                continue;
             }
             if let Err(later) = self.memory.bucket.take(BURST, clock::now()) {
                 wait = Some(later);
                 break;
             }
             self.memory.sent.forget(&announcements::target(&key));
-            if let Err(error) = self.writer.remove_announcement(&key, &uid).await {
-                refused.insert(format!("ServiceAnnouncement {key}"), error);
-            }
+            let outcome = self.writer.remove_announcement(&key, &uid).await;
+            self.note(subject, content, outcome);
         }
         for leaver in leavers {
-            if let Err(error) = self.writer.remove_speaker(&leaver).await {
-                refused.insert(format!("Speaker {}", leaver.node), error);
+            let (subject, content) = (Subject::Leaver(leaver.node.clone()), content(&leaver.uid));
+            if !self.memory.outcomes.waits(&subject, content, clock::now()) {
+                let outcome = self.writer.remove_speaker(&leaver).await;
+                self.note(subject, content, outcome);
             }
         }
-        let rejected = self.memory.rejections.next(clock::now());
-        let again = self.memory.noted.note(refused).or(wait);
+        let rejected = self.memory.outcomes.next(clock::now());
+        let stopped = self.memory.outcomes.take_stopped();
+        let again = self.memory.noted.note(stopped).or(wait);
         [again, rejected].into_iter().flatten().min()
     }
 
-    /// Writes reports; gives those that were refused. One whose object went meanwhile needs no
-    /// report any more, and one that has to wait is made again by the next look.
-    async fn report(&mut self, reports: Vec<Report>) -> BTreeMap<String, Refused> {
+    /// Writes down who holds which address; what cannot be written waits at the desk.
+    async fn write_down_holders(&mut self) {
+        let pages = self.desk.take_pages();
+        let content = content(&pages);
+        let waits = self
+            .memory
+            .outcomes
+            .waits(&Subject::Holders, content, clock::now());
+        let is_written = !waits && {
+            let outcome = self.writer.write_down(&pages).await;
+            self.note(Subject::Holders, content, outcome).is_some()
+        };
+        if !is_written {
+            self.desk.give_back(pages);
+        }
+    }
+
+    /// Writes reports. One whose object went meanwhile needs no report any more, and one that has to wait is
+    /// made again by the next look.
+    async fn report(&mut self, reports: Vec<Report>) {
         let send = |report: Report| {
             let (writer, desk) = (self.writer.clone(), Arc::clone(&self.desk));
             async move {
@@ -204,36 +214,28 @@ impl Reporter {
             .map(send)
             .buffer_unordered(CONCURRENT);
         let outcomes: Vec<_> = sending.collect().await;
-        let mut refused = BTreeMap::new();
         for (report, outcome) in outcomes.into_iter().flatten() {
-            let Target {
-                kind,
-                namespace,
-                name,
-            } = &report.target;
-            self.metrics.wrote(kind, outcome.as_ref().err());
-            match outcome {
-                Ok(version) => {
-                    self.desk.make(version);
-                    self.memory.sent.remember(&report, version);
-                    self.memory.rejections.forget(&report.target);
-                }
-                Err(Refused::Rejected(error)) => {
-                    let (target, written) = (report.target.clone(), report.written());
-                    if self.memory.rejections.note(target, written, clock::now()) {
-                        let what = format!("{kind} {namespace}/{name}");
-                        tracing::warn!(%what, %error, "rejected, tried again when it changes and now and then");
-                    }
-                }
-                Err(Refused::Conflict) => self.memory.sent.forget(&report.target),
-                Err(
-                    error @ (Refused::NotLeading | Refused::WentBack { .. } | Refused::Error(_)),
-                ) => {
-                    refused.insert(format!("{kind} {namespace}/{name}"), error);
-                }
+            let target = &report.target;
+            self.metrics.wrote(target.kind, outcome.as_ref().err());
+            if outcome == Err(Refused::Conflict) {
+                self.memory.sent.forget(target);
+            }
+            let subject = Subject::Status(target.clone());
+            if let Some(version) = self.note(subject, report.content(), outcome) {
+                self.desk.make(version);
+                self.memory.sent.remember(&report, version);
             }
         }
-        refused
+    }
+
+    fn note<T>(
+        &mut self,
+        subject: Subject,
+        content: u64,
+        outcome: Result<T, Refused>,
+    ) -> Option<T> {
+        let outcomes = &mut self.memory.outcomes;
+        outcomes.note(subject, content, outcome, clock::now())
     }
 }
 
@@ -243,6 +245,6 @@ struct Writes {
     reports: Vec<Report>,
     /// When more may be made, if there are more.
     wait: Option<Duration>,
-    orphans: Vec<(herald_model::service::ServiceKey, String)>,
-    leavers: Vec<members::Leaver>,
+    orphans: Vec<(ServiceKey, String)>,
+    leavers: Vec<Leaver>,
 }

@@ -5,11 +5,19 @@
 //! Not here: writes that fail because the API server does not answer, which are tried again soon.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::Value;
 
 /// The pause after the first rejection; each one after that is twice as long, up to [`LONGEST`].
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
+
+/// Fields that say since when something is so. What was never written has the time of whoever looks.
+const TIMES: [&str; 3] = ["lastTransitionTime", "lastErrorTime", "since"];
 
 /// Rejected writes, by what they are about. `W` is what was to be written, and on what.
 #[derive(Debug)]
@@ -52,6 +60,12 @@ impl<K: Ord, W: PartialEq> Rejections<K, W> {
         self.0.remove(about);
     }
 
+    /// Whether the last write about it was rejected.
+    #[must_use]
+    pub fn contains(&self, about: &K) -> bool {
+        self.0.contains_key(about)
+    }
+
     /// Forgets whatever is not about one of these.
     pub fn retain(&mut self, keep: impl Fn(&K) -> bool) {
         self.0.retain(|about, _| keep(about));
@@ -67,6 +81,27 @@ impl<K: Ord, W: PartialEq> Rejections<K, W> {
     }
 }
 
+/// A number for what a write says, the same whenever it is said: times do not count.
+#[must_use]
+pub fn content(write: &impl Serialize) -> u64 {
+    let mut value = serde_json::to_value(write).unwrap_or_default();
+    strip_times(&mut value);
+    let mut hasher = DefaultHasher::new();
+    value.to_string().hash(&mut hasher);
+    hasher.finish()
+}
+
+fn strip_times(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, _| !TIMES.contains(&name.as_str()));
+            fields.values_mut().for_each(strip_times);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip_times),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 /// Whether the API server's answer says that the same write is rejected each time: 400 Bad Request,
 /// 403 Forbidden, 422 Unprocessable Entity.
 #[must_use]
@@ -76,8 +111,23 @@ pub fn lasts(code: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::clock;
+
+    #[test]
+    fn since_when_something_is_so_makes_no_other_write() {
+        let status = |time: &str, reason: &str| {
+            content(
+                &json!({"conditions": [{"reason": reason, "lastTransitionTime": time}],
+                "peers": [{"node": "b", "since": time}]}),
+            )
+        };
+        let first = status("2026-01-01T00:00:00Z", "Ready");
+        assert_eq!(status("2026-01-01T00:00:09Z", "Ready"), first);
+        assert_ne!(status("2026-01-01T00:00:00Z", "Stopping"), first);
+    }
 
     #[test]
     fn a_rejected_write_is_sent_ever_more_rarely_however_often_somebody_looks() {

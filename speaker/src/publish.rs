@@ -78,8 +78,8 @@ struct Own {
     manager: String,
     /// What was written last.
     written: Option<SpeakerStatus>,
-    /// What the API server rejected.
-    rejections: Rejections<(), SpeakerStatus>,
+    /// What the API server rejected, and whether the object existed.
+    rejections: Rejections<(), (bool, u64)>,
 }
 
 impl Publisher {
@@ -250,13 +250,14 @@ impl Own {
             return Ok(());
         };
         let is_written = report.speaker_exists && self.written.as_ref() == Some(status);
-        if is_written || self.rejections.waits(&(), || status.clone(), clock::now()) {
+        let write = || (report.speaker_exists, rejections::content(status));
+        if is_written || self.rejections.waits(&(), write, clock::now()) {
             return Ok(());
         }
         let outcome = self.send(report, status).await;
         match &outcome {
             Err(error) if is_rejected(error) => {
-                if self.rejections.note((), status.clone(), clock::now()) {
+                if self.rejections.note((), write(), clock::now()) {
                     let error = client::describe(error);
                     tracing::warn!(%error, "the status of this speaker was rejected");
                 }

@@ -423,3 +423,23 @@ fn routers_know_an_address_of_nodes_that_have_endpoints_of_its_family() {
         assert_eq!(said(&report.status, ANNOUNCED), expected, "{policy}");
     }
 }
+
+/// A condition that was never written has the time of the look that wants it.
+#[test]
+fn a_report_that_is_refused_is_the_same_report_in_a_later_look() {
+    let observed = scene(&json!({}));
+    let mut rejections = herald_runtime::rejections::Rejections::default();
+    let start = herald_runtime::clock::now();
+    let mut sent = Vec::new();
+    for second in 0..40 {
+        let now = start + std::time::Duration::from_secs(second);
+        for report in reports_on(&observed, &[], i64::try_from(second).unwrap()) {
+            let (target, content) = (report.target.clone(), report.content());
+            if !rejections.waits(&target, || report.content(), now) {
+                sent.push(second);
+                rejections.note(target, content, now);
+            }
+        }
+    }
+    assert_eq!(sent, [0, 1, 3, 7, 15, 31]);
+}
