@@ -180,6 +180,11 @@ pub const ALL: &[Scenario] = &[
         run: writes::none_is_rejected,
     },
     Scenario {
+        name: "what_may_not_be_written_is_sent_rarely_and_helped_by_the_right",
+        herald: true,
+        run: writes::rejected_writes_wait,
+    },
+    Scenario {
         name: "a_speaker_without_a_node_writes_nothing",
         herald: true,
         run: writes::none_without_a_node,

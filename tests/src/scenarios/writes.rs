@@ -11,6 +11,8 @@ use crate::lab::Lab;
 use crate::services::{PATIENCE, Wanted};
 
 const SPEAKERS: &str = "/apis/heraldlb.io/v1beta1/speakers";
+const COMMUNITIES: &str = "/apis/heraldlb.io/v1beta1/communities";
+const ROLE: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles/herald-controller";
 
 /// A Service with policy Local follows its endpoints from node to node, and another loses its owner and then
 /// its endpoints; none of the writes that tell of it is rejected.
@@ -154,6 +156,73 @@ pub(super) fn none_without_a_node(stage: &mut Stage) -> Result<()> {
             .is_some_and(|speaker| !speaker["status"].is_null()))
     })?;
     lab.herald()?.wait_ready()
+}
+
+/// A right of the controller is missing while much changes: what needs it is sent a few times and not for each
+/// change, all else works, and once the right is there it is written though nothing else changes.
+pub(super) fn rejected_writes_wait(stage: &mut Stage) -> Result<()> {
+    let lab = &mut stage.lab;
+    let role = lab.api.get(ROLE)?.context("no role of the controller")?;
+    let shipped = role["rules"].clone();
+    let mut rules = shipped.clone();
+    for rule in rules.as_array_mut().into_iter().flatten() {
+        if let Some(resources) = rule["resources"].as_array_mut() {
+            resources.retain(|resource| resource != "communities/status");
+        }
+    }
+    give(lab, &rules)?;
+    let outcome = waits_for_its_right(lab);
+    give(lab, &shipped)?;
+    outcome?;
+    lab.wait("the right does not help", PATIENCE, |lab| {
+        let object = lab.api.get(&format!("{COMMUNITIES}/mute"))?;
+        Ok(object.is_some_and(|object| !object["status"].is_null()))
+    })?;
+    lab.api.delete(&format!("{COMMUNITIES}/mute"))
+}
+
+fn give(lab: &Lab, rules: &serde_json::Value) -> Result<()> {
+    let change = json!({"rules": rules});
+    lab.api.patch(ROLE, crate::api::Merge::Json, &change)
+}
+
+fn waits_for_its_right(lab: &mut Lab) -> Result<()> {
+    let before = forbidden(lab)?;
+    lab.api.create(
+        COMMUNITIES,
+        &json!({"apiVersion": "heraldlb.io/v1beta1", "kind": "Community", "metadata": {"name": "mute"},
+            "spec": {"communities": [{"name": "a", "value": "64512:100"}]}}),
+    )?;
+    lab.serve(&Wanted::single("restless", "IPv4"))?;
+    for turn in 0..60 {
+        let policy = ["Local", "Cluster"][turn % 2];
+        let change = json!({"spec": {"externalTrafficPolicy": policy}});
+        lab.change_service("restless", &change)?;
+        linger(Duration::from_millis(150));
+    }
+    let sent = forbidden(lab)? - before;
+    if !(1..=6).contains(&sent) {
+        bail!("what may not be written was sent {sent} times during 60 changes in 9 s");
+    }
+    Ok(())
+}
+
+/// How many writes of Communities the controllers count as rejected. The API server does not count by kind
+/// what it forbids.
+fn forbidden(lab: &mut Lab) -> Result<u64> {
+    let mut sum = 0;
+    for part in &lab.herald()?.controllers {
+        let metrics = part.shown("/metrics")?;
+        let lines = metrics.lines();
+        let mut counts = lines.filter(|line| {
+            line.contains("writes_total{")
+                && line.contains("kind=\"Community\"")
+                && line.contains("outcome=\"rejected\"")
+        });
+        let count = counts.find_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        sum += count.unwrap_or(0);
+    }
+    Ok(sum)
 }
 
 /// How many writes the API server rejected as invalid.
